@@ -1,0 +1,56 @@
+package helper
+
+import "time"
+
+// Handshake is the first line that the helper prints. A caller that does not read
+// it knows that pkexec never started the helper, whatever the exit code says.
+const Handshake = "immutray-helper 1"
+
+// A Result is the helper's answer, the last line that it prints, as JSON.
+// It reports what is, read back from the kernel, not what was asked for.
+type Result struct {
+	Request Request `json:"request"`
+	Outcome Outcome `json:"outcome"`
+	// Error is one line without a full stop; empty when the outcome is Done.
+	Error string `json:"error,omitempty"`
+	// Notices say what went otherwise than planned without making the request fail.
+	Notices  []string  `json:"notices,omitempty"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	// Before and Status are the state at the start and at the end.
+	Before *Status `json:"before,omitempty"`
+	Status *Status `json:"status,omitempty"`
+	// Writers is who blocks, for Blocked. It may be empty: the kernel says busy,
+	// but not who (a file in flight in a socket, another PID namespace).
+	Writers []Writer `json:"writers,omitempty"`
+	// Islands is what would become read-only, for NotPrepared.
+	Islands []string `json:"islands,omitempty"`
+	// Holder is the package manager at work, for PackageManager.
+	Holder *LockHolder `json:"holder,omitempty"`
+}
+
+// A LockHolder is a process that holds a package manager's lock.
+type LockHolder struct {
+	Manager string `json:"manager"` // dpkg, rpm, pacman
+	Lock    string `json:"lock"`    // the lock file
+	PID     int    `json:"pid"`     // 0 when the kernel does not tell
+	Program string `json:"program"` // "" when PID is 0 or the process is gone
+}
+
+// Err returns nil when the request was done, else a *ResultError.
+func (r *Result) Err() error {
+	if r.Outcome == Done {
+		return nil
+	}
+	return &ResultError{Result: r}
+}
+
+// A ResultError is a Result whose outcome is not Done.
+type ResultError struct{ Result *Result }
+
+func (e *ResultError) Error() string {
+	if e.Result.Error == "" {
+		return "cannot " + string(e.Result.Request.Verb) + ": " + string(e.Result.Outcome)
+	}
+	return e.Result.Error
+}

@@ -1,0 +1,111 @@
+package helper
+
+import "time"
+
+// A State is the word for how locked a protected path, or the whole system, is.
+type State string
+
+// The states. OpenMount and MountOnly are a path's, PartlyLocked is the system's;
+// the others are both's.
+const (
+	Locked       State = "locked"        // property and mount flag both read-only
+	Unlocked     State = "unlocked"      // both writable
+	OpenMount    State = "open-mount"    // property read-only, mount writable: files already open can still be written
+	MountOnly    State = "mount-only"    // property writable: one "mount -o remount,rw" from unlocked
+	PartlyLocked State = "partly-locked" // neither locked nor unlocked
+	Unknown      State = "unknown"       // it can't be read
+)
+
+// A Flag is what one layer says: read-only, writable, or that the layer does not exist.
+type Flag string
+
+// The values of a layer. The empty Flag means that it could not be read.
+const (
+	ReadOnly Flag = "ro"
+	Writable Flag = "rw"
+	NoFlag   Flag = "none" // no such layer: a path that is not on btrfs has no property
+)
+
+// A Status is what the kernel says about every protected path at one moment.
+// It is the JSON of "immutectl status --json".
+type Status struct {
+	State State        `json:"state"`
+	Paths []PathStatus `json:"paths"`
+	// Window is the time since the unlock; nil when the system is locked, or
+	// when nothing recorded who unlocked it.
+	Window *Window `json:"window"`
+}
+
+// A PathStatus is the state of one protected path, layer by layer.
+type PathStatus struct {
+	Path        string `json:"path"`
+	Filesystem  string `json:"filesystem"`
+	Subvolume   string `json:"subvolume"`
+	SubvolumeID uint64 `json:"subvolume_id"`
+	Property    Flag   `json:"property"`
+	Mount       Flag   `json:"mount"`
+	Superblock  Flag   `json:"superblock"`
+	State       State  `json:"state"`
+	Error       string `json:"error"`
+}
+
+// A Window is the time from an unlock to the next lock.
+type Window struct {
+	Since time.Time `json:"since"`
+	// Until is when the system locks again; nil means until someone locks it.
+	Until  *time.Time `json:"until"`
+	UID    uint32     `json:"uid"`
+	User   string     `json:"user"`
+	Reason string     `json:"reason"`
+}
+
+// PathState returns the state that the layers of one path add up to.
+//
+// A read-only superblock below a writable property counts as MountOnly, like a
+// read-only mount: one "mount -o remount,rw" undoes either. Below a read-only
+// property it does not make a writable mount locked, for the same reason.
+func PathState(property, mount, superblock Flag) State {
+	if mount == "" || property == "" {
+		return Unknown
+	}
+	readOnlyNow := mount == ReadOnly || superblock == ReadOnly
+	switch {
+	case property == NoFlag && mount == ReadOnly:
+		return Locked
+	case property == NoFlag && readOnlyNow:
+		return MountOnly
+	case property == NoFlag:
+		return Unlocked
+	case property == ReadOnly && mount == ReadOnly:
+		return Locked
+	case property == ReadOnly:
+		return OpenMount
+	case readOnlyNow:
+		return MountOnly
+	}
+	return Unlocked
+}
+
+// OverallState returns the state of the system from the states of its paths:
+// unlocked when any path is, locked when every path is. Between the two, a path
+// that can't be read makes the whole unknown.
+func OverallState(paths []PathStatus) State {
+	locked, unknown := 0, 0
+	for _, p := range paths {
+		switch p.State {
+		case Unlocked:
+			return Unlocked
+		case Locked:
+			locked++
+		case Unknown:
+			unknown++
+		}
+	}
+	switch {
+	case unknown > 0 || len(paths) == 0:
+		return Unknown
+	case locked == len(paths):
+		return Locked
+	}
+	return PartlyLocked
+}

@@ -1,0 +1,44 @@
+// Package helper is the contract between Immutray's programs: the verbs that
+// root's helper understands, its exit codes, the result it answers with, the
+// words for the state of the system, the hints that go with errors, and the
+// client that asks the helper through pkexec.
+//
+// It decides nothing and changes nothing; package engine does the work, package
+// frontdesk receives the request.
+package helper
+
+// A Verb is what root's helper can be asked to do: its first argument, and the
+// part of the command line that a polkit action is bound to.
+type Verb string
+
+// The verbs of the helper. There are no others: an unknown one is refused.
+const (
+	Lock   Verb = "lock"   // make every protected path read-only
+	Unlock Verb = "unlock" // make every protected path writable
+	Seal   Verb = "seal"   // lock at boot, unless the kernel command line says rw
+)
+
+// Verbs lists every verb, in the order usage texts show them.
+func Verbs() []Verb { return []Verb{Lock, Unlock, Seal} }
+
+// ParseVerb returns the verb spelled exactly s.
+func ParseVerb(s string) (Verb, bool) {
+	for _, v := range Verbs() {
+		if string(v) == s {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// A Request is one call for a verb, and who makes it.
+type Request struct {
+	Verb Verb `json:"verb"`
+	// ID tells this request from every other; the result carries it back.
+	ID string `json:"id"`
+	// UID is who asked: the user behind pkexec, else root. For the record and
+	// for messages only; polkit has decided already.
+	UID uint32 `json:"uid"`
+	// User is the name of UID, or its number when it has no name.
+	User string `json:"user"`
+}

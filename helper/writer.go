@@ -1,0 +1,30 @@
+package helper
+
+// A WriterKind says by what means a writer holds a file.
+type WriterKind string
+
+// The kinds of writer. Each keeps mount_setattr(MOUNT_ATTR_RDONLY) at EBUSY.
+const (
+	WriterFile    WriterKind = "file"    // a descriptor open for writing
+	WriterMapping WriterKind = "mapping" // a mapping of a file opened for writing, its descriptor closed
+	WriterLoop    WriterKind = "loop"    // a loop device whose backing file is there
+	WriterSwap    WriterKind = "swap"    // an active swap file
+)
+
+// A Writer is something that holds a file on a protected path open for writing.
+type Writer struct {
+	Kind WriterKind `json:"kind"`
+	// Protected is the protected path that the file belongs to.
+	Protected string `json:"protected"`
+	// Path is the file, as the writer itself sees it.
+	Path string `json:"path"`
+	// PID is 0 for a loop device or swap file: the kernel holds those.
+	PID     int    `json:"pid"`
+	Program string `json:"program"`
+	UID     uint32 `json:"uid"`
+	User    string `json:"user"`
+	// Unit is the systemd unit from the process's cgroup, "" outside any.
+	Unit string `json:"unit"`
+	// Device is the loop device, for WriterLoop.
+	Device string `json:"device,omitempty"`
+}
