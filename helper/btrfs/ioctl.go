@@ -1,0 +1,85 @@
+package btrfs
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This is the project's only file with unsafe: x/sys/unix has no function for an
+// ioctl whose argument is a 64-bit word or this structure.
+
+// ioctlMagic is BTRFS_IOCTL_MAGIC, linux/btrfs.h.
+const ioctlMagic = 0x94
+
+// Direction bits, asm-generic/ioctl.h; x86, arm and riscv share them.
+const (
+	directionWrite = 1 // from the program to the kernel
+	directionRead  = 2
+)
+
+// request builds an ioctl number as _IOC does in asm-generic/ioctl.h.
+func request(direction, number, size uintptr) uintptr {
+	return direction<<30 | size<<16 | ioctlMagic<<8 | number
+}
+
+// subvolInfo is struct btrfs_ioctl_get_subvol_info_args, linux/btrfs.h.
+type subvolInfo struct {
+	TreeID       uint64
+	Name         [256]byte
+	ParentID     uint64
+	DirID        uint64
+	Generation   uint64
+	Flags        uint64
+	UUID         [16]byte
+	ParentUUID   [16]byte
+	ReceivedUUID [16]byte
+	CTransID     uint64
+	OTransID     uint64
+	STransID     uint64
+	RTransID     uint64
+	Times        [4]timespec
+	Reserved     [8]uint64
+}
+
+// timespec is struct btrfs_ioctl_timespec, linux/btrfs.h.
+type timespec struct {
+	Sec  uint64
+	Nsec uint32
+	_    uint32
+}
+
+var (
+	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
+	setFlagsRequest   = request(directionWrite, 26, unsafe.Sizeof(Flags(0)))
+	subvolInfoRequest = request(directionRead, 60, unsafe.Sizeof(subvolInfo{}))
+)
+
+func getFlags(fd int) (Flags, error) {
+	var f Flags
+	err := ioctl(fd, getFlagsRequest, unsafe.Pointer(&f))
+	return f, err
+}
+
+func setFlags(fd int, f Flags) error {
+	return ioctl(fd, setFlagsRequest, unsafe.Pointer(&f))
+}
+
+func subvolumeID(fd int) (uint64, error) {
+	var info subvolInfo
+	err := ioctl(fd, subvolInfoRequest, unsafe.Pointer(&info))
+	return info.TreeID, err
+}
+
+func ioctl(fd int, request uintptr, argument unsafe.Pointer) error {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(argument))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
