@@ -1,0 +1,84 @@
+package mount
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Find returns the mount with the given id out of the caller's mount table.
+func Find(id uint64) (Info, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return Info{}, fmt.Errorf("cannot read the mount table: %w", err)
+	}
+	defer f.Close()
+	infos, err := ParseInfo(f)
+	if err != nil {
+		return Info{}, err
+	}
+	for _, info := range infos {
+		if info.ID == id {
+			return info, nil
+		}
+	}
+	return Info{}, fmt.Errorf("mount %d is not in the mount table", id)
+}
+
+// SetReadOnly makes the mount that fd is the root of read-only, and no other. The
+// kernel answers EBUSY, and changes nothing, while a file is open for writing
+// through this mount (mnt_hold_writers in fs/namespace.c).
+func SetReadOnly(fd int) error {
+	return setattr(fd, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}
+
+// SetWritable makes the mount that fd is the root of writable, and no other.
+func SetWritable(fd int) error {
+	return setattr(fd, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY})
+}
+
+func setattr(fd int, attr *unix.MountAttr) error {
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, attr); err != nil {
+		return fmt.Errorf("mount_setattr: %w", err)
+	}
+	return nil
+}
+
+// OpenWritableClone returns the root directory of a writable mount of what fd is the
+// root of, attached nowhere. Nobody but the holder of the descriptor can write
+// through it, and it ends with the descriptor, however the program ends.
+func OpenWritableClone(fd int) (int, error) {
+	clone, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return -1, fmt.Errorf("open_tree: %w", err)
+	}
+	defer unix.Close(clone) // the directory keeps the mount
+	if err := SetWritable(clone); err != nil {
+		return -1, err
+	}
+	// The descriptor of open_tree is an O_PATH one, which takes no ioctl.
+	dir, err := unix.Openat(clone, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("openat: %w", err)
+	}
+	return dir, nil
+}
+
+// MakeSuperblockWritable makes the filesystem of the mount that fd is the root of
+// writable. Mounts of it that are read-only themselves stay so: the new mount API
+// reconfigures the superblock alone (fspick(2)).
+func MakeSuperblockWritable(fd int) error {
+	fs, err := unix.Fspick(fd, "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH|unix.FSPICK_NO_AUTOMOUNT)
+	if err != nil {
+		return fmt.Errorf("fspick: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigSetFlag(fs, "rw"); err != nil {
+		return fmt.Errorf("fsconfig rw: %w", err)
+	}
+	if err := unix.FsconfigReconfigure(fs); err != nil {
+		return fmt.Errorf("fsconfig reconfigure: %w", err)
+	}
+	return nil
+}

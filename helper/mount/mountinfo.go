@@ -1,0 +1,126 @@
+// Package mount reads the mount table and changes the read-only flags of one
+// mount, with the system calls of mount_setattr(2), open_tree(2) and fspick(2).
+//
+// It never makes a superblock read-only: on btrfs that would freeze every
+// subvolume of the filesystem, /home among them.
+package mount
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// An Info is one line of mountinfo, proc_pid_mountinfo(5):
+//
+//	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+//	(1)(2)(3)   (4)   (5)      (6)      (7)   (8) (9)   (10)         (11)
+//
+// Paths are as the kernel has them: its octal escapes are undone, so they may hold
+// any byte but NUL.
+type Info struct {
+	ID           uint64 // (1)
+	Device       string // (3) major:minor of the superblock; stat's st_dev differs on btrfs
+	Root         string // (4) on btrfs the path of the subvolume
+	Point        string // (5)
+	Options      string // (6) of this mount
+	Filesystem   string // (9)
+	Source       string // (10)
+	SuperOptions string // (11) of the filesystem
+}
+
+// ReadOnly reports the mount flag.
+func (i Info) ReadOnly() bool { return hasOption(i.Options, "ro") }
+
+// SuperReadOnly reports the superblock flag.
+func (i Info) SuperReadOnly() bool { return hasOption(i.SuperOptions, "ro") }
+
+func hasOption(options, name string) bool {
+	for len(options) > 0 {
+		option := options
+		if comma := strings.IndexByte(options, ','); comma >= 0 {
+			option, options = options[:comma], options[comma+1:]
+		} else {
+			options = ""
+		}
+		if option == name {
+			return true
+		}
+	}
+	return false
+}
+
+// maxLine bounds one line of mountinfo: a path has at most 4096 bytes, each of which
+// may be escaped to four, and overlay lists many paths in its options.
+const maxLine = 1 << 20
+
+// ParseInfo reads a mount table.
+func ParseInfo(r io.Reader) ([]Info, error) {
+	var infos []Info
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		info, err := parseLine(lines.Bytes())
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("cannot read the mount table: %w", err)
+	}
+	return infos, nil
+}
+
+func parseLine(line []byte) (Info, error) {
+	// The kernel escapes blanks in every field, so that a blank only ever separates
+	// (mangle in fs/proc_namespace.c).
+	fields := bytes.Split(line, []byte(" "))
+	separator := -1
+	for i := 6; i < len(fields); i++ {
+		if len(fields[i]) == 1 && fields[i][0] == '-' {
+			separator = i
+			break
+		}
+	}
+	// Behind the separator a source or option list may be empty, not absent.
+	if separator < 0 || len(fields) < separator+4 {
+		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
+	}
+	id, err := strconv.ParseUint(string(fields[0]), 10, 64)
+	if err != nil {
+		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
+	}
+	return Info{
+		ID:           id,
+		Device:       string(fields[2]),
+		Root:         unescape(fields[3]),
+		Point:        unescape(fields[4]),
+		Options:      string(fields[5]),
+		Filesystem:   unescape(fields[separator+1]),
+		Source:       unescape(fields[separator+2]),
+		SuperOptions: string(fields[separator+3]),
+	}, nil
+}
+
+// unescape undoes the kernel's \ooo for blank, tab, newline, backslash and #.
+func unescape(field []byte) string {
+	if !bytes.ContainsRune(field, '\\') {
+		return string(field)
+	}
+	out := make([]byte, 0, len(field))
+	for i := 0; i < len(field); i++ {
+		if field[i] == '\\' && i+3 < len(field) {
+			if b, err := strconv.ParseUint(string(field[i+1:i+4]), 8, 8); err == nil {
+				out = append(out, byte(b))
+				i += 3
+				continue
+			}
+		}
+		out = append(out, field[i])
+	}
+	return string(out)
+}
