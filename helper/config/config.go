@@ -1,0 +1,42 @@
+// Package config reads root's configuration, /etc/immutray/config.toml: which
+// paths are protected, and how. The file is optional; what it does not say is the
+// default.
+//
+// The format is the part of TOML 1.0 that such a file needs: comments, and keys
+// with a string, a whole number, true or false, or an array of strings. The helper
+// runs as root on what it reads here, so the parser is small, and the file is
+// refused unless only root can have written it.
+package config
+
+import "time"
+
+// Path is where the configuration is read from.
+const Path = "/etc/immutray/config.toml"
+
+// A Config says what is protected, and how.
+type Config struct {
+	// Paths are the protected paths, each a mount point.
+	Paths []string
+	// Islands are directories that must stay writable when they exist below a
+	// protected path. HomeIsland may instead be left to each person's home.
+	Islands []string
+	// AllowReadonly are islands that may become read-only all the same.
+	AllowReadonly []string
+	// Drain is how long a lock waits for writers to finish.
+	Drain time.Duration
+	// StateDir holds the state file and the lock between helpers.
+	StateDir string
+}
+
+// HomeIsland is satisfied as well when every directory in it is an island of its own.
+const HomeIsland = "/home"
+
+// Default returns the configuration that holds where the file says nothing.
+func Default() Config {
+	return Config{
+		Paths:    []string{"/", "/etc"},
+		Islands:  []string{HomeIsland, "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/tmp", "/run"},
+		Drain:    5 * time.Second,
+		StateDir: "/run/immutray",
+	}
+}

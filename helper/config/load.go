@@ -1,0 +1,131 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrRefused is in the chain of every error of this package's Load functions: the
+// configuration can't be trusted, or not be understood.
+var ErrRefused = errors.New("configuration refused")
+
+// maxDrain bounds how long a click on the padlock may go without an answer.
+const maxDrain = 10 * time.Minute
+
+// Load returns the configuration in the file at path, which must be absolute. A
+// missing file is the default configuration; whatever else stands in the way is an
+// error that wraps ErrRefused. Any user may call it.
+func Load(path string) (Config, error) {
+	c, err := LoadFile(path)
+	if isMissing(err) {
+		return Default(), nil
+	}
+	return c, err
+}
+
+// LoadFile is Load for a file that someone named: it has to exist. The default
+// would lock the machine itself where a test system was meant.
+func LoadFile(path string) (Config, error) {
+	f, err := openTrusted(path)
+	if err != nil {
+		return Config{}, refused(path, err)
+	}
+	defer f.Close()
+	c, err := Parse(f)
+	if err != nil {
+		return Config{}, refused(path, err)
+	}
+	return c, nil
+}
+
+// Parse reads a configuration; keys that it lacks keep their default.
+func Parse(r io.Reader) (Config, error) {
+	table, err := ParseTable(r)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Default()
+	if err := table.Apply(c.keys()); err != nil {
+		return Config{}, err
+	}
+	if slices.Contains(c.Paths, c.StateDir) {
+		return Config{}, fmt.Errorf("state_dir %s is a protected path; it must stay writable", c.StateDir)
+	}
+	return c, nil
+}
+
+// keys is every key of the file. unlock_default and unlock_max come with timed windows.
+func (c *Config) keys() []Key {
+	return []Key{
+		{"paths", func(v Value) error { return setPaths(&c.Paths, v, 1) }},
+		{"islands", func(v Value) error { return setPaths(&c.Islands, v, 0) }},
+		{"allow_readonly", func(v Value) error { return setPaths(&c.AllowReadonly, v, 0) }},
+		{"drain", func(v Value) (err error) {
+			c.Drain, err = v.Duration(0, maxDrain)
+			return err
+		}},
+		{"state_dir", func(v Value) error {
+			dir, err := v.Text()
+			if err == nil {
+				err = checkPath(dir)
+			}
+			if err == nil && dir == "/" {
+				err = errors.New("it must be a directory of its own, not /")
+			}
+			c.StateDir = dir
+			return err
+		}},
+	}
+}
+
+func setPaths(to *[]string, v Value, least int) error {
+	paths, err := v.Texts()
+	if err != nil {
+		return err
+	}
+	if len(paths) < least {
+		return errors.New("it names no path; leave the key out for the default")
+	}
+	for i, p := range paths {
+		if err := checkPath(p); err != nil {
+			return err
+		}
+		if slices.Contains(paths[:i], p) {
+			return fmt.Errorf("%q is there twice", p)
+		}
+	}
+	*to = paths
+	return nil
+}
+
+// checkPath refuses a path that could be read in two ways.
+func checkPath(p string) error {
+	switch {
+	case p == "":
+		return errors.New("a path is empty")
+	case !strings.HasPrefix(p, "/"):
+		return fmt.Errorf("%q is not an absolute path; it must begin with /", p)
+	case slices.Contains(strings.Split(p, "/"), ".."):
+		return fmt.Errorf("%q contains ..; write the path without it", p)
+	case path.Clean(p) != p:
+		return fmt.Errorf("%q must be written as %q", p, path.Clean(p))
+	}
+	return nil
+}
+
+// A refusal says which file was refused, and why.
+type refusal struct {
+	path string
+	err  error
+}
+
+func refused(path string, err error) error { return &refusal{path, err} }
+
+func (r *refusal) Error() string { return fmt.Sprintf("cannot use %s: %v", r.path, r.err) }
+
+func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Key is one key that a file may have, and what to do with its value.
+type Key struct {
+	Name string
+	Set  func(Value) error
+}
+
+// Apply hands every value of the table to its key. An unknown key is an error: a
+// word mistyped must not mean the default in silence.
+func (t Table) Apply(keys []Key) error {
+	for _, e := range t.entries {
+		set := find(keys, e.key)
+		if set == nil {
+			return atLine(e.line, "unknown key %s; %s", e.key, suggestion(keys, e.key))
+		}
+		if err := set(e.value); err != nil {
+			return atLine(e.line, "%s: %w", e.key, err)
+		}
+	}
+	return nil
+}
+
+func find(keys []Key, name string) func(Value) error {
+	for _, k := range keys {
+		if k.Name == name {
+			return k.Set
+		}
+	}
+	return nil
+}
+
+type valueKind int
+
+const (
+	textValue valueKind = iota
+	numberValue
+	boolValue
+	listValue
+)
+
+// A Value is the value of one key.
+type Value struct {
+	kind   valueKind
+	text   string
+	number int64
+	flag   bool
+	list   []string
+}
+
+// Text returns the value of a key that must hold a text.
+func (v Value) Text() (string, error) {
+	if v.kind != textValue {
+		return "", errors.New(`it must be a text in quotes, such as "text"`)
+	}
+	return v.text, nil
+}
+
+// Texts returns the value of a key that must hold a list of texts.
+func (v Value) Texts() ([]string, error) {
+	if v.kind != listValue {
+		return nil, errors.New(`it must be a list of texts, such as ["/", "/etc"]`)
+	}
+	return v.list, nil
+}
+
+// Number returns the value of a key that must hold a whole number.
+func (v Value) Number() (int64, error) {
+	if v.kind != numberValue {
+		return 0, errors.New("it must be a whole number, such as 5")
+	}
+	return v.number, nil
+}
+
+// Bool returns the value of a key that must hold true or false.
+func (v Value) Bool() (bool, error) {
+	if v.kind != boolValue {
+		return false, errors.New("it must be true or false, without quotes")
+	}
+	return v.flag, nil
+}
+
+// Duration returns the value of a key that must hold a time span between least
+// and most, written as a text: "5s", "15m", "1h30m".
+func (v Value) Duration(least, most time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(v.text)
+	if v.kind != textValue || err != nil {
+		return 0, errors.New(`it must be a time with its unit in quotes, such as "5s", "15m" or "1h"`)
+	}
+	if d < least || d > most {
+		return 0, fmt.Errorf("it must be between %s and %s", shortDuration(least), shortDuration(most))
+	}
+	return d, nil
+}
+
+// shortDuration writes 10m where String writes 10m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// suggestion names the known key nearest to name, or all of them.
+func suggestion(keys []Key, name string) string {
+	best, distance := "", 3 // further away it is another word, not a slip
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
+		if d := editDistance(name, k.Name); d < distance {
+			best, distance = k.Name, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "known keys are " + strings.Join(names, ", ")
+}
+
+// editDistance counts the letters to insert, delete or replace (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			replace := diagonal
+			if a[i-1] != b[j-1] {
+				replace++
+			}
+			diagonal = row[j]
+			row[j] = min(replace, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
