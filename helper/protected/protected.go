@@ -1,0 +1,171 @@
+// Package protected opens a protected path and reads and sets its layers: the
+// property, the mount flag, the superblock flag. Everything is done on one
+// descriptor, so that what was checked is what is changed.
+package protected
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/btrfs"
+	"immutray.org/helper/mount"
+)
+
+// ErrUnfit says that a path can't be a protected path on this machine, as against
+// an error in reading it.
+var ErrUnfit = errors.New("not fit to be protected")
+
+// A Path is an open protected path.
+type Path struct {
+	Name string
+	// Device is stat's st_dev: one per subvolume on btrfs, the same through every
+	// mount and in every namespace.
+	Device uint64
+	// MountID is the mount's, as in mountinfo.
+	MountID uint64
+	Btrfs   bool
+
+	fd int
+}
+
+// Open opens the protected path called name. It must be a directory and a mount
+// point, no symbolic link, and on btrfs the root of a subvolume; else the error
+// wraps ErrUnfit. Any user may open one.
+func Open(name string) (*Path, error) {
+	// Without O_NOFOLLOW, which together with O_PATH would open a symbolic link
+	// itself instead of refusing it (open(2)); RESOLVE_NO_SYMLINKS refuses it, and any
+	// on the way.
+	how := &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	fd, err := unix.Openat2(unix.AT_FDCWD, name, how)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, fmt.Errorf("cannot protect %q: it is a symbolic link, or below one: %w", name, ErrUnfit)
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return nil, fmt.Errorf("cannot protect %q: %w: %w", name, err, ErrUnfit)
+	case err != nil:
+		return nil, fmt.Errorf("cannot open %q: %w", name, err)
+	}
+	p := &Path{Name: name, fd: fd}
+	if err := p.identify(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Path) identify() error {
+	var st unix.Statx_t
+	const mask = unix.STATX_INO | unix.STATX_MNT_ID
+	if err := unix.Statx(p.fd, "", unix.AT_EMPTY_PATH, mask, &st); err != nil {
+		return fmt.Errorf("cannot look at %q: statx: %w", p.Name, err)
+	}
+	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return fmt.Errorf("cannot protect %q: it is not a mount point: %w", p.Name, ErrUnfit)
+	}
+	onBtrfs, err := btrfs.IsBtrfs(p.fd)
+	if err != nil {
+		return fmt.Errorf("cannot look at %q: %w", p.Name, err)
+	}
+	if onBtrfs && st.Ino != btrfs.RootInode {
+		return fmt.Errorf("cannot protect %q: it is a directory on btrfs, not a subvolume: %w", p.Name, ErrUnfit)
+	}
+	p.Btrfs = onBtrfs
+	p.Device = unix.Mkdev(st.Dev_major, st.Dev_minor)
+	p.MountID = st.Mnt_id
+	return nil
+}
+
+// Close releases the path.
+func (p *Path) Close() { unix.Close(p.fd) }
+
+// Status reads every layer from the kernel. What can't be read makes the state
+// unknown and stands in Error.
+func (p *Path) Status() helper.PathStatus {
+	s := helper.PathStatus{Path: p.Name, State: helper.Unknown}
+	info, err := mount.Find(p.MountID)
+	if err != nil {
+		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, err)
+		return s
+	}
+	s.Filesystem = info.Filesystem
+	s.Mount = flag(info.ReadOnly())
+	s.Superblock = flag(info.SuperReadOnly())
+	s.Property = helper.NoFlag
+	if p.Btrfs {
+		s.Subvolume = info.Root
+		if err := p.readSubvolume(&s); err != nil {
+			s.Property = ""
+			s.Error = fmt.Sprintf("cannot read the property of %q: %v", p.Name, err)
+		}
+	}
+	s.State = helper.PathState(s.Property, s.Mount, s.Superblock)
+	return s
+}
+
+func flag(readOnly bool) helper.Flag {
+	if readOnly {
+		return helper.ReadOnly
+	}
+	return helper.Writable
+}
+
+func (p *Path) readSubvolume(s *helper.PathStatus) error {
+	// An O_PATH descriptor takes no ioctl (open(2)).
+	dir, err := unix.Openat(p.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	flags, err := btrfs.GetFlags(dir)
+	if err != nil {
+		return err
+	}
+	s.Property = flag(flags.ReadOnly())
+	s.SubvolumeID, err = btrfs.SubvolumeID(dir)
+	return err
+}
+
+// SetMountReadOnly sets or clears the mount flag. Setting it is the barrier: EBUSY,
+// and nothing changed, while something holds a file open for writing through this
+// mount.
+func (p *Path) SetMountReadOnly(readOnly bool) error {
+	if readOnly {
+		return mount.SetReadOnly(p.fd)
+	}
+	return mount.SetWritable(p.fd)
+}
+
+// SetProperty sets or clears the property through a detached clone, so that it does
+// not matter whether the visible mount is read-only, and reads it back.
+func (p *Path) SetProperty(readOnly bool) error {
+	dir, err := mount.OpenWritableClone(p.fd)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	return btrfs.SetReadOnly(dir, readOnly)
+}
+
+// MakeSuperblockWritable makes the whole filesystem writable, mounts and properties
+// of it left as they are.
+func (p *Path) MakeSuperblockWritable() error { return mount.MakeSuperblockWritable(p.fd) }
+
+// Sync writes out what the filesystem still has in memory.
+func (p *Path) Sync() error {
+	// syncfs wants a descriptor that is not O_PATH (syncfs(2), EBADF).
+	dir, err := unix.Openat(p.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("openat: %w", err)
+	}
+	defer unix.Close(dir)
+	if err := unix.Syncfs(dir); err != nil {
+		return fmt.Errorf("syncfs: %w", err)
+	}
+	return nil
+}
