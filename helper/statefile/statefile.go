@@ -1,0 +1,98 @@
+// Package statefile reads and writes what the helper leaves behind for others to
+// show: the window, and the last result. It is a hint for display. Whether the
+// system is locked is always read from the kernel.
+package statefile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+)
+
+// Name is the state file's name in the state directory.
+const Name = "state.json"
+
+// maxSize keeps a damaged or hostile file from filling memory. A result that names
+// a thousand writers stays well below it.
+const maxSize = 1 << 20
+
+// A State is the content of the state file.
+type State struct {
+	Window *helper.Window `json:"window"`
+	Last   *helper.Result `json:"last"`
+}
+
+// Read returns the state in dir. A missing file is the empty State.
+func Read(dir string) (State, error) {
+	path := filepath.Join(dir, Name)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, nil
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("cannot read the state file: %w", err)
+	}
+	defer f.Close()
+	s, err := Parse(f)
+	if err != nil {
+		return State{}, fmt.Errorf("cannot read the state file %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Parse reads one state.
+func Parse(r io.Reader) (State, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
+	if err != nil {
+		return State{}, err
+	}
+	if len(data) > maxSize {
+		return State{}, fmt.Errorf("it is larger than %d bytes", maxSize)
+	}
+	var s State
+	if err := json.Unmarshal(data, &s); err != nil {
+		return State{}, err
+	}
+	return s, nil
+}
+
+// Write replaces the state in dir: a reader sees the old file or the new one,
+// never half of either. The file is readable by everyone.
+func Write(dir string, s State) error {
+	if err := write(dir, s); err != nil {
+		return fmt.Errorf("cannot write the state file: %w", err)
+	}
+	return nil
+}
+
+func write(dir string, s State) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, Name+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after the rename there is nothing left to remove
+	defer f.Close()
+	if _, err := f.Write(append(data, '\n')); err != nil {
+		return err
+	}
+	// The helper's umask is 077; the state is for everyone to read.
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(dir, Name))
+}
