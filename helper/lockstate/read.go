@@ -1,0 +1,55 @@
+// Package lockstate tells what is locked now, and watches it. It needs no
+// privileges: the layers are read from the kernel, and only the window, which the
+// kernel does not know, from the helper's state file.
+package lockstate
+
+import (
+	"immutray.org/helper"
+	"immutray.org/helper/protected"
+	"immutray.org/helper/statefile"
+)
+
+// A Reader reads the state of the system.
+type Reader struct {
+	Paths    []string // the protected paths
+	StateDir string   // where the helper leaves its state file
+}
+
+// Read returns the state now. It never fails: what can't be read is unknown, and
+// the path's Error says why.
+func (r *Reader) Read() helper.Status {
+	status := ReadPaths(r.Paths)
+	// A state file that is damaged or missing costs the window, never the state.
+	if file, err := statefile.Read(r.StateDir); err == nil {
+		status.Window = ShownWindow(status.State, file.Window)
+	}
+	return status
+}
+
+// ReadPaths returns the state of the protected paths called names, without a window.
+func ReadPaths(names []string) helper.Status {
+	status := helper.Status{Paths: make([]helper.PathStatus, 0, len(names))}
+	for _, name := range names {
+		status.Paths = append(status.Paths, readPath(name))
+	}
+	status.State = helper.OverallState(status.Paths)
+	return status
+}
+
+func readPath(name string) helper.PathStatus {
+	p, err := protected.Open(name)
+	if err != nil {
+		return helper.PathStatus{Path: name, State: helper.Unknown, Error: err.Error()}
+	}
+	defer p.Close()
+	return p.Status()
+}
+
+// ShownWindow returns the window that goes with a state: none when it is locked,
+// whatever an interrupted unlock left in the state file.
+func ShownWindow(state helper.State, recorded *helper.Window) *helper.Window {
+	if state == helper.Locked {
+		return nil
+	}
+	return recorded
+}
