@@ -1,0 +1,274 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"immutray.org/helper"
+)
+
+// Reminders reminds the person of a system that is not locked, for as long as Run
+// runs. Set the exported fields before that; of those only Notifier and Clock are
+// needed.
+type Reminders struct {
+	Notifier *Notifier
+	Clock    Clock
+	Settings Settings // the zero value means DefaultSettings
+	// LockNow is called when the person presses "Lock now". It must not block.
+	LockNow func()
+	// Changed is called when SnoozedUntil has changed. It must not block.
+	Changed func()
+	// Failed is told of notifications that could not be shown. It must not block.
+	Failed func(error)
+	// Icon returns the icon for a state; nil means no icon.
+	Icon func(helper.State) string
+	// Wall tells the time of day for texts; nil means time.Now. The Clock does not
+	// know it: somebody may have set it since.
+	Wall func() time.Time
+
+	mu      sync.Mutex
+	mail    []func(*run) // what Run has to do, in order
+	arrived chan struct{}
+	snoozed time.Time // on the Clock; what SnoozedUntil says
+}
+
+// A run is the state of one Run. Its goroutine alone touches it.
+type run struct {
+	*Reminders
+	schedule schedule
+	status   helper.Status // the last that was not unknown
+	text     Notification  // what is shown
+	textAt   time.Time     // the time of day that text was made for
+}
+
+// Update says what state the system is in. It does not wait.
+func (r *Reminders) Update(status helper.Status) {
+	r.send(func(r *run) { r.update(status) })
+}
+
+// Snooze puts the next reminder off, as the reminder's button does. It does not
+// wait. While the system is locked it does nothing.
+func (r *Reminders) Snooze() {
+	r.send(func(r *run) { r.schedule.snooze(r.Clock.Now()) })
+}
+
+// SessionBegan says that the person has just come to the desk: reminding starts
+// anew, as if the system had been unlocked now. Run says so itself at its start.
+func (r *Reminders) SessionBegan() {
+	r.send(func(r *run) { r.schedule.begin(r.Clock.Now()) })
+}
+
+// SnoozedUntil returns the time of day until which reminders are put off; false
+// when they aren't.
+func (r *Reminders) SnoozedUntil() (time.Time, bool) {
+	r.mu.Lock()
+	until := r.snoozed
+	r.mu.Unlock()
+	left := until.Sub(r.Clock.Now())
+	if until.IsZero() || left <= 0 {
+		return time.Time{}, false
+	}
+	return r.now().Add(left), true
+}
+
+func (r *Reminders) now() time.Time {
+	if r.Wall != nil {
+		return r.Wall()
+	}
+	return time.Now()
+}
+
+// send hands Run something to do.
+func (r *Reminders) send(do func(*run)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mail = append(r.mail, do)
+	select {
+	case r.bell() <- struct{}{}:
+	default: // it has been rung already
+	}
+}
+
+// bell returns the channel that says that there is mail. The caller holds mu.
+func (r *Reminders) bell() chan struct{} {
+	if r.arrived == nil {
+		r.arrived = make(chan struct{}, 1)
+	}
+	return r.arrived
+}
+
+// Run reminds until the context ends, and closes the reminder then: its buttons
+// would do nothing any more. It may be called once.
+func (r *Reminders) Run(ctx context.Context) {
+	state := &run{Reminders: r, schedule: schedule{settings: r.Settings.orDefault()}}
+	state.schedule.begin(r.Clock.Now())
+	forget := r.Notifier.listen(func(e event) {
+		r.send(func(r *run) { r.heard(e) })
+	})
+	defer forget()
+	defer state.leave(ctx)
+
+	r.mu.Lock()
+	arrived := r.bell()
+	r.mu.Unlock()
+	var timer <-chan time.Time
+	stop := func() {}
+	defer func() { stop() }()
+	for {
+		state.act(ctx)
+		// The old timer goes only now: whoever watches the clock sees that all that
+		// arrived has been dealt with.
+		stopOld := stop
+		timer, stop = state.timer()
+		stopOld()
+		select {
+		case <-timer:
+		case <-arrived:
+		case <-ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		mail := r.mail
+		r.mail = nil
+		r.mu.Unlock()
+		for _, do := range mail {
+			do(state)
+		}
+	}
+}
+
+// timer returns a channel that says when to act again; nil when that depends on
+// others only.
+func (r *run) timer() (<-chan time.Time, func()) {
+	at, ok := r.schedule.wake()
+	if !ok {
+		return nil, func() {}
+	}
+	return r.Clock.After(at.Sub(r.Clock.Now()))
+}
+
+func (r *run) update(status helper.Status) {
+	var since time.Time
+	if status.Window != nil {
+		since = status.Window.Since
+	}
+	r.schedule.update(r.Clock.Now(), status.State, since)
+	if status.State == helper.Unknown {
+		return
+	}
+	r.status = status
+	// The text is compared for the moment it was made for: that time has passed
+	// alone is no reason to bother anybody.
+	if isOpen(status.State) && r.compose(r.textAt).differs(r.text) {
+		r.schedule.textChanged()
+	}
+}
+
+func (r *run) compose(at time.Time) Notification {
+	icon := ""
+	if r.Icon != nil {
+		icon = r.Icon(r.status.State)
+	}
+	return Reminder(r.status, at, r.schedule.settings.Snooze, icon)
+}
+
+func (n Notification) differs(from Notification) bool {
+	return n.Summary != from.Summary || n.Body != from.Body || n.Icon != from.Icon
+}
+
+// heard is told what the daemon did. By now the Notifier may know of later things:
+// what it says counts.
+func (r *run) heard(e event) {
+	now := r.Clock.Now()
+	shows := r.Notifier.Shows(SlotReminder)
+	switch e.kind {
+	case actionInvoked:
+		if e.slot != SlotReminder {
+			return
+		}
+		switch e.action {
+		case ActionLock:
+			r.schedule.lockAsked(now)
+			if r.LockNow != nil {
+				r.LockNow()
+			}
+		case ActionSnooze:
+			r.schedule.snooze(now)
+		}
+	case closedByOther:
+		if e.slot == SlotReminder && !shows {
+			r.schedule.dismissed()
+		}
+	case daemonGone:
+		if !shows {
+			r.schedule.lost()
+		}
+	case daemonReady:
+		r.schedule.daemonReady(now)
+	}
+}
+
+// act does what the schedule says is to be done now.
+func (r *run) act(ctx context.Context) {
+	for ctx.Err() == nil {
+		switch what := r.schedule.step(r.Clock.Now()); what {
+		case wait:
+			r.publish()
+			return
+		case unshow:
+			r.fail(r.Notifier.Close(ctx, SlotReminder))
+			r.schedule.unshown()
+		default:
+			at := r.now()
+			note := r.compose(at)
+			r.text, r.textAt = note, at
+			note.Silent = what == refresh
+			byDaemon, err := r.Notifier.show(ctx, SlotReminder, note)
+			r.fail(err)
+			r.schedule.done(r.Clock.Now(), what, deliveryOf(byDaemon, err))
+		}
+	}
+}
+
+// deliveryOf tells a delivery from what show returned. Whether the Notifier shows
+// the slot by now is no question: it may have been closed already, and what was
+// closed was delivered.
+func deliveryOf(byDaemon bool, err error) delivery {
+	switch {
+	case byDaemon:
+		return delivered
+	case err == nil:
+		return passing
+	case errors.Is(err, ErrNoDaemon):
+		return noDaemon
+	}
+	return undelivered
+}
+
+func (r *run) fail(err error) {
+	if err != nil && r.Failed != nil && !errors.Is(err, context.Canceled) {
+		r.Failed(err)
+	}
+}
+
+// publish makes the snooze known to SnoozedUntil.
+func (r *run) publish() {
+	until, _ := r.schedule.snoozedUntil(r.Clock.Now())
+	r.mu.Lock()
+	changed := !until.Equal(r.snoozed)
+	r.snoozed = until
+	r.mu.Unlock()
+	if changed && r.Changed != nil {
+		r.Changed()
+	}
+}
+
+// leave closes the reminder although the context has ended. It does not wait long:
+// the request is on its way, and a daemon that hangs reads it when it comes to.
+func (r *run) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	r.fail(r.Notifier.Close(ctx, SlotReminder))
+}

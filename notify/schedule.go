@@ -1,0 +1,260 @@
+package notify
+
+import (
+	"time"
+
+	"immutray.org/helper"
+)
+
+// Settings say when to remind.
+type Settings struct {
+	First  time.Duration // after login or unlock
+	Every  time.Duration // after that
+	Snooze time.Duration // how long "Remind me in …" is
+}
+
+// DefaultSettings returns the settings of a person who has set nothing.
+func DefaultSettings() Settings {
+	return Settings{First: 5 * time.Minute, Every: 15 * time.Minute, Snooze: time.Hour}
+}
+
+// orDefault returns the settings with a sense: without the time between two
+// reminders there would be no end of them.
+func (s Settings) orDefault() Settings {
+	d := DefaultSettings()
+	if s == (Settings{}) {
+		return d
+	}
+	if s.Every <= 0 {
+		s.Every = d.Every
+	}
+	if s.Snooze <= 0 {
+		s.Snooze = d.Snooze
+	}
+	return s
+}
+
+const (
+	// retryAfter is how long to wait before a daemon that failed is asked again.
+	retryAfter = time.Minute
+	// lockGrace is how long a lock that the reminder's button asked for may take
+	// before the reminder comes back: it may wait for writers, and for a password.
+	lockGrace = 30 * time.Second
+	// refreshGap is the shortest time between two texts of a shown reminder, so
+	// that a script that flips states does not make the screen flicker.
+	refreshGap = 10 * time.Second
+)
+
+// A step is what is to be done now.
+type step int
+
+const (
+	wait    step = iota
+	remind       // post the reminder
+	refresh      // give the reminder that is shown its new text
+	unshow       // close the reminder
+)
+
+// A delivery says how a post ended.
+type delivery int
+
+const (
+	delivered   delivery = iota // a daemon shows it
+	passing                     // something showed it that can't be asked to close it
+	noDaemon                    // there is no daemon to show it
+	undelivered                 // a daemon is there, but failed
+)
+
+// visible says whether a reminder is on the screen.
+type visible int
+
+const (
+	hidden visible = iota // no, and that is right
+	shown                 // yes
+	missed                // no, but it should be
+)
+
+// A schedule decides when to remind. It is pure: no clock, no bus, no goroutine;
+// whoever holds it passes in the time, and carries out what step says.
+type schedule struct {
+	settings Settings
+	state    helper.State // the last that was told
+	known    helper.State // the last but Unknown; "" before the first
+	since    time.Time    // Window.Since of the window, if known
+	began    time.Time    // when the session began
+	next     time.Time    // when the next reminder is due, while open
+	snoozed  time.Time    // when the snooze ends; zero when not snoozed
+	visible  visible
+	stale    bool      // the text that is shown is no longer true
+	posted   time.Time // when the text that is shown was posted
+}
+
+func isOpen(s helper.State) bool { return s == helper.Unlocked || s == helper.PartlyLocked }
+
+// begin says that the session begins now. A window that is open, however long,
+// starts anew: nobody wants to be met by a reminder at the door.
+func (s *schedule) begin(now time.Time) {
+	s.began = now
+	if isOpen(s.known) {
+		s.start(now)
+	}
+}
+
+// start starts a window's schedule.
+func (s *schedule) start(at time.Time) {
+	s.next = at.Add(s.settings.First)
+	s.snoozed = time.Time{}
+	s.drop()
+}
+
+// drop makes a reminder that is or should be shown one that is to be closed.
+func (s *schedule) drop() {
+	if s.visible != hidden {
+		s.stale = true
+	}
+	s.visible = hidden
+}
+
+// update says what state the system is in now, and since when its window is open
+// (zero when nobody knows).
+//
+// Unknown changes nothing. It is no proof of a lock, so the reminder that is shown
+// stays, and the time runs on; and it is no proof of the contrary, so nothing new
+// is posted that says so. What falls due meanwhile is posted once the state can be
+// read again. The tray shows the question mark.
+func (s *schedule) update(now time.Time, state helper.State, since time.Time) {
+	s.state = state
+	if state == helper.Unknown {
+		return
+	}
+	before := s.known
+	s.known = state
+	switch {
+	case !isOpen(state):
+		s.since, s.snoozed = time.Time{}, time.Time{}
+		s.drop()
+		return
+	case before == "":
+		// Open since before this session: the five minutes count from its start,
+		// not from the moment at which the state could be read.
+		s.start(s.began)
+	case !isOpen(before):
+		s.start(now)
+	case !since.IsZero() && !s.since.IsZero() && !since.Equal(s.since):
+		// Locked and unlocked again, faster than anyone looked.
+		s.start(now)
+	}
+	// An unlock clears the flags first and records its window after that, so a
+	// window that appears later is the same one.
+	if !since.IsZero() {
+		s.since = since
+	}
+}
+
+// snooze says that the person wants to be left alone for a while.
+func (s *schedule) snooze(now time.Time) {
+	if !isOpen(s.known) {
+		return
+	}
+	s.snoozed = now.Add(s.settings.Snooze)
+	s.next = s.snoozed
+	s.drop()
+}
+
+// snoozedUntil returns when the snooze ends.
+func (s *schedule) snoozedUntil(now time.Time) (time.Time, bool) {
+	return s.snoozed, s.snoozed.After(now)
+}
+
+// lockAsked says that the reminder's button was pressed. Many daemons close a
+// notification whose button was pressed; unless the system is locked soon, the
+// reminder comes back.
+func (s *schedule) lockAsked(now time.Time) {
+	if !isOpen(s.known) {
+		return
+	}
+	if back := now.Add(lockGrace); back.Before(s.next) {
+		s.next = back
+	}
+}
+
+// dismissed says that the reminder was closed, and not by us. That is the person's
+// right: the next one comes when it is due.
+func (s *schedule) dismissed() {
+	s.visible = hidden
+	s.stale = false
+}
+
+// lost says that the daemon is gone, and what it showed with it.
+func (s *schedule) lost() {
+	if s.visible == shown {
+		s.visible = missed
+	}
+}
+
+// daemonReady says that there is a daemon to be asked again.
+func (s *schedule) daemonReady(now time.Time) {
+	if s.visible == missed {
+		s.next = now
+	}
+}
+
+// textChanged says that the reminder, if it is shown, is no longer true.
+func (s *schedule) textChanged() {
+	if s.visible == shown {
+		s.stale = true
+	}
+}
+
+// step returns what is to be done at now. The caller does it and says how it
+// ended: with done for remind and refresh, with unshown for unshow.
+func (s *schedule) step(now time.Time) step {
+	switch {
+	case s.visible == hidden && s.stale:
+		return unshow
+	case !isOpen(s.state):
+		return wait
+	case !now.Before(s.next):
+		return remind
+	case s.visible == shown && s.stale && !now.Before(s.posted.Add(refreshGap)):
+		return refresh
+	}
+	return wait
+}
+
+// wake returns when step is to be asked again if nothing happens before; false
+// when that is never.
+func (s *schedule) wake() (time.Time, bool) {
+	if !isOpen(s.state) {
+		return time.Time{}, false
+	}
+	at := s.next
+	if s.visible == shown && s.stale {
+		if text := s.posted.Add(refreshGap); text.Before(at) {
+			at = text
+		}
+	}
+	return at, true
+}
+
+// done says how the post that step asked for ended. The next reminder counts from
+// now, not from when this one was due: after a night's sleep there is one reminder,
+// and then one every 15 minutes.
+func (s *schedule) done(now time.Time, what step, how delivery) {
+	s.stale = false
+	s.posted = now
+	s.visible = missed
+	if how == delivered {
+		s.visible = shown
+	}
+	if what == remind {
+		s.snoozed = time.Time{}
+		s.next = now.Add(s.settings.Every)
+	}
+	if retry := now.Add(retryAfter); how == undelivered && retry.Before(s.next) {
+		s.next = retry
+	}
+}
+
+// unshown says that the reminder was closed, or that trying is over.
+func (s *schedule) unshown() { s.stale = false }
