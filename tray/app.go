@@ -1,0 +1,144 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"immutray.org/helper"
+	"immutray.org/icons"
+	"immutray.org/notify"
+)
+
+// slotSettings is the notification slot of what is wrong with the settings.
+const slotSettings = "settings"
+
+// registerAfter is how long systray has to register the icon before that is looked
+// at. GNOME draws an icon anew that is registered twice.
+const registerAfter = time.Second
+
+// errBusGone ends the applet: the session, and with it everything to show and to be
+// shown in, is over.
+var errBusGone = errors.New("the session bus is gone")
+
+// An app is the applet, put together.
+type app struct {
+	system      source
+	helper      requester
+	clock       notify.Clock
+	settings    Settings
+	settingsErr error // why the settings are the defaults
+	version     string
+	log         *slog.Logger
+}
+
+// run runs the applet until ctx ends, Quit is chosen, or the session is over.
+func (a *app) run(ctx context.Context) error {
+	conn, err := connectSession()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := beOnly(conn); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(conn.Context(), func() { cancel(errBusGone) })()
+
+	notifier, err := notify.NewNotifier(conn, notify.Options{Fallback: notify.Beeep()})
+	if err != nil {
+		return err
+	}
+	defer notifier.Stop()
+	c := a.controller(func() { cancel(nil) })
+	r := a.reminders(c, notifier)
+	host := a.host(c)
+	c.Notes, c.Reminders, c.Screen = notifier, r, host
+	if err := host.Start(c.First()); err != nil {
+		return err
+	}
+	defer host.Stop()
+	if a.settingsErr != nil {
+		c.Tell(slotSettings, badSettings(a.settingsErr))
+	}
+	a.runAll(ctx, conn, c, r, host)
+	if cause := context.Cause(ctx); errors.Is(cause, errBusGone) {
+		return cause
+	}
+	return nil
+}
+
+func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *notify.Reminders, h *Host) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	trayChanged := func(present bool) {
+		c.TrayPresent(present)
+		if !present {
+			return
+		}
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			if !c.pause(ctx, registerAfter) {
+				return
+			}
+			if err := h.Register(ctx); err != nil && ctx.Err() == nil {
+				a.log.Debug("cannot look after the icon", "error", err)
+			}
+		}()
+	}
+	running.Add(2)
+	go func() {
+		defer running.Done()
+		r.Run(ctx)
+	}()
+	go func() {
+		defer running.Done()
+		if err := watchTray(ctx, conn, trayChanged); err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot follow the tray", "error", err)
+		}
+	}()
+	c.Run(ctx)
+}
+
+func (a *app) controller(quit func()) *Controller {
+	c := NewController()
+	c.System, c.Helper, c.Clock = a.system, a.helper, a.clock
+	c.Settings, c.Version, c.Log, c.Quit = a.settings, a.version, a.log, quit
+	return c
+}
+
+func (a *app) reminders(c *Controller, n *notify.Notifier) *notify.Reminders {
+	return &notify.Reminders{
+		Notifier: n,
+		Clock:    a.clock,
+		Settings: a.settings.Remind,
+		LockNow:  c.LockNow,
+		Changed:  c.Refresh,
+		Failed:   func(err error) { a.log.Warn("cannot remind", "error", err) },
+		Icon:     func(s helper.State) string { return string(iconFor(face(s))) },
+	}
+}
+
+func (a *app) host(c *Controller) *Host {
+	h := &Host{Style: a.settings.Style, Choose: c.Choose, Log: a.log}
+	if a.settings.Click != ClickMenu {
+		h.Activate = c.Activate
+	}
+	return h
+}
+
+func badSettings(err error) notify.Notification {
+	return notify.Notification{
+		Summary: "Your settings are not used",
+		Body:    fmt.Sprintf("%s\nThe defaults are used instead. Correct the file, then start Immutray again.", sentence(err.Error())),
+		Urgency: notify.Normal,
+		Icon:    string(icons.Application),
+	}
+}

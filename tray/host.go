@@ -1,0 +1,272 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"fyne.io/systray"
+	"github.com/godbus/dbus/v5"
+
+	"immutray.org/icons"
+)
+
+// A Host shows a Model in the tray, through fyne.io/systray. That library keeps its
+// state in globals: there is one Host in a process, started once.
+//
+// It can't insert an entry in a menu, and a host of trays reads the whole menu anew
+// for every change. So every entry that there can be is made at the start, and
+// shown, hidden and worded as the Model says; what has not changed is not touched.
+type Host struct {
+	Style    icons.Style
+	Activate func() // a click on the icon; nil: the click opens the menu
+	Choose   func(ID)
+	Log      *slog.Logger
+
+	slots []*slot
+	model Model
+	conn  *dbus.Conn // systray's own connection
+	name  string     // its unique name
+	stop  func()
+	ended chan struct{}
+}
+
+// A slot is one entry of the menu.
+type slot struct {
+	id       ID
+	entry    *systray.MenuItem
+	item     Item
+	visible  bool
+	children []*slot
+}
+
+const (
+	itemPath      = "/StatusNotifierItem"
+	itemInterface = "org.kde.StatusNotifierItem"
+	// firstSize is the size of the picture that is shown for the moment until those
+	// of every size are.
+	firstSize  = 48
+	busTimeout = 2 * time.Second
+)
+
+// Start puts the icon into the tray, showing m. The process must have a session
+// bus: without one systray panics.
+func (h *Host) Start(m Model) error {
+	h.ended = make(chan struct{})
+	// Before the start, the title becomes the item's Id.
+	systray.SetTitle("immutray")
+	if h.Activate != nil {
+		// Called on the goroutine that serves the bus, so Activate must not wait.
+		// When it is not set, systray says ItemIsMenu.
+		systray.SetOnTapped(h.Activate)
+	}
+	h.makeMenu()
+	systray.SetIcon(icons.PNG(m.Icon, h.Style, firstSize))
+	systray.SetTooltip(m.Tooltip)
+	h.applyMenu(m)
+	// With its own loop, Run, systray would not tell when it is on the bus.
+	start, stop := systray.RunWithExternalLoop(nil, nil)
+	start()
+	if err := h.connect(); err != nil {
+		close(h.ended)
+		return err
+	}
+	h.stop = stop
+	systray.SetTitle("Immutray")
+	h.setIcon(m.Icon)
+	h.model = m
+	return nil
+}
+
+// connect finds systray's connection. Its errors it only logs, so what it should
+// have done is looked at.
+func (h *Host) connect() error {
+	conn, err := dbus.SessionBus() // shared in the process: the one systray uses
+	if err != nil {
+		return fmt.Errorf("cannot reach the session bus: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
+	defer cancel()
+	if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, itemName()).Store(&h.name); err != nil {
+		return fmt.Errorf("cannot put the icon into the tray: %w", err)
+	}
+	if !slices.Contains(conn.Names(), h.name) {
+		return errors.New("cannot put the icon into the tray: its name is taken")
+	}
+	h.conn = conn
+	return nil
+}
+
+// Register registers the icon with the tray if it is not. systray does so itself,
+// but registers first and only then begins to listen for trays that come: one that
+// comes between the two, at login, would never show the icon.
+func (h *Host) Register(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	watcher := h.conn.Object(watcherName, "/StatusNotifierWatcher")
+	var registered []string
+	err := watcher.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0,
+		watcherName, "RegisteredStatusNotifierItems").Store(&registered)
+	if err != nil {
+		return fmt.Errorf("cannot ask the tray for its icons: %w", err)
+	}
+	// Trays list an icon by its unique name and path, ":1.50/StatusNotifierItem", or
+	// by its well-known name.
+	for _, item := range registered {
+		if strings.HasPrefix(item, h.name+"/") || item == h.name || strings.HasPrefix(item, itemName()) {
+			return nil
+		}
+	}
+	if err := watcher.CallWithContext(ctx, watcherName+".RegisterStatusNotifierItem", 0, itemPath).Err; err != nil {
+		return fmt.Errorf("cannot register with the tray: %w", err)
+	}
+	return nil
+}
+
+// itemName is the name that systray takes on the bus.
+func itemName() string { return fmt.Sprintf("%s-%d-1", itemInterface, os.Getpid()) }
+
+// Stop takes the icon out of the tray.
+func (h *Host) Stop() {
+	if h.stop == nil {
+		return
+	}
+	close(h.ended)
+	h.stop()
+	h.stop = nil
+}
+
+// Show shows m instead of what is shown.
+func (h *Host) Show(m Model) {
+	if m.Icon != h.model.Icon {
+		h.setIcon(m.Icon)
+	}
+	if m.Tooltip != h.model.Tooltip {
+		systray.SetTooltip(m.Tooltip)
+	}
+	h.applyMenu(m)
+	h.model = m
+}
+
+// setIcon shows a picture in every size, so that a host takes the one that fits its
+// panel instead of blurring another. systray's SetIcon has one size only, sends
+// colours multiplied by their opacity, which darkens the edges, and panics when the
+// bus is gone.
+//
+// The property is writable on the bus, and the bus is the only way to it.
+func (h *Host) setIcon(name icons.Name) {
+	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
+	defer cancel()
+	err := h.conn.Object(h.name, itemPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Set", 0,
+		itemInterface, "IconPixmap", dbus.MakeVariant(pixmaps(name, h.Style))).Err
+	if err == nil {
+		err = h.conn.Emit(itemPath, itemInterface+".NewIcon")
+	}
+	if err != nil {
+		h.Log.Warn("cannot change the icon", "icon", name, "error", err)
+	}
+}
+
+// makeMenu makes every entry that there can be, hidden, in the order of [Build].
+func (h *Host) makeMenu() {
+	h.add(IDState)
+	h.addList(IDWhy, maxWhy)
+	h.addList(IDPath, maxPaths)
+	systray.AddSeparator()
+	h.add(IDLock, IDUnlock, IDSnooze, IDSnoozed, IDRemind)
+	for _, id := range []ID{IDWriters, IDTrouble} {
+		h.add(id)
+		parent := h.slots[len(h.slots)-1]
+		for i := range maxLines {
+			parent.children = append(parent.children, h.newSlot(IDLine.nth(i), parent.entry.AddSubMenuItem("", "")))
+		}
+	}
+	systray.AddSeparator()
+	h.add(IDAbout, IDQuit)
+}
+
+func (h *Host) add(ids ...ID) {
+	for _, id := range ids {
+		h.slots = append(h.slots, h.newSlot(id, systray.AddMenuItem("", "")))
+	}
+}
+
+func (h *Host) addList(id ID, n int) {
+	for i := range n {
+		h.add(id.nth(i))
+	}
+}
+
+func (h *Host) newSlot(id ID, entry *systray.MenuItem) *slot {
+	// systray drops a click that nobody waits for at that moment. With room for one
+	// in the channel, none is lost.
+	clicked := make(chan struct{}, 1)
+	entry.ClickedCh = clicked
+	entry.Hide()
+	go func() {
+		for {
+			select {
+			case <-clicked:
+				h.Choose(id)
+			case <-h.ended:
+				return
+			}
+		}
+	}()
+	return &slot{id: id, entry: entry}
+}
+
+func (h *Host) applyMenu(m Model) {
+	apply(h.slots, m.Menu)
+}
+
+// apply makes the slots show the items. An item that has no slot can't be shown;
+// a test holds that there is none.
+func apply(slots []*slot, items []Item) {
+	byID := make(map[ID]Item, len(items))
+	for _, item := range items {
+		byID[item.ID] = item
+	}
+	for _, s := range slots {
+		item, wanted := byID[s.id]
+		if wanted {
+			// The children first: a submenu should be complete when it appears.
+			apply(s.children, item.Children)
+		}
+		s.apply(item, wanted)
+	}
+}
+
+func (s *slot) apply(item Item, wanted bool) {
+	if wanted && item.Label != s.item.Label {
+		s.entry.SetTitle(mnemonic(item.Label))
+	}
+	if wanted && item.Disabled != s.item.Disabled {
+		if item.Disabled {
+			s.entry.Disable()
+		} else {
+			s.entry.Enable()
+		}
+	}
+	if wanted {
+		s.item = item
+	}
+	if wanted == s.visible {
+		return
+	}
+	s.visible = wanted
+	if wanted {
+		s.entry.Show()
+	} else {
+		s.entry.Hide()
+	}
+}
+
+// mnemonic protects a label: com.canonical.dbusmenu takes an underscore for the
+// mark of the key that chooses the entry, and two for an underscore.
+func mnemonic(label string) string { return strings.ReplaceAll(label, "_", "__") }

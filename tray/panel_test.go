@@ -1,0 +1,238 @@
+package tray
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"immutray.org/notify/notifytest"
+)
+
+// A panel is a fake host of tray icons: it owns org.kde.StatusNotifierWatcher, and
+// reads and clicks what registers with it, as a real one does.
+type panel struct {
+	t    *testing.T
+	bus  *notifytest.Bus
+	conn *dbus.Conn // own, so that it can go
+
+	mu         sync.Mutex
+	registered []string // unique names, in order
+	misses     int      // registrations that are lost
+	changed    chan struct{}
+}
+
+func startPanel(t *testing.T, bus *notifytest.Bus) *panel {
+	t.Helper()
+	p := &panel{t: t, bus: bus, conn: bus.Connect(t), changed: make(chan struct{}, 1)}
+	if err := p.conn.Export(panelMethods{p}, "/StatusNotifierWatcher", watcherName); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.conn.Export(panelProperties{p}, "/StatusNotifierWatcher", "org.freedesktop.DBus.Properties"); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := p.conn.RequestName(watcherName, dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+		t.Fatalf("RequestName(%s) = %v, %v", watcherName, reply, err)
+	}
+	return p
+}
+
+// stop ends the panel, as a crash does.
+func (p *panel) stop() { p.conn.Close() }
+
+type panelMethods struct{ p *panel }
+
+func (m panelMethods) RegisterStatusNotifierItem(_ string, sender dbus.Sender) *dbus.Error {
+	m.p.mu.Lock()
+	defer m.p.mu.Unlock()
+	if m.p.misses > 0 {
+		m.p.misses--
+		return nil
+	}
+	m.p.registered = append(m.p.registered, string(sender))
+	select {
+	case m.p.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+type panelProperties struct{ p *panel }
+
+func (m panelProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
+	if name != "RegisteredStatusNotifierItems" {
+		return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", nil)
+	}
+	m.p.mu.Lock()
+	defer m.p.mu.Unlock()
+	items := []string{":1.4711/StatusNotifierItem"}
+	for _, name := range m.p.registered {
+		items = append(items, name+itemPath)
+	}
+	return dbus.MakeVariant(items), nil
+}
+
+// item waits until an icon is registered.
+func (p *panel) item() *trayItem {
+	p.t.Helper()
+	for giveUp := time.After(patience); ; {
+		p.mu.Lock()
+		names := slices.Clone(p.registered)
+		p.mu.Unlock()
+		if len(names) > 0 {
+			return &trayItem{p: p, name: names[0], object: p.conn.Object(names[0], itemPath)}
+		}
+		select {
+		case <-p.changed:
+		case <-giveUp:
+			p.t.Fatal("no icon was registered with the panel")
+		}
+	}
+}
+
+// A trayItem is an icon in the panel.
+type trayItem struct {
+	p      *panel
+	name   string
+	object dbus.BusObject
+}
+
+func (i *trayItem) property(name string, to any) {
+	i.p.t.Helper()
+	v, err := i.object.GetProperty(itemInterface + "." + name)
+	if err != nil {
+		i.p.t.Fatalf("cannot read %s: %v", name, err)
+	}
+	if err := v.Store(to); err != nil {
+		i.p.t.Fatalf("cannot read %s: %v", name, err)
+	}
+}
+
+type tooltipProperty struct {
+	Icon    string
+	Pixmaps []pixmap
+	Title   string
+	Text    string
+}
+
+func (i *trayItem) tooltip() string {
+	i.p.t.Helper()
+	var t tooltipProperty
+	i.property("ToolTip", &t)
+	return t.Title
+}
+
+func (i *trayItem) pixmaps() []pixmap {
+	i.p.t.Helper()
+	var p []pixmap
+	i.property("IconPixmap", &p)
+	return p
+}
+
+func (i *trayItem) menu() dbus.BusObject {
+	i.p.t.Helper()
+	var at dbus.ObjectPath
+	i.property("Menu", &at)
+	return i.p.conn.Object(i.name, at)
+}
+
+// A menuEntry is an entry of the menu as the bus has it.
+type menuEntry struct {
+	ID         int32
+	Properties map[string]dbus.Variant
+	Children   []dbus.Variant
+}
+
+func (e menuEntry) label() string {
+	label, _ := e.Properties["label"].Value().(string)
+	return label
+}
+
+func (e menuEntry) is(property string) bool {
+	v, ok := e.Properties[property].Value().(bool)
+	return v || !ok // visible and enabled are true when they are left out
+}
+
+// layout reads the menu: the visible entries, and those of submenus after theirs.
+func (i *trayItem) layout() []menuEntry {
+	i.p.t.Helper()
+	var revision uint32
+	var root menuEntry
+	call := i.menu().Call("com.canonical.dbusmenu.GetLayout", 0, int32(0), int32(-1), []string{})
+	if err := call.Store(&revision, &root); err != nil {
+		i.p.t.Fatalf("GetLayout: %v", err)
+	}
+	return i.visible(root.Children)
+}
+
+func (i *trayItem) visible(children []dbus.Variant) []menuEntry {
+	i.p.t.Helper()
+	var entries []menuEntry
+	for _, child := range children {
+		var e menuEntry
+		if err := child.Store(&e); err != nil {
+			i.p.t.Fatalf("GetLayout: %v", err)
+		}
+		if e.is("visible") {
+			entries = append(append(entries, e), i.visible(e.Children)...)
+		}
+	}
+	return entries
+}
+
+// text draws the menu as Model.text does, without the indents.
+func (i *trayItem) text() string {
+	i.p.t.Helper()
+	text := ""
+	for _, e := range i.layout() {
+		switch {
+		case e.Properties["type"].Value() == "separator":
+			text += "---\n"
+		case !e.is("enabled"):
+			text += "(" + e.label() + ")\n"
+		default:
+			text += e.label() + "\n"
+		}
+	}
+	return text
+}
+
+// choose clicks on the entry with a label, once it can be chosen.
+func (i *trayItem) choose(label string) {
+	i.p.t.Helper()
+	var id int32
+	eventually(i.p.t, "the entry "+label, func() bool {
+		for _, e := range i.layout() {
+			if e.label() == label && e.is("enabled") {
+				id = e.ID
+				return true
+			}
+		}
+		return false
+	}, true)
+	call := i.menu().Call("com.canonical.dbusmenu.Event", 0, id, "clicked", dbus.MakeVariant(0), uint32(0))
+	if call.Err != nil {
+		i.p.t.Fatalf("Event(clicked) on %q: %v", label, call.Err)
+	}
+}
+
+func (i *trayItem) activate() error {
+	return i.object.Call(itemInterface+".Activate", 0, int32(0), int32(0)).Err
+}
+
+// eventually waits until what is read over the bus is as wanted.
+func eventually[T comparable](t *testing.T, what string, read func() T, want T) {
+	t.Helper()
+	var got T
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if got = read(); got == want {
+			return
+		}
+	}
+	t.Fatalf("%s is\n%v\nwant\n%v", what, got, want)
+}
+
+func describe(pixmaps []pixmap) string { return fmt.Sprintf("%v", pixmaps) }

@@ -1,0 +1,148 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/icons"
+	"immutray.org/notify"
+)
+
+// request asks the helper, one thing at a time, after the given delay.
+//
+// A request may wait for hours: the password dialog stands behind a locked screen
+// until that is unlocked.
+func (c *Controller) request(verb helper.Verb, delay time.Duration) {
+	if c.asked != "" {
+		c.Log.Debug("one request is under way", "verb", c.asked, "dropped", verb)
+		return
+	}
+	c.asked = verb
+	if c.trouble != nil {
+		c.forgive()
+	}
+	ctx := c.ctx
+	go func() {
+		if !c.pause(ctx, delay) {
+			return
+		}
+		c.Log.Debug("asking the helper", "verb", verb)
+		result, err := c.Helper.Do(ctx, verb)
+		c.in.put(func() { c.answered(verb, result, err) })
+	}()
+}
+
+// pause waits; false when ctx ended first.
+func (c *Controller) pause(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	passed, stop := c.Clock.After(d)
+	defer stop()
+	select {
+	case <-passed:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// answered takes the helper's answer. The state is read at once: what is shown
+// below the answer must be what the answer left.
+func (c *Controller) answered(verb helper.Verb, result *helper.Result, err error) {
+	c.asked = ""
+	c.took(c.System.Read())
+	switch {
+	case err == nil:
+		c.Log.Info("done", "verb", verb, "state", c.report.Status.State)
+		c.post(notify.SlotFeedback, c.feedback(result))
+	case errors.Is(err, helper.ErrNoDialog):
+		c.failed(verb, result, err) // it is an ErrCancelled too, but nobody cancelled
+	case errors.Is(err, helper.ErrCancelled):
+		c.Log.Info("cancelled", "verb", verb)
+	case c.ctx.Err() != nil:
+	default:
+		c.failed(verb, result, err)
+	}
+}
+
+// feedback says what is so now, and what went otherwise than planned.
+func (c *Controller) feedback(result *helper.Result) notify.Notification {
+	n := notify.Feedback(c.report.Status, c.now(), string(iconFor(c.report.face())))
+	if result == nil || len(result.Notices) == 0 {
+		return n
+	}
+	lines := make([]string, len(result.Notices))
+	for i, notice := range result.Notices {
+		lines[i] = sentence(notice)
+	}
+	n.Body = strings.Join(append([]string{n.Body}, lines...), "\n")
+	// There is more to read than the three words that it is usually gone after.
+	n.Expire, n.Transient = 0, false
+	return n
+}
+
+// failed keeps a failure in the menu, and tells it.
+func (c *Controller) failed(verb helper.Verb, result *helper.Result, err error) {
+	c.Log.Warn("failed", "verb", verb, "error", err)
+	t := &Trouble{Verb: verb, Err: err, Hint: helper.Hint(err)}
+	icon := string(iconFor(c.report.face()))
+	n := notify.RequestFailed(verb, err, t.Hint, icon)
+	if result != nil && result.Outcome == helper.Blocked {
+		t.Blocked, t.Writers = true, result.Writers
+		n = notify.Blocked(result.Writers, icon)
+	}
+	c.trouble = t
+	c.post(notify.SlotProblem, n)
+}
+
+// explain says why a click on the question mark does nothing.
+func (c *Controller) explain() {
+	n := notify.Notification{Summary: "The state cannot be read", Icon: string(icons.Unknown), Urgency: notify.Normal}
+	if c.report.face() == notSetUp {
+		n.Summary = "Immutray is not set up"
+	}
+	for _, reason := range reasons(c.report) {
+		n.Body += sentence(reason) + "\n"
+	}
+	n.Body = strings.TrimSuffix(n.Body, "\n")
+	c.post(notify.SlotProblem, n)
+}
+
+func (c *Controller) about() {
+	c.post(slotAbout, notify.Notification{
+		Summary: "Immutray " + c.Version,
+		Body:    "Keeps the operating system read-only, and reminds you while it is not.",
+		Urgency: notify.Normal,
+		Icon:    string(icons.Application),
+	})
+}
+
+// sayNoTray says, once, that there is no tray to show the padlock in.
+func (c *Controller) sayNoTray() {
+	c.Log.Warn("there is no tray on this desktop to show the padlock in; reminders go on")
+	c.post(notify.SlotFeedback, notify.Notification{
+		Summary: "No tray for the padlock",
+		Body: "This desktop has no tray to show it in; reminders go on. " +
+			"On GNOME, switch on the extension AppIndicator. Until then, to lock, run: immutectl lock",
+		Urgency: notify.Normal,
+		Icon:    string(icons.Application),
+	})
+}
+
+func (c *Controller) post(slot string, n notify.Notification) {
+	c.tell(func(ctx context.Context) error { return c.Notes.Post(ctx, slot, n) })
+}
+
+// tell has something told without waiting for it. A daemon that is missing or hangs
+// is logged; what matters is in the menu as well.
+func (c *Controller) tell(do func(context.Context) error) {
+	c.out.put(func() {
+		if err := do(c.ctx); err != nil && c.ctx.Err() == nil {
+			c.Log.Warn("cannot tell", "error", err)
+		}
+	})
+}

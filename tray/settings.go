@@ -1,0 +1,128 @@
+package tray
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/config"
+	"immutray.org/icons"
+	"immutray.org/notify"
+)
+
+// A Click says what a click on the padlock does.
+type Click string
+
+// The clicks. Everything they do is in the menu as well.
+const (
+	ClickToggle Click = "toggle" // lock, or ask to unlock when locked
+	ClickLock   Click = "lock"   // lock, never unlock
+	ClickMenu   Click = "menu"   // open the menu
+)
+
+// Settings are what a person has set for himself.
+type Settings struct {
+	Remind notify.Settings
+	Click  Click
+	Style  icons.Style
+}
+
+// DefaultSettings are those of a person who has set nothing.
+func DefaultSettings() Settings {
+	return Settings{Remind: notify.DefaultSettings(), Click: ClickToggle, Style: icons.Color}
+}
+
+// Bounds of the times: at a second the reminder is already a nuisance, and a day
+// without one is no reminder.
+const (
+	shortestTime = time.Second
+	longestTime  = 24 * time.Hour
+)
+
+// SettingsPath returns where the person's settings are, usually
+// ~/.config/immutray/config.toml.
+func SettingsPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("cannot find the settings: %w", err)
+	}
+	return filepath.Join(dir, "immutray", "config.toml"), nil
+}
+
+// LoadSettings reads the settings in the file at path. A missing file is the
+// default. With an error, which names the file and the line, the default is
+// returned too.
+func LoadSettings(path string) (Settings, error) {
+	// O_NONBLOCK: a FIFO in its place must not keep the applet from starting.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return DefaultSettings(), nil
+	}
+	if err != nil {
+		return DefaultSettings(), fmt.Errorf("cannot read the settings: %w", err)
+	}
+	defer f.Close()
+	s, err := ParseSettings(f)
+	if err != nil {
+		return DefaultSettings(), fmt.Errorf("cannot use the settings in %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// ParseSettings reads settings; keys that are not there keep their default.
+func ParseSettings(r io.Reader) (Settings, error) {
+	table, err := config.ParseTable(r)
+	if err != nil {
+		return Settings{}, err
+	}
+	s := DefaultSettings()
+	if err := table.Apply(s.keys()); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+func (s *Settings) keys() []config.Key {
+	return []config.Key{
+		{Name: "remind_first", Set: setTime(&s.Remind.First)},
+		{Name: "remind_every", Set: setTime(&s.Remind.Every)},
+		{Name: "snooze", Set: setTime(&s.Remind.Snooze)},
+		{Name: "click", Set: setWord(&s.Click, ClickToggle, ClickLock, ClickMenu)},
+		{Name: "icon_style", Set: setWord(&s.Style, icons.Color, icons.Symbolic)},
+	}
+}
+
+func setTime(to *time.Duration) func(config.Value) error {
+	return func(v config.Value) error {
+		d, err := v.Duration(shortestTime, longestTime)
+		if err == nil {
+			*to = d
+		}
+		return err
+	}
+}
+
+func setWord[T ~string](to *T, words ...T) func(config.Value) error {
+	return func(v config.Value) error {
+		text, err := v.Text()
+		if err != nil {
+			return err
+		}
+		known := make([]string, len(words))
+		for i, word := range words {
+			if text == string(word) {
+				*to = word
+				return nil
+			}
+			known[i] = fmt.Sprintf("%q", word)
+		}
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(known, ", "))
+	}
+}

@@ -1,0 +1,122 @@
+package tray
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/icons"
+	"immutray.org/notify"
+)
+
+func TestParseSettings(t *testing.T) {
+	got, err := ParseSettings(strings.NewReader(`
+# mine
+remind_first = "1m"
+remind_every = "30m"
+snooze = "2h"
+click = "menu"
+icon_style = "symbolic"
+`))
+	want := Settings{
+		Remind: notify.Settings{First: time.Minute, Every: 30 * time.Minute, Snooze: 2 * time.Hour},
+		Click:  ClickMenu,
+		Style:  icons.Symbolic,
+	}
+	if err != nil || got != want {
+		t.Errorf("ParseSettings() = %+v, %v, want %+v", got, err, want)
+	}
+	if got, err := ParseSettings(strings.NewReader("")); err != nil || got != DefaultSettings() {
+		t.Errorf("ParseSettings(nothing) = %+v, %v, want the default", got, err)
+	}
+}
+
+func TestParseSettingsRefuses(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"unknown key", "click = \"lock\"\nclik = \"lock\"", "line 2: unknown key clik; did you mean click?"},
+		{"a key of root's file", `paths = ["/"]`, "line 1: unknown key paths"},
+		{"unknown word", `click = "unlock"`, `line 1: click: "unlock" is not one of "toggle", "lock", "menu"`},
+		{"word in another case", `icon_style = "Color"`, `"Color" is not one of "color", "symbolic"`},
+		{"number for a time", `snooze = 60`, "line 1: snooze: it must be a time with its unit"},
+		{"too short", `remind_every = "10ms"`, "line 1: remind_every: it must be between 1s and 24h"},
+		{"too long", `remind_first = "25h"`, "it must be between"},
+		{"twice", "click = \"lock\"\nclick = \"menu\"", "line 2: "},
+		{"not TOML", "click", "line 1: "},
+		{"number for a word", "click = 1", "line 1: click: it must be a text"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := ParseSettings(strings.NewReader(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("ParseSettings(%q) = %v, want %q", test.text, err, test.want)
+			}
+		})
+	}
+}
+
+func TestLoadSettings(t *testing.T) {
+	dir := t.TempDir()
+	if got, err := LoadSettings(filepath.Join(dir, "missing", "config.toml")); err != nil || got != DefaultSettings() {
+		t.Errorf("LoadSettings(missing) = %+v, %v, want the default", got, err)
+	}
+	file := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(file, []byte("\n\nclick = 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := LoadSettings(file)
+	if err == nil || !strings.Contains(err.Error(), file+": line 3: ") {
+		t.Errorf("LoadSettings() = %v, want the file and the line", err)
+	}
+	if got != DefaultSettings() {
+		t.Errorf("LoadSettings() = %+v, want the default", got)
+	}
+	if _, err := LoadSettings(dir); err == nil {
+		t.Error("LoadSettings(directory) = nil")
+	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := LoadSettings(fifo); got != DefaultSettings() {
+		t.Errorf("LoadSettings(fifo) = %+v, %v, want the default, and no waiting", got, err)
+	}
+}
+
+func TestSettingsPath(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", "/somewhere")
+	if got, err := SettingsPath(); err != nil || got != "/somewhere/immutray/config.toml" {
+		t.Errorf("SettingsPath() = %q, %v", got, err)
+	}
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("HOME", "/home/rrs")
+	if got, err := SettingsPath(); err != nil || got != "/home/rrs/.config/immutray/config.toml" {
+		t.Errorf("SettingsPath() = %q, %v", got, err)
+	}
+	t.Setenv("HOME", "")
+	if got, err := loadSettings(); err == nil || got != DefaultSettings() {
+		t.Errorf("loadSettings() without a home = %+v, %v, want the default and an error", got, err)
+	}
+}
+
+func FuzzParseSettings(f *testing.F) {
+	f.Add("remind_first = \"5m\"\nclick = 'menu' # c\n")
+	f.Add("click = \"\\u0000\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSettings(strings.NewReader(text))
+		if err != nil {
+			if errors.Unwrap(err) == nil && err.Error() == "" {
+				t.Error("an error without words")
+			}
+			return
+		}
+		for _, d := range []time.Duration{s.Remind.First, s.Remind.Every, s.Remind.Snooze} {
+			if d < shortestTime || d > longestTime {
+				t.Errorf("%v is out of bounds in %+v", d, s)
+			}
+		}
+	})
+}

@@ -1,0 +1,186 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/islands"
+	"immutray.org/helper/lockstate"
+	"immutray.org/helper/protected"
+	"immutray.org/notify"
+)
+
+const (
+	// configEvery is how often the configuration is looked at. Nobody waits for it,
+	// and each look wakes the machine.
+	configEvery = time.Minute
+	// watchAgain is how soon the state is read where it can't be watched: when the
+	// user's share of inotify instances is used up, for instance.
+	watchAgain = 10 * time.Second
+)
+
+// A System is the machine: what its configuration protects, and how that is now.
+type System struct {
+	ConfigPath string
+	Clock      notify.Clock
+	// Failed is told once why the state can't be watched, only read now and then.
+	Failed func(error)
+
+	loadConfig  func(path string) (config.Config, error) // nil means config.Load
+	watchReader func(*lockstate.Reader, context.Context, func(helper.Status)) error
+
+	mu     sync.Mutex
+	config config.Config
+	err    error  // why config could not be read
+	stamp  string // what the configuration file was when it was read
+}
+
+// Read returns what is so now.
+func (s *System) Read() Report {
+	s.load()
+	return s.report(nil)
+}
+
+// Watch calls changed with a report now, and with every new one, until ctx ends.
+func (s *System) Watch(ctx context.Context, changed func(Report)) error {
+	told := false
+	for ctx.Err() == nil {
+		s.load()
+		if err := s.watchOnce(ctx, changed); err != nil {
+			if !told && s.Failed != nil {
+				s.Failed(err)
+				told = true
+			}
+			changed(s.report(nil))
+			s.sleep(ctx, watchAgain)
+		}
+	}
+	return nil
+}
+
+// watchOnce watches until ctx ends or the configuration file is another.
+func (s *System) watchOnce(ctx context.Context, changed func(Report)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	watcher.Add(1)
+	go func() {
+		defer watcher.Done()
+		defer cancel()
+		for ctx.Err() == nil && s.stampNow() == s.loaded() {
+			s.sleep(ctx, configEvery)
+		}
+	}()
+	reader, err := s.reader()
+	if err != nil {
+		changed(s.report(nil))
+		<-ctx.Done()
+		return nil
+	}
+	watch := s.watchReader
+	if watch == nil {
+		watch = (*lockstate.Reader).Watch
+	}
+	err = watch(reader, ctx, func(status helper.Status) { changed(s.report(&status)) })
+	cancel()
+	return err
+}
+
+func (s *System) sleep(ctx context.Context, d time.Duration) {
+	passed, stop := s.Clock.After(d)
+	defer stop()
+	select {
+	case <-passed:
+	case <-ctx.Done():
+	}
+}
+
+// load reads the configuration if the file is another than the one that was read.
+func (s *System) load() {
+	now := s.stampNow()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now == s.stamp {
+		return
+	}
+	s.stamp = now
+	load := s.loadConfig
+	if load == nil {
+		load = config.Load
+	}
+	s.config, s.err = load(s.ConfigPath)
+}
+
+func (s *System) loaded() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stamp
+}
+
+// stampNow tells one content of the configuration file from another. Ctime changes
+// with its mode and owner as well, and they decide whether it is trusted.
+func (s *System) stampNow() string {
+	var st unix.Stat_t
+	if err := unix.Stat(s.ConfigPath, &st); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim)
+}
+
+func (s *System) reader() (*lockstate.Reader, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &lockstate.Reader{Paths: s.config.Paths, StateDir: s.config.StateDir}, s.err
+}
+
+// report adds to a status, or to what is so now, why the machine can't be locked.
+func (s *System) report(status *helper.Status) Report {
+	reader, err := s.reader()
+	if err != nil {
+		return Report{
+			Status:  helper.Status{State: helper.Unknown},
+			Problem: &Problem{Lines: []string{err.Error()}},
+		}
+	}
+	if status == nil {
+		now := reader.Read()
+		status = &now
+	}
+	s.mu.Lock()
+	cfg := s.config
+	s.mu.Unlock()
+	return Report{Status: *status, Problem: unprepared(cfg)}
+}
+
+// unprepared returns why the machine can't be locked as it is, or nil. What can't
+// be found out is no reason: the helper looks again, as root.
+func unprepared(cfg config.Config) *Problem {
+	var lines []string
+	var paths []*protected.Path
+	for _, name := range cfg.Paths {
+		p, err := protected.Open(name)
+		switch {
+		case err == nil:
+			defer p.Close()
+			paths = append(paths, p)
+		case errors.Is(err, protected.ErrUnfit):
+			lines = append(lines, strings.TrimSuffix(err.Error(), ": "+protected.ErrUnfit.Error()))
+		}
+	}
+	if frozen, err := islands.Frozen(cfg, paths); err == nil && len(frozen) > 0 {
+		lines = append(lines, "no subvolume or file system of its own: "+strings.Join(frozen, ", "))
+	}
+	if lines == nil {
+		return nil
+	}
+	return &Problem{Lines: lines}
+}

@@ -1,0 +1,173 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/lockstate"
+	"immutray.org/notify/notifytest"
+)
+
+// newSystem returns a system whose configuration is the file's text: a path to
+// protect, or "bad". The trust in real configurations is for package config to test.
+func newSystem(t *testing.T, text string) *System {
+	t.Helper()
+	s := &System{ConfigPath: filepath.Join(t.TempDir(), "config"), Clock: notifytest.NewClock(testNow)}
+	s.loadConfig = func(path string) (config.Config, error) {
+		data, err := os.ReadFile(path)
+		if err != nil || string(data) == "bad" {
+			return config.Config{}, fmt.Errorf("cannot use %s: it is bad: %w", path, config.ErrRefused)
+		}
+		return config.Config{Paths: []string{string(data)}, StateDir: filepath.Dir(path)}, nil
+	}
+	writeConfig(t, s, text)
+	return s
+}
+
+func writeConfig(t *testing.T, s *System, text string) {
+	t.Helper()
+	// A new file, as editors and package managers do it: another inode.
+	fresh := s.ConfigPath + ".new"
+	if err := os.WriteFile(fresh, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(fresh, s.ConfigPath); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watch runs Watch until the test ends.
+func watch(t *testing.T, s *System) <-chan Report {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	reports := make(chan Report, 16)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Watch(ctx, func(r Report) { reports <- r }) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Watch() = %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("Watch does not end")
+		}
+	})
+	return reports
+}
+
+func next(t *testing.T, reports <-chan Report) Report {
+	t.Helper()
+	select {
+	case r := <-reports:
+		return r
+	case <-time.After(patience):
+		t.Fatal("no report")
+		return Report{}
+	}
+}
+
+func TestSystemFollowsItsConfiguration(t *testing.T) {
+	s := newSystem(t, "bad")
+	reports := watch(t, s)
+	r := next(t, reports)
+	if r.face() != notSetUp || !strings.Contains(r.Problem.Lines[0], "it is bad") {
+		t.Errorf("with a bad configuration the report is %+v", r)
+	}
+	dir := t.TempDir()
+	writeConfig(t, s, dir)
+	clock := s.Clock.(*notifytest.Clock)
+	clock.Await(t, configEvery)
+	clock.Advance(configEvery)
+	r = next(t, reports)
+	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir {
+		t.Errorf("with a good configuration the report is %+v", r)
+	}
+	clock.Await(t, configEvery)
+	writeConfig(t, s, "bad")
+	clock.Advance(configEvery)
+	if r := next(t, reports); r.face() != notSetUp || len(r.Status.Paths) != 0 {
+		t.Errorf("with a configuration gone bad the report is %+v", r)
+	}
+}
+
+func TestSystemReadsAtOnceAfterARequest(t *testing.T) {
+	s := newSystem(t, "bad")
+	if r := s.Read(); r.face() != notSetUp {
+		t.Errorf("Read() = %+v, want not set up", r)
+	}
+	writeConfig(t, s, "/")
+	if r := s.Read(); len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != "/" {
+		t.Errorf("Read() = %+v, want / read", r)
+	}
+}
+
+func TestSystemThatCantBeWatchedIsReadNowAndThen(t *testing.T) {
+	s := newSystem(t, "/")
+	var told []error
+	s.Failed = func(err error) { told = append(told, err) }
+	s.watchReader = func(*lockstate.Reader, context.Context, func(helper.Status)) error {
+		return errors.New("no inotify instance left")
+	}
+	reports := watch(t, s)
+	clock := s.Clock.(*notifytest.Clock)
+	for range 3 {
+		if r := next(t, reports); len(r.Status.Paths) != 1 {
+			t.Errorf("the report is %+v", r)
+		}
+		clock.Await(t, watchAgain)
+		clock.Advance(watchAgain)
+	}
+	next(t, reports)
+	if len(told) != 1 || !strings.Contains(told[0].Error(), "inotify") {
+		t.Errorf("Failed was told %v, want one error", told)
+	}
+}
+
+func TestUnprepared(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		cfg  config.Config
+		want []string // parts of the lines
+	}{
+		{"fit", config.Config{Paths: []string{"/"}}, nil},
+		{"no mount point", config.Config{Paths: []string{"/", dir}}, []string{"not a mount point"}},
+		{"missing", config.Config{Paths: []string{filepath.Join(dir, "missing")}}, []string{"no such file"}},
+		{"a file", config.Config{Paths: []string{file}}, []string{"not a directory"}},
+		{"an island on no file system of its own", config.Config{Paths: []string{"/"}, Islands: []string{"/usr"}},
+			[]string{"no subvolume or file system of its own: /usr"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := unprepared(test.cfg)
+			if test.want == nil {
+				if p != nil {
+					t.Errorf("unprepared() = %q, want none", p.Lines)
+				}
+				return
+			}
+			if p == nil || len(p.Lines) != len(test.want) {
+				t.Fatalf("unprepared() = %+v, want %q", p, test.want)
+			}
+			for i, want := range test.want {
+				if !strings.Contains(p.Lines[i], want) || strings.Contains(p.Lines[i], "not fit to be protected") {
+					t.Errorf("line %d is %q, want %q", i, p.Lines[i], want)
+				}
+			}
+		})
+	}
+}

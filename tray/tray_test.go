@@ -1,0 +1,387 @@
+package tray
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/icons"
+	"immutray.org/notify/notifytest"
+)
+
+func TestTrayShowsTheState(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	item := p.item()
+	var id string
+	var isMenu bool
+	item.property("Id", &id)
+	item.property("ItemIsMenu", &isMenu)
+	if id != "immutray" || isMenu {
+		t.Errorf("Id = %q, ItemIsMenu = %v, want immutray, false", id, isMenu)
+	}
+	eventually(t, "the tooltip", item.tooltip, "Locked")
+	eventually(t, "the menu", item.text, `(Locked)
+(/: locked (property read-only, mount read-only))
+(/etc: locked (property read-only, mount read-only))
+---
+Unlock until I lock it…
+---
+About Immutray
+Quit
+`)
+	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.Locked, icons.Color)))
+
+	c.set(partlyAt)
+	eventually(t, "the tooltip", item.tooltip, "Partly locked: /etc: open mount")
+	eventually(t, "the menu", item.text, `(Partly locked)
+(/: locked (property read-only, mount read-only))
+(/etc: open mount (property read-only, mount writable))
+---
+Lock now
+Unlock until I lock it…
+Remind me in 1 hour
+---
+About Immutray
+Quit
+`)
+	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.PartlyLocked, icons.Color)))
+}
+
+func TestSymbolicStyle(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	settings := DefaultSettings()
+	settings.Style = icons.Symbolic
+	startChild(t, bus, settings, lockedAt)
+	item := p.item()
+	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.Locked, icons.Symbolic)))
+}
+
+func TestUnderscoresAreNoMnemonics(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	startChild(t, bus, DefaultSettings(), Report{Status: helper.Status{State: helper.Locked, Paths: []helper.PathStatus{
+		path("/my_data\n\x1b", helper.ReadOnly, helper.ReadOnly),
+	}}})
+	item := p.item()
+	eventually(t, "the entry", func() bool {
+		return strings.Contains(item.text(), `(/my__data\n\x1b: locked (property read-only, mount read-only))`)
+	}, true)
+}
+
+func TestActivateReturnsAtOnceAndAsksOnce(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	item := p.item()
+	eventually(t, "the tooltip", item.tooltip, "Locked")
+	// The helper does not answer before it is told to, so that Activate returning at
+	// all shows that it does not wait.
+	for range 3 {
+		if err := item.activate(); err != nil {
+			t.Fatalf("Activate: %v", err)
+		}
+	}
+	c.expect("do unlock")
+	eventually(t, "the tooltip", item.tooltip, "Waiting for the password…")
+	c.set(unlockedNow())
+	c.answer(done(helper.Unlock))
+	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
+	if len(c.lines) != 0 {
+		t.Errorf("the helper was asked again: %s", <-c.lines)
+	}
+}
+
+// unlockedNow is unlockedAt for a child, whose clock is the real one.
+func unlockedNow() Report {
+	r := unlockedAt
+	r.Status.Window = &helper.Window{Since: time.Now(), UID: 1000, User: "rrs"}
+	return r
+}
+
+func TestMenuAsks(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), partlyAt)
+	item := p.item()
+	eventually(t, "the tooltip", item.tooltip, "Partly locked: /etc: open mount")
+	item.choose("Lock now")
+	c.expect("do lock")
+	c.set(lockedAt)
+	c.answer(done(helper.Lock))
+	eventually(t, "the tooltip", item.tooltip, "Locked")
+	item.choose("Unlock until I lock it…")
+	c.expect("do unlock")
+	c.answer(reply{Cancelled: true})
+	eventually(t, "the tooltip", item.tooltip, "Locked")
+	item.choose("Quit")
+	if code := c.waitEnd(); code != exitDone {
+		t.Errorf("exit code %d, want %d", code, exitDone)
+	}
+}
+
+func TestClickMenuLeavesTheClickToThePanel(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	settings := DefaultSettings()
+	settings.Click = ClickMenu
+	startChild(t, bus, settings, lockedAt)
+	item := p.item()
+	var isMenu bool
+	item.property("ItemIsMenu", &isMenu)
+	if !isMenu {
+		t.Error("ItemIsMenu = false, want true")
+	}
+	if err := item.activate(); err == nil {
+		t.Error("Activate is there")
+	}
+}
+
+func TestBlockedIsShown(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	server := notifytest.StartServer(t, bus)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), unlockedNow())
+	item := p.item()
+	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
+	if err := item.activate(); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("do lock")
+	c.answer(reply{Result: &helper.Result{Outcome: helper.Blocked, Error: "cannot lock: busy", Writers: []helper.Writer{
+		{Kind: helper.WriterFile, PID: 4242, Program: "vim", Path: "/etc/fstab"},
+	}}})
+	if post := server.WaitForPosts(1); !strings.Contains(post.Body, "/etc/fstab") {
+		t.Errorf("the notification does not name the file: %+v", post)
+	}
+	eventually(t, "the submenu", func() bool {
+		return strings.Contains(item.text(), "Who is writing…\n(vim (4242): /etc/fstab)\n---")
+	}, true)
+
+	// Locked at the second try: neither the entry nor the notification stays.
+	c.set(lockedAt)
+	eventually(t, "the submenu", func() bool { return strings.Contains(item.text(), "writing") }, false)
+	server.WaitForOpen(0)
+}
+
+func TestPanelThatRestartsGetsTheIconBack(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	eventually(t, "the tooltip", p.item().tooltip, "Locked")
+	p.stop()
+	c.set(unlockedNow())
+	p = startPanel(t, bus)
+	item := p.item()
+	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
+	if err := item.activate(); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("do lock")
+}
+
+// systray does not see a tray that comes while it is about to listen for one.
+func TestTrayThatSystrayMissesGetsTheIcon(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	p.mu.Lock()
+	p.misses = 1
+	p.mu.Unlock()
+	startChild(t, bus, DefaultSettings(), lockedAt)
+	eventually(t, "the tooltip", p.item().tooltip, "Locked")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.registered) != 1 {
+		t.Errorf("registered are %q, want one", p.registered)
+	}
+}
+
+func TestWithoutTrayRemindersGoOn(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	server := notifytest.StartServer(t, bus)
+	settings := DefaultSettings()
+	settings.Remind.First = time.Second
+	c := startChild(t, bus, settings, unlockedNow())
+	post := server.WaitForPosts(1)
+	if post.Hints["urgency"].Value() != byte(2) || post.Icon != "immutray-unlocked" {
+		t.Errorf("the reminder is %+v", post)
+	}
+	server.InvokeAction(post.ID, "lock")
+	c.expect("do lock")
+	c.set(lockedAt)
+	c.answer(done(helper.Lock))
+	server.WaitFor("Locked", func(s notifytest.State) bool {
+		return len(s.Open) == 1 && s.Open[0].Summary == "Locked"
+	})
+	// A panel that comes later gets the icon.
+	eventually(t, "the tooltip", startPanel(t, bus).item().tooltip, "Locked")
+}
+
+func TestSnoozeFromTheMenu(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	startChild(t, bus, DefaultSettings(), unlockedNow())
+	item := p.item()
+	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
+	item.choose("Remind me in 1 hour")
+	eventually(t, "the entry", func() bool { return strings.Contains(item.text(), "(Reminders off until ") }, true)
+	item.choose("Turn reminders on again")
+	eventually(t, "the entry", func() bool { return strings.Contains(item.text(), "\nRemind me in 1 hour\n") }, true)
+}
+
+func TestBadSettingsAreTold(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	server := notifytest.StartServer(t, bus)
+	settings := DefaultSettings()
+	startChildWith(t, bus, order{Settings: &settings, Broken: "cannot use the settings in /x: line 3: unknown key clik"}, lockedAt)
+	post := server.WaitForPosts(1)
+	if post.Summary != "Your settings are not used" || !strings.Contains(post.Body, "line 3: unknown key clik") {
+		t.Errorf("the notification is %+v", post)
+	}
+}
+
+func TestEndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	server := notifytest.StartServer(t, bus)
+	p := startPanel(t, bus)
+	settings := DefaultSettings()
+	settings.Remind.First, settings.Remind.Every = time.Second, time.Second
+	c := startChild(t, bus, settings, unlockedNow())
+	item := p.item()
+	// At the second reminder the applet has the answer to the first.
+	server.WaitFor("two reminders", func(s notifytest.State) bool { return len(s.Posts) >= 2 })
+	if err := c.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.waitEnd(); code != exitDone {
+		t.Errorf("exit code %d, want %d", code, exitDone)
+	}
+	server.WaitForOpen(0) // the reminder's buttons would do nothing any more
+	var has bool
+	if err := p.conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, item.name).Store(&has); err != nil || has {
+		t.Errorf("the icon is still on the bus: %v, %v", has, err)
+	}
+}
+
+// A host reads the menu again for every signal, so nothing that is as it was may be
+// touched.
+func TestOnlyWhatChangedIsTouched(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	item := p.item()
+	c.set(partlyAt)
+	eventually(t, "the tooltip", item.tooltip, "Partly locked: /etc: open mount")
+	item.layout() // when it is read first, systray has it read again
+	signals := make(chan *dbus.Signal, 64)
+	p.conn.Signal(signals)
+	if err := p.conn.AddMatchSignal(dbus.WithMatchSender(item.name)); err != nil {
+		t.Fatal(err)
+	}
+	other := partlyAt
+	other.Status.Paths = append([]helper.PathStatus{}, other.Status.Paths...)
+	other.Status.Paths[0].Path = "/other"
+	c.set(partlyAt)
+	c.set(other)
+	const line = "(/other: locked (property read-only, mount read-only))"
+	eventually(t, "the line", func() bool { return strings.Contains(item.text(), line) }, true)
+	c.set(unlockedNow())
+	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
+	touched := map[string]int{}
+	for len(signals) > 0 {
+		s := <-signals
+		switch s.Name {
+		case "com.canonical.dbusmenu.ItemsPropertiesUpdated":
+			var updated []struct {
+				ID         int32
+				Properties map[string]dbus.Variant
+			}
+			if err := dbus.Store(s.Body[:1], &updated); err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range updated {
+				label, _ := u.Properties["label"].Value().(string)
+				touched[label]++
+			}
+		case itemInterface + ".NewIcon", itemInterface + ".NewToolTip":
+			touched[s.Name]++
+		}
+	}
+	if n := touched[strings.Trim(line, "()")+")"]; n != 1 {
+		t.Errorf("the line that changed was touched %d times, want once; all: %v", n, touched)
+	}
+	if touched["Quit"]+touched["About Immutray"] != 0 {
+		t.Errorf("what never changes was touched: %v", touched)
+	}
+	if touched[itemInterface+".NewIcon"] != 1 {
+		t.Errorf("the icon was changed %d times, want once", touched[itemInterface+".NewIcon"])
+	}
+}
+
+func TestEndOfTheSessionEndsTheApplet(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	item := p.item()
+	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.Locked, icons.Color)))
+	var pid uint32 // of the bus's own daemon, which this test started
+	call := p.conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, "org.freedesktop.DBus")
+	if err := call.Store(&pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(int(pid), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("ended: the session bus is gone")
+	c.waitEnd()
+}
+
+func TestSecondStartSaysSo(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	startChild(t, bus, DefaultSettings(), lockedAt)
+	p.item()
+	second := startChild(t, bus, DefaultSettings(), lockedAt)
+	second.expect("ended: immutray is already running in this session")
+	second.waitEnd()
+}
+
+func TestEveryEntryHasASlot(t *testing.T) {
+	t.Parallel()
+	bus := notifytest.StartBus(t)
+	p := startPanel(t, bus)
+	// As much as a menu can have at once, but for what excludes the other.
+	full := Report{
+		Status:  helper.Status{State: helper.Unknown},
+		Problem: &Problem{Lines: strings.Split(strings.Repeat("why ", maxWhy+3), " ")},
+	}
+	for range maxPaths + 3 {
+		full.Status.Paths = append(full.Status.Paths, path("/p", helper.ReadOnly, helper.ReadOnly))
+	}
+	startChild(t, bus, DefaultSettings(), full)
+	item := p.item()
+	want := strings.Count(Build(Snapshot{Report: full}).text(), "\n") - 1 // without the icon's line
+	eventually(t, "the number of entries", func() int { return strings.Count(item.text(), "\n") }, want)
+}

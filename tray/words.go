@@ -1,0 +1,242 @@
+package tray
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"immutray.org/helper"
+	"immutray.org/notify"
+)
+
+// This file holds the words of the tray. The rules are:
+//
+//   - Names from outside (paths, programs, users, errors) go through
+//     notify.Visible: one line, no control characters, not endlessly long.
+//   - The states have one word each, the same as on the command line.
+
+// Bounds of what is shown of names from outside.
+const (
+	maxName = 40
+	maxText = 400
+)
+
+func (id ID) nth(i int) ID { return id + ID("."+strconv.Itoa(i)) }
+
+// headline is the menu's first line.
+func headline(s Snapshot) string {
+	switch s.Asked {
+	case helper.Unlock:
+		return "Waiting for the password…"
+	case helper.Lock:
+		return "Locking…"
+	}
+	switch s.Report.face() {
+	case locked:
+		return "Locked"
+	case partlyLocked:
+		return "Partly locked"
+	case unlocked:
+		return unlockedLine(s.Report.Status.Window, s.Now)
+	case notSetUp:
+		return "Not set up"
+	}
+	return "Unknown"
+}
+
+// unlockedLine says "Unlocked for 23 min by rrs, locks at 14:30".
+func unlockedLine(w *helper.Window, now time.Time) string {
+	if w == nil {
+		return "Unlocked"
+	}
+	user := notify.Visible(w.User, maxName)
+	if user == "" {
+		user = fmt.Sprintf("user %d", w.UID)
+	}
+	// A clock set back since must not make it "for -3 min".
+	line := fmt.Sprintf("Unlocked for %s by %s", notify.Duration(max(0, now.Sub(w.Since))), user)
+	switch {
+	case w.Until == nil:
+	case w.Until.After(now):
+		line += ", locks at " + notify.TimeOfDay(*w.Until, now)
+	default:
+		line += ", should have locked at " + notify.TimeOfDay(*w.Until, now)
+	}
+	return line
+}
+
+// tooltip is the headline, and the reason where there is one. Hosts show it in one
+// line, so it is not the whole reason.
+func tooltip(s Snapshot) string {
+	line := headline(s)
+	if s.Asked != "" {
+		return line
+	}
+	if s.Report.face() == partlyLocked {
+		for _, p := range s.Report.Status.Paths {
+			if p.State != helper.Locked {
+				return line + ": " + pathAndState(p)
+			}
+		}
+	}
+	if reasons := reasons(s.Report); len(reasons) > 0 {
+		return line + ": " + notify.Visible(reasons[0], 2*labelWidth)
+	}
+	return line
+}
+
+// reasons says why the system is not set up, or its state unknown.
+func reasons(r Report) []string {
+	switch r.face() {
+	case notSetUp:
+		return r.Problem.Lines
+	case unknown:
+		var errs []string
+		for _, p := range r.Status.Paths {
+			if p.Error != "" {
+				errs = append(errs, p.Error)
+			}
+		}
+		return errs
+	}
+	return nil
+}
+
+func why(r Report) []string {
+	var lines []string
+	for _, reason := range reasons(r) {
+		lines = append(lines, wrap(sentence(reason))...)
+	}
+	return lines
+}
+
+func pathLines(status helper.Status) []string {
+	lines := make([]string, len(status.Paths))
+	for i, p := range status.Paths {
+		lines[i] = pathAndState(p)
+		if layers := layerWords(p); layers != "" {
+			lines[i] += " (" + layers + ")"
+		}
+	}
+	return lines
+}
+
+func pathAndState(p helper.PathStatus) string {
+	return notify.Visible(p.Path, maxName) + ": " + stateWord(p.State)
+}
+
+func stateWord(s helper.State) string {
+	switch s {
+	case helper.Locked:
+		return "locked"
+	case helper.Unlocked:
+		return "unlocked"
+	case helper.OpenMount:
+		return "open mount"
+	case helper.MountOnly:
+		return "mount only"
+	}
+	return "unknown"
+}
+
+// layerWords says what each layer is; "" when none could be read.
+func layerWords(p helper.PathStatus) string {
+	var words []string
+	add := func(layer string, f helper.Flag) {
+		switch f {
+		case helper.ReadOnly:
+			words = append(words, layer+" read-only")
+		case helper.Writable:
+			words = append(words, layer+" writable")
+		}
+	}
+	add("property", p.Property)
+	add("mount", p.Mount)
+	// The superblock is shown only where it changes what the two say.
+	if p.Superblock == helper.ReadOnly && p.Mount == helper.Writable {
+		add("file system", p.Superblock)
+	}
+	return strings.Join(words, ", ")
+}
+
+func writerLines(writers []helper.Writer) []string {
+	lines := make([]string, len(writers))
+	for i, w := range writers {
+		lines[i] = writerLine(w)
+	}
+	return lines
+}
+
+func writerLine(w helper.Writer) string {
+	path := notify.Visible(w.Path, labelWidth)
+	switch w.Kind {
+	case helper.WriterLoop:
+		return notify.Visible(w.Device, maxName) + " is backed by " + path
+	case helper.WriterSwap:
+		return "swap file " + path
+	}
+	program := notify.Visible(w.Program, maxName)
+	if program == "" {
+		program = "process"
+	}
+	return fmt.Sprintf("%s (%d): %s", program, w.PID, path)
+}
+
+func remindersOff(s Snapshot) string {
+	return "Reminders off until " + notify.TimeOfDay(s.RemindersOff, s.Now)
+}
+
+func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
+
+// spoken says a whole number of hours or minutes as a person does.
+func spoken(d time.Duration) string {
+	switch {
+	case d == time.Hour:
+		return "1 hour"
+	case d == time.Minute:
+		return "1 minute"
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	case d > 0 && d < time.Hour && d%time.Minute == 0:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	}
+	return notify.Duration(d)
+}
+
+// sentence begins with a capital letter and ends with a full stop.
+func sentence(s string) string {
+	s = strings.TrimSpace(notify.Visible(s, maxText))
+	first, size := utf8.DecodeRuneInString(s)
+	if size == 0 {
+		return ""
+	}
+	s = string(unicode.ToUpper(first)) + s[size:]
+	if !strings.ContainsAny(s[len(s)-1:], ".!?…") {
+		s += "."
+	}
+	return s
+}
+
+// wrap breaks a text into lines for a menu, between words; a longer word stays whole.
+func wrap(text string) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(notify.Visible(text, maxText)) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= labelWidth:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
