@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/lockstate"
+	"immutray.org/helper/writers"
+)
+
+// A stateReader tells how locked the system is, now and whenever it changes.
+type stateReader interface {
+	Read() helper.Status
+	Watch(ctx context.Context, changed func(helper.Status)) error
+}
+
+// A writerScanner finds who holds something on the protected paths open for writing.
+type writerScanner interface {
+	Scan(ctx context.Context, protected []string) ([]helper.Writer, error)
+}
+
+// A requester asks root's helper for something.
+type requester interface {
+	Do(ctx context.Context, verb helper.Verb) (*helper.Result, error)
+}
+
+// An app is immutectl with everything it touches outside of itself.
+type app struct {
+	stdout, stderr io.Writer
+	color          palette // for stdout
+	errorColor     palette // for stderr
+
+	root       bool // runs as root
+	now        func() time.Time
+	loadConfig func(file string) (config.Config, error) // file "" is the usual one
+	state      func(config.Config) stateReader
+	writers    writerScanner
+	requester  func() requester // once the flags are known
+	// waitUnread returns when nobody can read stdout any more, or ctx ends.
+	waitUnread func(ctx context.Context)
+
+	configFile, helperFile string // flags
+}
+
+// newApp returns the app on the real system.
+func newApp(stdout, stderr *os.File) *app {
+	a := &app{
+		stdout:     stdout,
+		stderr:     stderr,
+		color:      paletteFor(stdout, os.Getenv),
+		errorColor: paletteFor(stderr, os.Getenv),
+		root:       os.Geteuid() == 0,
+		now:        time.Now,
+		loadConfig: loadConfig,
+		state: func(c config.Config) stateReader {
+			return &lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}
+		},
+		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys"},
+		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
+	}
+	a.requester = func() requester {
+		return &helper.Client{Config: a.configFile, Helper: a.helperFile, Direct: a.root}
+	}
+	return a
+}
+
+func loadConfig(file string) (config.Config, error) {
+	if file == "" {
+		return config.Load(config.Path)
+	}
+	return config.LoadFile(file)
+}
+
+// interruptible returns a context that Ctrl-C and SIGTERM end; a second Ctrl-C ends
+// the program. Only what takes long needs it: catching signals costs a thread, and
+// half a millisecond of the two that a status takes.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// run executes one command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	return a.report(root.ExecuteContext(ctx))
+}
+
+// A failure is an error of a command with the exit code that goes with it. Every
+// other error that comes out of cobra is a mistake in the command line.
+type failure struct {
+	code   int
+	err    error  // nil when everything has been said
+	detail string // lines below the error
+	hints  []string
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return fmt.Sprintf("exit code %d", f.code)
+	}
+	return f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// report says on stderr what went wrong and returns the exit code.
+func (a *app) report(err error) int {
+	var f *failure
+	switch {
+	case err == nil:
+		return helper.ExitDone
+	case !errors.As(err, &f):
+		f = usageFailure("immutectl", err)
+	}
+	if f.err != errUnread {
+		a.printError(f)
+	}
+	return f.code
+}
+
+// config loads the configuration that --config names, or else the usual one.
+func (a *app) config() (config.Config, error) {
+	c, err := a.loadConfig(a.configFile)
+	if err != nil {
+		return c, a.failed(helper.ExitConfigRefused, err)
+	}
+	return c, nil
+}
+
+// failed returns the failure for err, with the hint that the tray shows as well.
+func (a *app) failed(code int, err error) *failure {
+	f := &failure{code: code, err: err}
+	hint := helper.Hint(err)
+	if code == helper.ExitConfigRefused && a.configFile != "" {
+		hint = "Correct that file, or go without --config." // the usual hint is about the usual file
+	}
+	if hint != "" {
+		f.hints = []string{hint}
+	}
+	return f
+}
+
+// errUnread says that whoever read our output has closed it, and wants no more.
+var errUnread = errors.New("nobody reads the output")
+
+// print writes to stdout.
+func (a *app) print(text string) error {
+	_, err := io.WriteString(a.stdout, text)
+	switch {
+	case errors.Is(err, unix.EPIPE):
+		return &failure{code: helper.ExitDone, err: errUnread}
+	case err != nil:
+		return &failure{code: helper.ExitFailed, err: fmt.Errorf("cannot write the output: %w", err)}
+	}
+	return nil
+}
+
+// printJSON writes v to stdout, as people read it or on one line.
+func (a *app) printJSON(v any, oneLine bool) error {
+	text, err := toJSON(v, oneLine)
+	if err != nil {
+		return &failure{code: helper.ExitFailed, err: fmt.Errorf("internal error: %w", err)}
+	}
+	return a.print(text)
+}

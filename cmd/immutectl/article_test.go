@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/packaging/practice/lab"
+)
+
+// article returns the article's immutectl, pointed at the test system.
+func (f *fixture) article(t testing.TB, verb string) *exec.Cmd {
+	t.Helper()
+	script, err := filepath.Abs("testdata/article-immutectl.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", script, verb)
+	cmd.Env = append(os.Environ(), "ROOT="+f.Root, "ETC="+f.Etc)
+	return cmd
+}
+
+func output(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	return string(out)
+}
+
+// TestStatusKeepsTheArticlesShape: where the article's script was right, ours prints
+// the same lines, and only adds to them. So scripts that read those go on working.
+func TestStatusKeepsTheArticlesShape(t *testing.T) {
+	f := newFixture(t)
+	lab.Require(t, "bash:bash")
+	program := buildProgram(t)
+	for _, verb := range []string{"unlock", "lock"} {
+		output(t, exec.Command(program, f.command(verb)...))
+		want := output(t, f.article(t, "status"))
+		got := output(t, exec.Command(program, f.command("status")...))
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("status after %s =\n%s\nwant it to begin with\n%s", verb, got, want)
+		}
+	}
+}
+
+// buildProgram builds immutectl as it is installed.
+func buildProgram(t testing.TB) string {
+	t.Helper()
+	program := filepath.Join(lab.Base, "immutectl")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "immutray.org/cmd/immutectl")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	return program
+}
+
+// BenchmarkStatus compares "status" with the article's; times-faster is the ratio of
+// the medians, which a busy neighbour moves less than the means. The budget is 10.
+func BenchmarkStatus(b *testing.B) {
+	f := newFixture(b)
+	lab.Require(b, "bash:bash")
+	program := buildProgram(b)
+	var ours, articles []time.Duration
+	for b.Loop() {
+		ours = append(ours, timed(b, exec.Command(program, f.command("status")...)))
+		articles = append(articles, timed(b, f.article(b, "status")))
+	}
+	b.ReportMetric(0, "ns/op") // of both together says nothing
+	b.ReportMetric(median(ours).Seconds()*1e3, "immutectl-ms")
+	b.ReportMetric(median(articles).Seconds()*1e3, "article-ms")
+	b.ReportMetric(median(articles).Seconds()/median(ours).Seconds(), "times-faster")
+}
+
+// timed runs cmd, its output thrown away, and returns how long it took.
+func timed(b *testing.B, cmd *exec.Cmd) time.Duration {
+	b.Helper()
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		b.Fatalf("%s: %v", cmd, err)
+	}
+	return time.Since(start)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}

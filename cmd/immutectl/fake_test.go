@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/writers"
+)
+
+// fakeMain is main on a fake kernel: what it says stands in files of the working
+// directory. FAKE_USER=root makes the caller root, FAKE_CONFIG names the file that is
+// loaded as the usual configuration.
+func fakeMain() {
+	signal.Ignore(unix.SIGPIPE)
+	a := newApp(os.Stdout, os.Stderr)
+	a.root = os.Getenv("FAKE_USER") == "root"
+	a.now = func() time.Time { return time.Date(2025, 12, 14, 21, 14, 8, 0, time.UTC) }
+	a.state = func(config.Config) stateReader { return fakeState{} }
+	a.writers = fakeWriters{}
+	a.loadConfig = func(file string) (config.Config, error) {
+		if file == "" {
+			file = os.Getenv("FAKE_CONFIG")
+		}
+		if file == "" {
+			return config.Default(), nil
+		}
+		return config.LoadFile(file)
+	}
+	os.Exit(a.run(context.Background(), os.Args[1:]))
+}
+
+// fakeState reads the state from status.json, and what it changes to from
+// changes.json, one after another. Then it waits, or fails if FAKE_WATCH=fail.
+type fakeState struct{}
+
+func (fakeState) Read() helper.Status {
+	s := helper.Status{}
+	must(decode("status.json", &s))
+	return s
+}
+
+func (fakeState) Watch(ctx context.Context, changed func(helper.Status)) error {
+	f, err := os.Open("changes.json")
+	must(err)
+	defer f.Close()
+	for d := json.NewDecoder(f); ; {
+		s := helper.Status{}
+		err := d.Decode(&s)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(err)
+		changed(s)
+	}
+	if os.Getenv("FAKE_WATCH") == "fail" {
+		return errors.New("cannot watch the state: poll: bad file descriptor")
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// fakeWriters reads the writers from writers.json; without it the search fails. As the
+// real search does, it sees all only as root, or not even then: FAKE_SCAN=incomplete.
+type fakeWriters struct{}
+
+func (fakeWriters) Scan(context.Context, []string) ([]helper.Writer, error) {
+	var found []helper.Writer
+	err := decode("writers.json", &found)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("cannot list processes: permission denied")
+	}
+	must(err)
+	if os.Getenv("FAKE_USER") != "root" || os.Getenv("FAKE_SCAN") == "incomplete" {
+		return found, &writers.IncompleteError{Processes: 2, Err: fs.ErrPermission}
+	}
+	return found, nil
+}
+
+func decode(file string, v any) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}
+
+// must ends the fake: a broken script is no answer of immutectl's.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,290 @@
+// This file owns the words that immutectl puts on the screen; the help texts stand
+// with their commands. The rules are:
+//
+//   - The answer to what was asked goes to standard output, and only that.
+//   - Everything else goes to standard error, each line with "immutectl:" and its
+//     kind: "error:" why it did not work, "notice:" what else one should know,
+//     "hint:" what to do. Errors and notices begin lowercase and end without a full
+//     stop, hints are whole sentences. The one exception is a cancelled password
+//     prompt: the person knows, so it is a single word.
+//   - A word for a state has the meaning it has in the documentation, always the same.
+//   - Nothing is said that has not been read from the kernel. What is not known is
+//     called unknown.
+//   - Names of files, programs and users pass through quote, whole messages through
+//     safe: anyone may have chosen them.
+//   - Colour only repeats what the words say.
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"immutray.org/helper"
+)
+
+// minutes is how times are shown to people; what is recorded is exact.
+const minutes = "2006-01-02 15:04"
+
+func (a *app) printError(f *failure) {
+	switch {
+	case f.err == errCancelled:
+		fmt.Fprintln(a.stderr, "immutectl: cancelled")
+	case f.err != nil:
+		fmt.Fprintf(a.stderr, "immutectl: %s %s\n", a.errorColor.bad("error:"), safe(f.err.Error()))
+	}
+	io.WriteString(a.stderr, f.detail)
+	for _, hint := range f.hints {
+		fmt.Fprintf(a.stderr, "immutectl: hint: %s\n", safe(hint))
+	}
+}
+
+func (a *app) printNotice(notice string) {
+	fmt.Fprintf(a.stderr, "immutectl: notice: %s\n", safe(notice))
+}
+
+// systemWord is the system's state as a person reads it.
+func systemWord(s helper.State) string {
+	switch s {
+	case helper.Locked:
+		return "Locked"
+	case helper.PartlyLocked:
+		return "Partly locked"
+	case helper.Unlocked:
+		return "Unlocked"
+	}
+	return "Unknown"
+}
+
+// pathWord is a path's state as a person reads it.
+func pathWord(s helper.State) string {
+	switch s {
+	case helper.Locked, helper.Unlocked:
+		return string(s)
+	case helper.OpenMount:
+		return "open mount"
+	case helper.MountOnly:
+		return "mount only"
+	}
+	return "unknown"
+}
+
+// statusText is the whole of "immutectl status".
+func statusText(s helper.Status, color palette) string {
+	var b strings.Builder
+	b.WriteString("--- System Immutability Status ---\n")
+	for _, p := range s.Paths {
+		fmt.Fprintf(&b, "Path: %s\n", quote(p.Path))
+		fmt.Fprintf(&b, "  - VFS Layer (Mount): %s\n", flagWord(p.Mount))
+		fmt.Fprintf(&b, "  - Btrfs Property:    %s\n", propertyWord(p))
+		fmt.Fprintf(&b, "  - Effective State:   %s\n", effectiveState(p.State, color))
+		for _, notice := range pathNotices(p) {
+			fmt.Fprintf(&b, "  %s %s\n", color.warning("NOTICE:"), safe(notice))
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s))
+	return b.String()
+}
+
+func flagWord(f helper.Flag) string {
+	if f == "" {
+		return "unknown"
+	}
+	return safe(string(f))
+}
+
+func propertyWord(p helper.PathStatus) string {
+	switch {
+	case p.Property == helper.ReadOnly:
+		return "ro=true"
+	case p.Property == helper.Writable:
+		return "ro=false"
+	case p.Property == helper.NoFlag && p.Filesystem != "":
+		return "none (" + safe(p.Filesystem) + ")"
+	}
+	return flagWord(p.Property)
+}
+
+// effectiveState is the article's word, where it had one.
+func effectiveState(s helper.State, color palette) string {
+	switch s {
+	case helper.Locked:
+		return color.good("LOCKED (RO)")
+	case helper.Unlocked:
+		return color.bad("UNLOCKED (RW)")
+	}
+	return color.warning(strings.ToUpper(pathWord(s)))
+}
+
+// pathNotices says what the layers of a path mean where that is not plain, and what
+// to do about it.
+func pathNotices(p helper.PathStatus) []string {
+	var notices []string
+	onBtrfs := p.Property != helper.NoFlag
+	switch {
+	case p.State == helper.Unknown && p.Error == "":
+		notices = append(notices, "This path can't be read.")
+	case p.State == helper.Unknown:
+		notices = append(notices, "This path can't be read: "+p.Error+".")
+	case p.State == helper.OpenMount && p.Superblock != helper.ReadOnly:
+		notices = append(notices, "Nothing new can be opened for writing, but programs that already have files open here can still write. "+runLock)
+	case p.State == helper.MountOnly && onBtrfs:
+		notices = append(notices, `The property is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
+	case p.State == helper.MountOnly:
+		notices = append(notices, `The mount flag is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
+	}
+	if p.Superblock == helper.ReadOnly {
+		notice := "The whole file system is read-only, wherever else it is mounted too."
+		if onBtrfs {
+			notice = `The whole file system is read-only, /home too if it is on it. "immutectl lock" or "immutectl unlock" makes the rest of it writable again.`
+		}
+		notices = append(notices, notice)
+	}
+	return notices
+}
+
+const runLock = `Run "immutectl lock".`
+
+// windowWords says since when, by whom, why and until when the system is not locked.
+// It may be in another state by now than whoever unlocked it left it in.
+func windowWords(s helper.Status) string {
+	w := s.Window
+	if w == nil {
+		return ""
+	}
+	words := " since "
+	if s.State != helper.Unlocked {
+		words = ", unlocked at "
+	}
+	words += w.Since.Local().Format(minutes) + byWhom(w)
+	if w.Until != nil {
+		words += ", locks at " + w.Until.Local().Format(minutes)
+	}
+	return words
+}
+
+func byWhom(w *helper.Window) string {
+	words := " by user " + strconv.FormatUint(uint64(w.UID), 10)
+	if w.User != "" {
+		words = " by " + quote(w.User)
+	}
+	if w.Reason != "" {
+		words += " (" + safe(w.Reason) + ")"
+	}
+	return words
+}
+
+// watchLine is one line of "immutectl watch", without the time. The paths are in it
+// when they are not all as the system is.
+func watchLine(s helper.Status) string {
+	line := systemWord(s.State)
+	if s.Window != nil && s.State != helper.Unlocked {
+		line += ", unlocked"
+	}
+	if s.Window != nil {
+		line += byWhom(s.Window)
+	}
+	if uniform(s) {
+		return line
+	}
+	paths := make([]string, len(s.Paths))
+	for i, p := range s.Paths {
+		paths[i] = quote(p.Path) + " " + pathWord(p.State)
+	}
+	return line + ": " + strings.Join(paths, ", ")
+}
+
+// uniform reports whether every path is in the state that the system is in.
+func uniform(s helper.Status) bool {
+	for _, p := range s.Paths {
+		if p.State != s.State {
+			return false
+		}
+	}
+	return true
+}
+
+// stateText says how things stand after a request: in one sentence when that is the
+// whole truth, else with a line per path.
+func stateText(s helper.Status) string {
+	if uniform(s) && s.State == helper.Locked {
+		return fmt.Sprintf("Locked: %s read-only.\n", pathsAre(s.Paths))
+	}
+	if uniform(s) && s.State == helper.Unlocked {
+		return fmt.Sprintf("Unlocked: %s writable.\n", pathsAre(s.Paths))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:\n", systemWord(s.State))
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, p := range s.Paths {
+		fmt.Fprintf(t, "  %s\t%s\n", quote(p.Path), pathWord(p.State))
+	}
+	t.Flush()
+	return b.String()
+}
+
+// pathsAre is "/ is", "/ and /etc are" and so on.
+func pathsAre(paths []helper.PathStatus) string {
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = p.Path
+	}
+	if len(names) == 1 {
+		return quote(names[0]) + " is"
+	}
+	return enumerate(names) + " are"
+}
+
+// enumerate joins names as in "/, /etc and /usr".
+func enumerate(names []string) string {
+	var b strings.Builder
+	for i, name := range names {
+		switch {
+		case i > 0 && i == len(names)-1:
+			b.WriteString(" and ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(quote(name))
+	}
+	return b.String()
+}
+
+// writersTable has a line per writer. A program's name and unit may be missing; what
+// the kernel itself holds has neither.
+func writersTable(writers []helper.Writer) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "PID\tPROGRAM\tUSER\tUNIT\tPATH")
+	for _, w := range writers {
+		pid, user, path := "-", w.User, quote(w.Path)
+		if w.PID != 0 {
+			pid = strconv.Itoa(w.PID)
+			if user == "" {
+				user = strconv.FormatUint(uint64(w.UID), 10)
+			}
+		}
+		program := cell(w.Program)
+		switch w.Kind {
+		case helper.WriterMapping:
+			path += " (memory map)"
+		case helper.WriterLoop:
+			program = "loop device " + cell(w.Device)
+		case helper.WriterSwap:
+			program = "swap"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", pid, program, cell(user), cell(w.Unit), path)
+	}
+	t.Flush()
+	return b.String()
+}
+
+func cell(name string) string {
+	if name == "" {
+		return "-"
+	}
+	return quote(name)
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"immutray.org/helper"
+	"immutray.org/helper/writers"
+)
+
+func (a *app) writersCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "writers",
+		Short: "Show who keeps the system from being locked",
+		Long: `Show who holds a file on a protected path open for writing: such programs keep
+the system from being locked. Only root sees the programs of everyone.
+
+Exit status:
+  0  none was found
+  1  the search failed
+  3  there are writers
+  6  the configuration was refused`,
+		Example: `  sudo immutectl writers
+  sudo immutectl writers --json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.showWriters(cmd.Context(), asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *app) showWriters(ctx context.Context, asJSON bool) error {
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	found, err := a.writers.Scan(ctx, c.Paths)
+	var incomplete *writers.IncompleteError
+	if err != nil && !errors.As(err, &incomplete) {
+		return a.failed(helper.ExitFailed, err)
+	}
+	switch {
+	case asJSON:
+		report := writersReport{Complete: incomplete == nil, Writers: append([]helper.Writer{}, found...)}
+		err = a.printJSON(report, false)
+	case len(found) > 0:
+		err = a.print(writersTable(found))
+	case a.root:
+		err = a.print(fmt.Sprintf("Nothing is open for writing on %s.\n", enumerate(c.Paths)))
+	default:
+		err = a.print(fmt.Sprintf("Your programs have nothing open for writing on %s.\n", enumerate(c.Paths)))
+	}
+	if err != nil {
+		return err
+	}
+	f := &failure{code: helper.ExitDone}
+	if len(found) > 0 {
+		f.code = helper.ExitBlocked
+	}
+	switch {
+	case incomplete == nil:
+	case a.root:
+		a.printNotice(fmt.Sprintf("this may not be all: %v", incomplete))
+	default:
+		a.printNotice("only your own programs could be looked at")
+		f.hints = []string{`Run "sudo immutectl writers" to see everyone's.`}
+	}
+	return f
+}
