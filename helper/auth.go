@@ -1,0 +1,149 @@
+package helper
+
+import (
+	"errors"
+	"strings"
+)
+
+// HelperPath is where the helper is installed. The polkit actions are bound to
+// this path, letter by letter: it must hold no symbolic link (pkexec(1), and polkit
+// 127 resolves what it is given before it compares).
+const HelperPath = "/usr/libexec/immutray/immutray-helper"
+
+// ErrCancelled is returned when the password prompt was dismissed.
+var ErrCancelled = errors.New("the password prompt was cancelled")
+
+// ErrNoDialog is returned when pkexec answered "dismissed" sooner than a person
+// can: GNOME answers so when it could not show its dialog at all, for instance
+// because a menu was still open. It is an ErrCancelled too, for errors.Is.
+var ErrNoDialog error = noDialogError{}
+
+type noDialogError struct{}
+
+func (noDialogError) Error() string        { return "the password prompt could not be shown" }
+func (noDialogError) Is(target error) bool { return target == ErrCancelled }
+
+// ErrNoResult is in the chain when the helper began, and ended or fell silent
+// without saying how it went. Only the state of the system can tell.
+var ErrNoResult = errors.New("the helper began, but did not say how it ended")
+
+// An AuthorizationKind says why a request never reached the helper.
+type AuthorizationKind int
+
+// The kinds of authorization failure that pkexec's words tell apart.
+const (
+	AuthorizationFailed      AuthorizationKind = iota // something else; Detail has pkexec's words
+	NotAuthorized                                     // a wrong password, or the policy says no
+	NoAgent                                           // nobody is there to ask for the password
+	NoPolkit                                          // polkit's service does not answer
+	PkexecMissing                                     // pkexec is not installed
+	PkexecPowerless                                   // pkexec can't become root: setuid bit, no_new_privs, sandbox
+	PkexecRefusedEnvironment                          // SHELL or a locale variable
+	HelperMissing                                     // the helper is not where it should be
+	OtherVersion                                      // what answered is another version of the helper
+)
+
+// An AuthorizationError is a request that ended before the helper began. Nothing
+// was changed.
+type AuthorizationError struct {
+	Kind AuthorizationKind
+	// Detail is what pkexec said, in one line; it may be empty.
+	Detail string
+}
+
+func (e *AuthorizationError) Error() string {
+	reason := authorizationReasons()[e.Kind]
+	if e.Detail == "" {
+		return "cannot get authorization: " + reason
+	}
+	return "cannot get authorization: " + reason + " (" + e.Detail + ")"
+}
+
+func authorizationReasons() map[AuthorizationKind]string {
+	return map[AuthorizationKind]string{
+		AuthorizationFailed:      "pkexec failed",
+		NotAuthorized:            "not authorized",
+		NoAgent:                  "there is no program here that can ask for the password",
+		NoPolkit:                 "polkit does not answer",
+		PkexecMissing:            "pkexec is not installed",
+		PkexecPowerless:          "pkexec has no power here",
+		PkexecRefusedEnvironment: "pkexec refused the environment",
+		HelperMissing:            "the helper is not installed",
+		OtherVersion:             "the helper has another version",
+	}
+}
+
+// pkexecWords maps what pkexec prints to what it means. The exit code does not
+// tell these apart: it is 127 for all of them. Measured with pkexec 122 to 127,
+// whose messages are not translated; the first that is found counts.
+func pkexecWords() []struct {
+	words string
+	kind  AuthorizationKind
+} {
+	return []struct {
+		words string
+		kind  AuthorizationKind
+	}{
+		{"pkexec must be setuid root", PkexecPowerless},
+		// polkitd to a caller in a user namespace. Its name for it is NotAuthorized,
+		// so it has to come before that.
+		{"Only trusted callers", PkexecPowerless},
+		{"No authentication agent found", NoAgent},
+		{"Error creating textual authentication agent", NoAgent},
+		{"Error registering local authentication agent", NoAgent},
+		{"Error getting authority", NoPolkit},
+		{"Error accessing ", HelperMissing},
+		{"The value for the SHELL variable was not found", PkexecRefusedEnvironment},
+		{"contains suspicious content", PkexecRefusedEnvironment},
+		{"contains suscipious content", PkexecRefusedEnvironment}, // so spelled before polkit 0.117
+		{"Not authorized", NotAuthorized},
+	}
+}
+
+// exitDismissed is pkexec's for a dialog that the user closed.
+const exitDismissed = 126
+
+// pkexecError explains a pkexec that ended without the helper's handshake.
+func pkexecError(exitCode int, stderr string, tooSoon bool) error {
+	if exitCode == exitDismissed {
+		if tooSoon {
+			return ErrNoDialog
+		}
+		return ErrCancelled
+	}
+	e := &AuthorizationError{Detail: firstLine(stderr)}
+	for _, w := range pkexecWords() {
+		if strings.Contains(stderr, w.words) {
+			e.Kind = w.kind
+			break
+		}
+	}
+	return e
+}
+
+// firstLine returns the first line with something in it, without control
+// characters and not endlessly long.
+func firstLine(s string) string {
+	for _, line := range strings.Split(s, "\n") {
+		line = strings.TrimSpace(strings.Map(printable, line))
+		if line != "" {
+			return cut(line, 300)
+		}
+	}
+	return ""
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		return ' '
+	}
+	return r
+}
+
+// cut shortens s to at most n bytes, between two characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

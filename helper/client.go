@@ -1,0 +1,192 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Client asks root's helper. The zero value asks the installed helper through
+// pkexec.
+type Client struct {
+	Pkexec string // "" is pkexec from PATH
+	Helper string // "" is HelperPath
+	// Direct runs the helper itself, for a caller that is root already.
+	Direct bool
+	// Config is a configuration file instead of the installed one. Direct only: the
+	// helper takes no path from a user.
+	Config string
+
+	patience time.Duration // 0 is defaultPatience; shorter in tests
+}
+
+// defaultPatience is how long a helper that has begun may take: the longest drain
+// that a configuration allows, and five minutes for all the rest. There is no limit
+// before that: a password dialog behind a locked screen waits for hours.
+const defaultPatience = 15 * time.Minute
+
+// promptAtLeast is the time within which nobody reads a dialog and closes it.
+const promptAtLeast = 500 * time.Millisecond
+
+// Do sends one request and waits for the answer. The error is nil exactly if the
+// outcome is Done. Else it is
+//   - a *ResultError when the helper answered; the Result is returned as well,
+//   - ErrCancelled when the password prompt was dismissed,
+//   - an *AuthorizationError when the helper was never started,
+//   - an error that wraps ErrNoResult when it was, but did not answer.
+//
+// When ctx ends before the helper has begun, the request is withdrawn. A helper at
+// work is never stopped: Do then only waits no longer.
+func (c *Client) Do(ctx context.Context, verb Verb) (*Result, error) {
+	cmd, err := c.command(verb)
+	if err != nil {
+		return nil, err
+	}
+	out := newAnswer()
+	var words clipped
+	cmd.Stdout, cmd.Stderr = out, &words
+	// A child of the helper's could keep the pipes open; nobody should, but then
+	// the answer is complete as soon as the helper has ended.
+	cmd.WaitDelay = time.Second
+	started := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, c.startError(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if err := c.wait(ctx, cmd.Process, out, ended); err != nil {
+		return nil, err
+	}
+	tooSoon := time.Since(started) < promptAtLeast
+	return c.judge(verb, out, cmd.ProcessState.ExitCode(), words.String(), tooSoon)
+}
+
+// command builds the command line. Nothing ties the child's life to ours: it must
+// be free to finish when we are gone.
+func (c *Client) command(verb Verb) (*exec.Cmd, error) {
+	program := c.Helper
+	if program == "" {
+		program = HelperPath
+	}
+	if c.Direct {
+		args := []string{string(verb)}
+		if c.Config != "" {
+			args = append(args, "--config", c.Config)
+		}
+		cmd := exec.Command(program, args...)
+		cmd.Env = []string{}
+		return cmd, nil
+	}
+	if c.Config != "" {
+		return nil, errors.New("cannot choose a configuration: only root may")
+	}
+	pkexec := c.Pkexec
+	if pkexec == "" {
+		pkexec = "pkexec"
+	}
+	// pkexec's own agent asks on the terminal, and fails there in polkit 122 and 127
+	// (polkit-org/polkit #17, #686).
+	cmd := exec.Command(pkexec, "--disable-internal-agent", program, string(verb))
+	cmd.Env = cleanEnvironment(os.Environ())
+	return cmd, nil
+}
+
+// cleanEnvironment is what pkexec gets to see. It refuses to work for a SHELL that
+// /etc/shells does not know (fish, nix), and for locale variables with / % or ..
+// in them; its messages are told apart in English. Passed on is only what finds
+// programs and the session.
+func cleanEnvironment(environ []string) []string {
+	env := []string{"SHELL=/bin/sh", "LC_ALL=C.UTF-8"}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		switch name {
+		case "DISPLAY":
+			// One of those that pkexec checks. It could hold a path (XQuartz does).
+			if strings.ContainsAny(value, "/%") || strings.Contains(value, "..") {
+				continue
+			}
+		case "PATH", "HOME", "USER", "XAUTHORITY", "WAYLAND_DISPLAY",
+			"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS":
+		default:
+			continue
+		}
+		env = append(env, variable)
+	}
+	return env
+}
+
+func (c *Client) startError(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("cannot start the helper: %w", err)
+	}
+	if c.Direct {
+		return &AuthorizationError{Kind: HelperMissing, Detail: firstLine(err.Error())}
+	}
+	return &AuthorizationError{Kind: PkexecMissing}
+}
+
+// wait returns nil when the child has ended, else why nobody waits any longer.
+func (c *Client) wait(ctx context.Context, child *os.Process, out *answer, ended <-chan error) error {
+	begun := out.begun
+	var late <-chan time.Time
+	for {
+		select {
+		case <-ended:
+			return nil
+		case <-begun:
+			begun = nil
+			patience := c.patience
+			if patience == 0 {
+				patience = defaultPatience
+			}
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			late = timer.C
+		case <-late:
+			return fmt.Errorf("cannot wait for the helper any longer: %w", ErrNoResult)
+		case <-ctx.Done():
+			if out.hasBegun() {
+				return fmt.Errorf("cannot wait for the helper any longer: %w: %w", ErrNoResult, context.Cause(ctx))
+			}
+			if !c.Direct {
+				// Before the password is given pkexec still is the user's to end, and its
+				// dialog goes with it. Afterwards it is root's, and this fails.
+				_ = child.Signal(unix.SIGTERM)
+			}
+			return fmt.Errorf("cannot get authorization: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// judge turns what the child left behind into an answer. Once the handshake is
+// there, only the structured result counts, not the exit code.
+func (c *Client) judge(verb Verb, out *answer, exitCode int, stderr string, tooSoon bool) (*Result, error) {
+	greeting, last := out.lines()
+	switch {
+	case greeting == Handshake:
+	case strings.HasPrefix(greeting, handshakeName):
+		return nil, &AuthorizationError{Kind: OtherVersion, Detail: firstLine(greeting)}
+	case c.Direct:
+		return nil, &AuthorizationError{Kind: OtherVersion, Detail: firstLine(stderr)}
+	case exitCode == 0:
+		return nil, &AuthorizationError{Detail: "it started something that is not Immutray's helper"}
+	default:
+		return nil, pkexecError(exitCode, stderr, tooSoon)
+	}
+	var r Result
+	if err := json.Unmarshal([]byte(last), &r); err != nil || r.Request.Verb != verb || r.Outcome == "" {
+		if detail := firstLine(stderr); detail != "" {
+			return nil, fmt.Errorf("cannot %s: %w (%s)", verb, ErrNoResult, detail)
+		}
+		return nil, fmt.Errorf("cannot %s: %w", verb, ErrNoResult)
+	}
+	return &r, r.Err()
+}

@@ -1,0 +1,68 @@
+package helper
+
+import (
+	"context"
+	"errors"
+
+	"immutray.org/helper/config"
+)
+
+// Hint returns what the person can do about err, in whole sentences; "" when there
+// is nothing to say. The command line prints it below the error, the tray shows it
+// with the message.
+func Hint(err error) string {
+	var result *ResultError
+	var auth *AuthorizationError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &result):
+		return resultHint(result.Result)
+	case errors.As(err, &auth):
+		return authorizationHints()[auth.Kind]
+	case errors.Is(err, ErrNoDialog):
+		return "Close open menus and dialogs, then try again."
+	case errors.Is(err, ErrCancelled):
+		return ""
+	case errors.Is(err, ErrNoResult):
+		return `See with "immutectl status" how things stand, then ask again: it is safe to repeat.`
+	case errors.Is(err, config.ErrRefused):
+		return outcomeHints()[ConfigRefused]
+	case errors.Is(err, context.DeadlineExceeded):
+		return "Try again."
+	}
+	return ""
+}
+
+func resultHint(r *Result) string {
+	if r.Outcome == Blocked && len(r.Writers) == 0 {
+		return "The kernel does not say which program it is. Close programs and containers that may be writing, then lock again."
+	}
+	return outcomeHints()[r.Outcome]
+}
+
+func outcomeHints() map[Outcome]string {
+	return map[Outcome]string{
+		Failed:         `See with "immutectl status" how things stand, and with "journalctl -t immutray-helper" what was done.`,
+		Usage:          "Parts of Immutray have different versions. Log out and in again, or install it again.",
+		Blocked:        `Close these programs or stop their services, then lock again. "immutectl writers" lists them.`,
+		NotPrepared:    "Give each of these directories a subvolume or file system of its own, or name it in allow_readonly in " + config.Path + ".",
+		PackageManager: "Wait until it has finished, then try again.",
+		ConfigRefused:  "As root, correct " + config.Path + ", or remove it to use the defaults. Nothing was changed.",
+	}
+}
+
+func authorizationHints() map[AuthorizationKind]string {
+	const useSudo = `You can also run "sudo immutectl lock" or "sudo immutectl unlock".`
+	return map[AuthorizationKind]string{
+		AuthorizationFailed:      useSudo,
+		NotAuthorized:            "The password was wrong, or the rules of this computer do not allow it.",
+		NoAgent:                  "Start the polkit agent of your desktop. " + useSudo,
+		NoPolkit:                 `Start it with "sudo systemctl start polkit". ` + useSudo,
+		PkexecMissing:            "Install the package pkexec. " + useSudo,
+		PkexecPowerless:          "Programs started here can't become root: this is a container or a sandbox, or pkexec lost its setuid bit. " + useSudo,
+		PkexecRefusedEnvironment: useSudo,
+		HelperMissing:            "Install Immutray again.",
+		OtherVersion:             "Immutray was updated while it was running. Log out and in again; if that does not help, install it again.",
+	}
+}

@@ -1,0 +1,64 @@
+package helper
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"immutray.org/helper/config"
+)
+
+func TestHint(t *testing.T) {
+	result := func(o Outcome, w ...Writer) error { return (&Result{Outcome: o, Writers: w}).Err() }
+	tests := []struct {
+		name string
+		err  error
+		want string // a part of the hint; "" for no hint
+	}{
+		{"nothing", nil, ""},
+		{"done", (&Result{Outcome: Done}).Err(), ""},
+		{"failed", result(Failed), "journalctl -t immutray-helper"},
+		{"usage", result(Usage), "different versions"},
+		{"blocked", result(Blocked, Writer{PID: 1}), "immutectl writers"},
+		{"blocked by nobody known", result(Blocked), "The kernel does not say which program it is."},
+		{"not prepared", result(NotPrepared), "allow_readonly in " + config.Path},
+		{"package manager", result(PackageManager), "Wait until it has finished"},
+		{"configuration", result(ConfigRefused), "As root, correct " + config.Path},
+		{"configuration read here", fmt.Errorf("cannot start: %w", config.ErrRefused), "As root, correct " + config.Path},
+		{"cancelled", ErrCancelled, ""},
+		{"no dialog", ErrNoDialog, "Close open menus"},
+		{"no result", fmt.Errorf("cannot lock: %w", ErrNoResult), "it is safe to repeat"},
+		{"not authorized", &AuthorizationError{Kind: NotAuthorized}, "The password was wrong"},
+		{"no agent", &AuthorizationError{Kind: NoAgent}, "sudo immutectl lock"},
+		{"no polkit", &AuthorizationError{Kind: NoPolkit}, "systemctl start polkit"},
+		{"no pkexec", &AuthorizationError{Kind: PkexecMissing}, "Install the package pkexec."},
+		{"powerless", &AuthorizationError{Kind: PkexecPowerless}, "setuid bit"},
+		{"environment", &AuthorizationError{Kind: PkexecRefusedEnvironment}, "sudo immutectl lock"},
+		{"no helper", &AuthorizationError{Kind: HelperMissing}, "Install Immutray again."},
+		{"other version", &AuthorizationError{Kind: OtherVersion}, "Log out and in again"},
+		{"other", &AuthorizationError{}, "sudo immutectl lock"},
+		{"wrapped", fmt.Errorf("cannot: %w", &AuthorizationError{Kind: HelperMissing}), "Install Immutray again."},
+		{"something else", errors.New("no"), ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := Hint(test.err)
+			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+				t.Errorf("Hint(%v) = %q, want %q in it", test.err, got, test.want)
+			}
+			if got != "" && !strings.HasSuffix(got, ".") {
+				t.Errorf("Hint(%v) = %q, want whole sentences", test.err, got)
+			}
+		})
+	}
+}
+
+// Nothing that can go wrong is left without words.
+func TestEveryKindHasWords(t *testing.T) {
+	for kind := AuthorizationFailed; kind <= OtherVersion; kind++ {
+		if authorizationReasons()[kind] == "" || authorizationHints()[kind] == "" {
+			t.Errorf("kind %d has no reason or no hint", kind)
+		}
+	}
+}
