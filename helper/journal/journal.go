@@ -1,0 +1,98 @@
+// Package journal writes structured records to systemd's journal, in its native
+// protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An Entry is one record.
+type Entry struct {
+	Priority  int    // as in syslog(3): 3 error, 4 warning, 5 notice, 6 info
+	MessageID string // 32 hexadecimal digits, one per kind of event
+	Message   string // one line
+	// Fields are further fields, names in capitals as systemd.journal-fields(7) wants them.
+	Fields map[string]string
+}
+
+// socket is where journald listens.
+const socket = "/run/systemd/journal/socket"
+
+// identifier is what "journalctl -t" finds the records by.
+const identifier = "immutray-helper"
+
+// Send writes one record. Where there is no journal it returns an error, which
+// the caller may well ignore: nothing depends on the record.
+func Send(e Entry) error { return sendTo(socket, e) }
+
+// encode writes the fields one after the other:
+//
+//	NAME=value\n                                       without a newline in value
+//	NAME\n <length, 64 bits, little endian> value \n   any value
+func encode(e Entry) ([]byte, error) {
+	if e.Priority < 0 || e.Priority > 7 {
+		return nil, fmt.Errorf("priority %d is not one of syslog's", e.Priority)
+	}
+	var b bytes.Buffer
+	put(&b, "MESSAGE", oneLine(e.Message))
+	put(&b, "PRIORITY", strconv.Itoa(e.Priority))
+	put(&b, "SYSLOG_IDENTIFIER", identifier)
+	if e.MessageID != "" {
+		put(&b, "MESSAGE_ID", e.MessageID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
+		if err := checkName(name); err != nil {
+			return nil, err
+		}
+		put(&b, name, e.Fields[name])
+	}
+	return b.Bytes(), nil
+}
+
+func put(b *bytes.Buffer, name, value string) {
+	b.WriteString(name)
+	if !strings.Contains(value, "\n") {
+		b.WriteString("=" + value + "\n")
+		return
+	}
+	b.WriteByte('\n')
+	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(value))))
+	b.WriteString(value + "\n")
+}
+
+// checkName refuses what journald would drop in silence: it wants capitals, digits
+// and underscores, an underscore in front being its own, 64 characters at most.
+func checkName(name string) error {
+	switch name {
+	case "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "MESSAGE_ID":
+		return fmt.Errorf("journal field %s is set by itself", name)
+	}
+	valid := name != "" && len(name) <= 64 && name[0] >= 'A' && name[0] <= 'Z'
+	for _, c := range []byte(name) {
+		valid = valid && (c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
+	}
+	if !valid {
+		return fmt.Errorf("journal field name %q is not valid", name)
+	}
+	return nil
+}
+
+// oneLine makes control characters visible: the message is shown on terminals and
+// forwarded to syslog, where a newline would start a record of its own.
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&b, `\x%02x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
