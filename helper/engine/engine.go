@@ -1,0 +1,219 @@
+// Package engine locks, unlocks and seals: the only code of Immutray that changes
+// the system.
+//
+// A lock sets the mount flag first. The kernel refuses that while anything has a
+// file open for writing through the mount, and changes nothing then: so no program
+// is hurt and no package cut in half. Only behind that barrier is the property set,
+// through a detached clone of the mount. An unlock goes the other way round. Every
+// step can be repeated: killed anywhere, the next request completes the work, and
+// at no moment is anything outside the protected paths made read-only.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
+	"immutray.org/helper/lockstate"
+	"immutray.org/helper/protected"
+	"immutray.org/helper/statefile"
+)
+
+const (
+	// turnPatience is how long a request waits for another to finish.
+	turnPatience = time.Minute
+	// retryEvery is how often a busy mount and a taken turn are tried again.
+	retryEvery = 50 * time.Millisecond
+)
+
+// An Engine carries out requests. It must run as root, in the mount namespace whose
+// mounts are meant.
+type Engine struct {
+	Config config.Config
+	// Journal takes a record of every change; it must not block. It may be nil.
+	Journal func(journal.Entry)
+}
+
+// Run carries out one request, after those that came before it, and returns how it
+// ended. The result's state is read from the kernel before the next request starts.
+// When ctx ends, a lock stops waiting for writers; what was begun is completed.
+func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result {
+	result := &helper.Result{Request: request, Outcome: helper.Failed, Started: time.Now()}
+	// One thread makes every change, so that a trace reads in order, and strace, which
+	// counts per thread, can fail any one call of them.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := e.inTurn(ctx, func() error { return e.carryOut(ctx, result) })
+	if err != nil {
+		fail(result, err)
+	}
+	if result.Finished.IsZero() {
+		result.Finished = time.Now()
+	}
+	return result
+}
+
+// inTurn calls work while no other engine is at work on the same state directory.
+func (e *Engine) inTurn(ctx context.Context, work func() error) error {
+	if err := e.prepareStateDir(); err != nil {
+		return err
+	}
+	turn, err := os.OpenFile(filepath.Join(e.Config.StateDir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot wait for other requests: %w", err)
+	}
+	defer turn.Close() // gives the turn up
+	ctx, cancel := context.WithTimeout(ctx, turnPatience)
+	defer cancel()
+	for {
+		err := unix.Flock(int(turn.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return work()
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("cannot wait for other requests: flock: %w", err)
+		}
+		if !sleep(ctx, retryEvery) {
+			return errors.New("cannot start: another lock or unlock is still at work")
+		}
+	}
+}
+
+// prepareStateDir makes the state directory, or checks that it is only root's: what
+// stands in it is believed.
+func (e *Engine) prepareStateDir() error {
+	dir := e.Config.StateDir
+	if err := os.Mkdir(dir, 0o755); err == nil {
+		// The helper's umask is 077; everyone may read the state.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return fmt.Errorf("cannot prepare the state directory: %w", err)
+		}
+		return nil
+	} else if !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot prepare the state directory: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return fmt.Errorf("cannot prepare the state directory: %w", &os.PathError{Op: "lstat", Path: dir, Err: err})
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o022 != 0 {
+		return fmt.Errorf("cannot use the state directory %q: it must be a directory that only root can write to", dir)
+	}
+	return nil
+}
+
+// carryOut does the work of one request, whose turn it is.
+func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
+	paths, err := openPaths(e.Config.Paths)
+	if err != nil {
+		return err
+	}
+	defer closePaths(paths)
+	recorded, err := statefile.Read(e.Config.StateDir)
+	if err != nil {
+		// Only who unlocked and when is lost with it; the next write mends it.
+		result.Notices = append(result.Notices, err.Error())
+	}
+	before := e.read(paths, recorded.Window)
+	result.Before = &before
+	e.logIntent(result)
+
+	err = e.do(ctx, paths, result)
+
+	after := e.read(paths, windowAfter(result, err))
+	result.Status = &after
+	result.Finished = time.Now()
+	e.conclude(result, err)
+	return nil
+}
+
+func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
+	switch result.Request.Verb {
+	case helper.Lock:
+		return verified(e.lock(ctx, paths, result), paths, helper.Locked)
+	case helper.Unlock:
+		return verified(e.unlock(paths, result), paths, helper.Unlocked)
+	case helper.Seal:
+		return e.seal(ctx, paths, result)
+	}
+	return fmt.Errorf("internal error: unknown verb %q", result.Request.Verb)
+}
+
+// verified holds what the kernel says now against what was wanted.
+func verified(err error, paths []*protected.Path, want helper.State) error {
+	if err != nil {
+		return err
+	}
+	for _, p := range paths {
+		if got := p.Status().State; got != want {
+			return fmt.Errorf("%q should be %s now, yet it is %s", p.Name, want, got)
+		}
+	}
+	return nil
+}
+
+// conclude settles the outcome and leaves the result for others to show. That it can't
+// be left does not undo anything, but is said.
+func (e *Engine) conclude(result *helper.Result, err error) {
+	result.Outcome = helper.Done
+	if err != nil {
+		fail(result, err)
+	}
+	err = statefile.Write(e.Config.StateDir, statefile.State{Window: result.Status.Window, Last: result})
+	if err != nil && result.Outcome == helper.Done {
+		fail(result, err)
+	} else if err != nil {
+		result.Notices = append(result.Notices, err.Error())
+	}
+	e.logOutcome(result)
+}
+
+func (e *Engine) read(paths []*protected.Path, window *helper.Window) helper.Status {
+	var status helper.Status
+	for _, p := range paths {
+		status.Paths = append(status.Paths, p.Status())
+	}
+	status.State = helper.OverallState(status.Paths)
+	status.Window = lockstate.ShownWindow(status.State, window)
+	return status
+}
+
+func openPaths(names []string) ([]*protected.Path, error) {
+	paths := make([]*protected.Path, 0, len(names))
+	for _, name := range names {
+		p, err := protected.Open(name)
+		if err != nil {
+			closePaths(paths)
+			return nil, err
+		}
+		paths = append(paths, p)
+	}
+	return paths, nil
+}
+
+func closePaths(paths []*protected.Path) {
+	for _, p := range paths {
+		p.Close()
+	}
+}
+
+// sleep waits for d and reports whether ctx is still good.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"immutray.org/helper"
+	"immutray.org/helper/protected"
+)
+
+// A blockedError says that a protected path is in use. Its chain ends with EBUSY
+// when it was the kernel who said so.
+type blockedError struct {
+	path    string
+	writers []helper.Writer
+	cause   error
+}
+
+func (e *blockedError) Error() string {
+	if len(e.writers) == 0 {
+		return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, e.cause)
+	}
+	var names []string
+	for i, w := range e.writers {
+		if i == 3 {
+			names = append(names, fmt.Sprintf("%d more", len(e.writers)-i))
+			break
+		}
+		names = append(names, describe(w))
+	}
+	return fmt.Sprintf("cannot lock %q: it is being written to by %s", e.path, strings.Join(names, ", "))
+}
+
+func (e *blockedError) Unwrap() error { return e.cause }
+
+func describe(w helper.Writer) string {
+	switch w.Kind {
+	case helper.WriterLoop:
+		return fmt.Sprintf("loop device %s (%q)", w.Device, w.Path)
+	case helper.WriterSwap:
+		return fmt.Sprintf("swap file %q", w.Path)
+	}
+	return fmt.Sprintf("%q (pid %d, %q)", w.Program, w.PID, w.Path)
+}
+
+// A notPreparedError lists the writable islands that a lock would freeze.
+type notPreparedError struct{ islands []string }
+
+func (e *notPreparedError) Error() string {
+	return fmt.Sprintf("cannot lock: these would become read-only too: %s", strings.Join(e.islands, ", "))
+}
+
+// A packageManagerError names the package manager at work.
+type packageManagerError struct{ holder helper.LockHolder }
+
+func (e *packageManagerError) Error() string {
+	switch {
+	case e.holder.PID == 0:
+		return fmt.Sprintf("cannot lock: %s is at work (%s is taken)", e.holder.Manager, e.holder.Lock)
+	case e.holder.Program == "":
+		return fmt.Sprintf("cannot lock: %s is at work (pid %d)", e.holder.Manager, e.holder.PID)
+	}
+	return fmt.Sprintf("cannot lock: %s is at work: %q (pid %d)", e.holder.Manager, e.holder.Program, e.holder.PID)
+}
+
+// failures are several errors of one request, each told on its own.
+type failures []error
+
+func (f failures) Error() string {
+	texts := make([]string, len(f))
+	for i, err := range f {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }
+
+// join returns the errors that are not nil as failures, nil when there are none.
+func join(errs ...error) error {
+	var all failures
+	for _, err := range errs {
+		if several, ok := err.(failures); ok {
+			all = append(all, several...)
+		} else if err != nil {
+			all = append(all, err)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// fail writes err into the result. Writers go away by themselves, other causes may
+// not: Blocked is the outcome only when there is no other.
+func fail(result *helper.Result, err error) {
+	result.Outcome = helper.Failed
+	result.Error = err.Error()
+	var island *notPreparedError
+	var manager *packageManagerError
+	switch {
+	case errors.As(err, &island):
+		result.Outcome, result.Islands = helper.NotPrepared, island.islands
+	case errors.As(err, &manager):
+		result.Outcome, result.Holder = helper.PackageManager, &manager.holder
+	case errors.Is(err, protected.ErrUnfit):
+		result.Outcome = helper.ConfigRefused
+	case onlyBlocked(err):
+		result.Outcome = helper.Blocked
+	}
+	for _, e := range each(err) {
+		var blocked *blockedError
+		if errors.As(e, &blocked) {
+			result.Writers = append(result.Writers, blocked.writers...)
+		}
+	}
+}
+
+func onlyBlocked(err error) bool {
+	return !slices.ContainsFunc(each(err), func(e error) bool {
+		var blocked *blockedError
+		return !errors.As(e, &blocked)
+	})
+}
+
+func each(err error) []error {
+	if several, ok := err.(failures); ok {
+		return several
+	}
+	return []error{err}
+}

@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"immutray.org/helper"
+	"immutray.org/packaging/practice/lab"
+)
+
+// steps are the system calls that change something, or that what is changed depends
+// on. strace can fail each of them, or kill the helper in it.
+var steps = []string{"mount_setattr", "open_tree", "ioctl", "syncfs", "renameat", "fspick", "fsconfig"}
+
+// A faultFixture runs the real helper program under strace.
+type faultFixture struct {
+	*fixture
+	program, config, log string
+}
+
+func newFaultFixture(t *testing.T) *faultFixture {
+	t.Helper()
+	lab.Require(t, "strace:strace", "go:golang-go")
+	f := &faultFixture{fixture: newFixture(t)}
+	f.program = filepath.Join(f.Dir, "immutray-helper")
+	f.config = filepath.Join(f.Dir, "config.toml")
+	f.log = filepath.Join(f.Dir, "strace.log")
+	f.command("go", "build", "-o", f.program, "immutray.org/cmd/immutray-helper")
+	list := func(paths []string) string { return `["` + strings.Join(paths, `", "`) + `"]` }
+	writeFile(t, f.config, fmt.Sprintf("paths = %s\nislands = %s\nstate_dir = %q\ndrain = \"100ms\"\n",
+		list(f.Protected()), list(f.IslandPaths()), f.State))
+	return f
+}
+
+// helper runs the helper with a fault and returns its result, nil when it left none.
+func (f *faultFixture) helper(verb helper.Verb, fault string) (result *helper.Result, exitCode int, killed bool) {
+	f.t.Helper()
+	args := []string{"-f", "-qq", "-o", f.log, "-e", "trace=" + strings.Join(steps, ",")}
+	if fault != "" {
+		args = append(args, "-e", "inject="+fault)
+	}
+	command := exec.Command("strace", append(args, f.program, string(verb), "--config", f.config)...)
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		f.t.Fatal(err)
+	}
+	// strace ends as its child did.
+	if status := command.ProcessState.Sys().(interface{ Signaled() bool }); status.Signaled() {
+		return nil, -1, true
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if lines[0] != helper.Handshake {
+		f.t.Fatalf("%s with %s: no handshake: %q, %s", verb, fault, out, stderr.String())
+	}
+	result = new(helper.Result)
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), result); err != nil {
+		f.t.Fatalf("%s with %s: no result: %q, %s", verb, fault, out, stderr.String())
+	}
+	return result, command.ProcessState.ExitCode(), false
+}
+
+// reached reports whether the last run came to the call the fault was for.
+func (f *faultFixture) reached() bool {
+	log, err := os.ReadFile(f.log)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return strings.Contains(string(log), "(INJECTED)")
+}
+
+// prepare brings the system into the state a verb starts from.
+func (f *faultFixture) prepare(from string) {
+	f.t.Helper()
+	f.must(helper.Unlock)
+	f.arrange(from)
+}
+
+// starts are the states from which a request has the most steps to make.
+var starts = map[helper.Verb][]string{
+	helper.Lock:   {"unlocked", "read_only_superblock"},
+	helper.Unlock: {"locked", "article_lock_on_an_idle_system"},
+}
+
+var goals = map[helper.Verb]helper.State{helper.Lock: helper.Locked, helper.Unlock: helper.Unlocked}
+
+// Killed in any of its steps, the helper leaves nothing outside the protected paths
+// read-only that was not so before, the status tells the truth, and either verb then
+// completes.
+func TestKilledInEveryStep(t *testing.T) {
+	for verb, from := range starts {
+		for _, start := range from {
+			t.Run(fmt.Sprintf("%s/%s", verb, start), func(t *testing.T) {
+				t.Parallel()
+				f := newFaultFixture(t)
+				kills := map[string]int{}
+				for _, step := range steps {
+					for n := 1; ; n++ {
+						f.prepare(start)
+						if _, _, killed := f.helper(verb, fmt.Sprintf("%s:signal=SIGKILL:when=%d", step, n)); !killed {
+							break
+						}
+						kills[step]++
+						when := fmt.Sprintf("killed in %s %d", step, n)
+						if start == "unlocked" || start == "locked" {
+							f.expectOthersWritable(when)
+						}
+						f.expectTruth(when)
+						next := []helper.Verb{helper.Lock, helper.Unlock}[n%2]
+						f.must(next)
+						f.expect(when+", then "+string(next), goals[next])
+						f.expectOthersWritable(when + ", then " + string(next))
+					}
+				}
+				t.Logf("killed: %v", kills)
+				for _, step := range []string{"mount_setattr", "open_tree", "ioctl", "renameat"} {
+					if kills[step] == 0 {
+						t.Errorf("never killed in %s: the test does not do its work", step)
+					}
+				}
+			})
+		}
+	}
+}
+
+// expectTruth checks that the status is what the kernel does.
+func (f *faultFixture) expectTruth(when string) {
+	f.t.Helper()
+	f.expect(when, f.status().State)
+}
+
+// Whatever call fails, and however: a clear error, exit code 1 or 3, and the result
+// tells how things really stand. A failure without consequence may be passed over.
+func TestEveryStepFailing(t *testing.T) {
+	for verb, from := range starts {
+		for _, start := range from {
+			t.Run(fmt.Sprintf("%s/%s", verb, start), func(t *testing.T) {
+				t.Parallel()
+				f := newFaultFixture(t)
+				outcomes := map[string]int{}
+				for _, step := range steps {
+					for _, errno := range []string{"EBUSY", "EPERM", "EROFS", "ENOMEM"} {
+						for n := 1; ; n++ {
+							f.prepare(start)
+							fault := fmt.Sprintf("%s:error=%s:when=%d", step, errno, n)
+							result, exitCode, _ := f.helper(verb, fault)
+							if !f.reached() {
+								break
+							}
+							outcomes[fmt.Sprintf("%s %s", step, result.Outcome)]++
+							f.checkFailure(fault, verb, result, exitCode)
+						}
+					}
+				}
+				t.Logf("outcomes: %v", outcomes)
+				for _, want := range []string{"mount_setattr failed", "open_tree failed", "ioctl failed", "renameat failed"} {
+					if outcomes[want] == 0 {
+						t.Errorf("never seen: %s", want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The kernel may say busy for as long as the lock waits, and nobody be found.
+func TestBusyWithoutAWriterToBeFound(t *testing.T) {
+	f := newFaultFixture(t)
+	result, exitCode, _ := f.helper(helper.Lock, "mount_setattr:error=EBUSY")
+	if exitCode != helper.ExitBlocked || !strings.Contains(result.Error, "no program could be found") {
+		t.Errorf("lock = exit code %d, %s: %s", exitCode, result.Outcome, result.Error)
+	}
+	f.expect("after the refused lock", helper.Unlocked)
+	f.expectOthersWritable("after the refused lock")
+}
+
+func (f *faultFixture) checkFailure(fault string, verb helper.Verb, result *helper.Result, exitCode int) {
+	f.t.Helper()
+	switch result.Outcome {
+	case helper.Done:
+		f.expect(fault, goals[verb])
+	case helper.Failed, helper.Blocked:
+		if result.Error == "" || strings.Contains(result.Error, "\n") {
+			f.t.Errorf("%s: error = %q", fault, result.Error)
+		}
+	default:
+		f.t.Errorf("%s: outcome = %s", fault, result.Outcome)
+	}
+	if exitCode != result.Outcome.ExitCode() || !slices.Contains([]int{0, 1, 3}, exitCode) {
+		f.t.Errorf("%s: exit code %d with outcome %s", fault, exitCode, result.Outcome)
+	}
+	f.expectTruth(fault)
+	if result.Status == nil {
+		f.expectUntouched(fault, result)
+	} else if now := f.status(); !f.sameState(result.Status.Paths, now.Paths) {
+		f.t.Errorf("%s: the result says %+v, yet it is %+v (%s)", fault, result.Status.Paths, now.Paths, result.Error)
+	}
+	f.must(verb)
+	f.expect(fault+", then again", goals[verb])
+	f.expectOthersWritable(fault + ", then again")
+}
+
+// expectUntouched holds for a request that failed before it looked at the system.
+func (f *faultFixture) expectUntouched(fault string, result *helper.Result) {
+	f.t.Helper()
+	if result.Before != nil {
+		f.t.Errorf("%s: the result tells the state before, but not after: %s", fault, result.Error)
+	}
+}
+
+// sameState compares what the result says with what is. A layer that the result could
+// not read, because that was the call that failed, says so itself.
+func (f *faultFixture) sameState(said, is []helper.PathStatus) bool {
+	if len(said) != len(is) {
+		return false
+	}
+	for i := range said {
+		if said[i].State == helper.Unknown && said[i].Error != "" {
+			continue
+		}
+		if !reflect.DeepEqual(said[i], is[i]) {
+			return false
+		}
+	}
+	return true
+}

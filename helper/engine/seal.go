@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"immutray.org/helper"
+	"immutray.org/helper/cmdline"
+	"immutray.org/helper/protected"
+)
+
+// seal is the lock at boot. Unlike a lock that someone asked for it has nobody to try
+// again, so where writers block it, it does what can be done without hurting them.
+func (e *Engine) seal(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
+	commandLine, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return fmt.Errorf("cannot seal: %w", err)
+	}
+	if wanted, why := cmdline.SealWanted(commandLine); !wanted {
+		result.Notices = append(result.Notices, "not sealed: "+why)
+		return nil
+	}
+	err = verified(e.lock(ctx, paths, result), paths, helper.Locked)
+	if err == nil || !onlyBlocked(err) {
+		return err
+	}
+	for _, p := range paths {
+		err = join(err, e.refuseNewWrites(p))
+	}
+	return err
+}
+
+// refuseNewWrites sets the property of a path that is blocked. A file that is open
+// can be written all the same, so its program is not hurt; one that is mapped, backs a
+// loop device or is swapped to would be (field measurements in DESIGN, section 2).
+func (e *Engine) refuseNewWrites(p *protected.Path) error {
+	status := p.Status()
+	if !p.Btrfs || status.Property != helper.Writable || status.Superblock != helper.Writable {
+		return nil
+	}
+	found, err := e.writers(p)
+	if err != nil {
+		return fmt.Errorf("cannot seal %q: cannot look for writers: %w", p.Name, err)
+	}
+	if slices.ContainsFunc(found, func(w helper.Writer) bool { return w.Kind != helper.WriterFile }) {
+		return nil
+	}
+	if err := p.SetProperty(true); err != nil {
+		return fmt.Errorf("cannot seal %q: cannot set the property: %w", p.Name, err)
+	}
+	return nil
+}
