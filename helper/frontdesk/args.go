@@ -1,0 +1,82 @@
+package frontdesk
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"immutray.org/helper"
+)
+
+// A task is a command line that was understood.
+type task struct {
+	verb   helper.Verb
+	work   bool   // do it in this process: a unit of ours runs us
+	config string // "" is the installed configuration
+}
+
+// A usageError is a command line that was refused.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+
+// parse reads a whole command line, the program's name included. The verb comes
+// first: a polkit action is bound to the first argument alone. Where it can be told
+// the verb is returned even with an error.
+func parse(args []string) (task, error) {
+	var t task
+	if len(args) < 2 {
+		return t, usagef("cannot tell what to do: the verb is missing")
+	}
+	verb, ok := helper.ParseVerb(args[1])
+	if !ok {
+		return t, usagef("cannot do %s: there is no such verb", shown(args[1]))
+	}
+	t.verb = verb
+	for rest := args[2:]; len(rest) > 0; {
+		switch {
+		case rest[0] == "--work" && !t.work:
+			t.work = true
+			rest = rest[1:]
+		case rest[0] == "--config" && t.config == "" && len(rest) > 1:
+			if !strings.HasPrefix(rest[1], "/") {
+				return t, usagef("cannot use configuration %s: its path must begin with /", shown(rest[1]))
+			}
+			t.config = rest[1]
+			rest = rest[2:]
+		case rest[0] == "--config" && t.config == "":
+			return t, usagef("cannot choose a configuration: the file's name is missing after --config")
+		default:
+			return t, usagef("cannot %s: unexpected argument %s", verb, shown(rest[0]))
+		}
+	}
+	if t.work && t.verb == helper.Seal {
+		return t, usagef("cannot seal: it always works in its own process, without --work")
+	}
+	return t, nil
+}
+
+// fitForUser refuses what is root's own: pkexec lets every argument after the first
+// pass, and runs any first argument for an administrator's password.
+func (t task) fitForUser() error {
+	switch {
+	case t.config != "":
+		return usagef("cannot choose a configuration: only root may")
+	case t.work:
+		return usagef("cannot use --work: only units may")
+	case t.verb == helper.Seal:
+		return usagef("cannot seal: only the boot may")
+	}
+	return nil
+}
+
+// shown quotes an argument for a message, the beginning of a long one.
+func shown(arg string) string {
+	const most = 60
+	if len(arg) > most {
+		return strconv.Quote(arg[:most]) + "…"
+	}
+	return strconv.Quote(arg)
+}

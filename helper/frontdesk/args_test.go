@@ -1,0 +1,122 @@
+package frontdesk
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"immutray.org/helper"
+)
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		args []string
+		want task
+	}{
+		{[]string{"lock"}, task{verb: helper.Lock}},
+		{[]string{"unlock"}, task{verb: helper.Unlock}},
+		{[]string{"seal"}, task{verb: helper.Seal}},
+		{[]string{"lock", "--work"}, task{verb: helper.Lock, work: true}},
+		{[]string{"lock", "--config", "/x"}, task{verb: helper.Lock, config: "/x"}},
+		{[]string{"unlock", "--config", "/x", "--work"}, task{verb: helper.Unlock, config: "/x", work: true}},
+		{[]string{"seal", "--config", "/x"}, task{verb: helper.Seal, config: "/x"}},
+	}
+	for _, test := range tests {
+		if got, err := parse(append([]string{"immutray-helper"}, test.args...)); err != nil || got != test.want {
+			t.Errorf("parse(%q) = %+v, %v, want %+v", test.args, got, err, test.want)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	many := append([]string{"x", "lock"}, slices.Repeat([]string{"lock"}, 10000)...)
+	tests := []struct {
+		name string
+		args []string
+		want string
+		verb helper.Verb
+	}{
+		{"no arguments at all", nil, "the verb is missing", ""},
+		{"the program's name only", []string{"x"}, "the verb is missing", ""},
+		{"an empty name only, as the kernel makes of no arguments", []string{""}, "the verb is missing", ""},
+		{"empty verb", []string{"x", ""}, `cannot do "": there is no such verb`, ""},
+		{"unknown verb", []string{"x", "explode"}, `cannot do "explode": there is no such verb`, ""},
+		{"a verb of a later version", []string{"x", "lock-force"}, `cannot do "lock-force"`, ""},
+		{"verb in capitals", []string{"x", "Lock"}, `cannot do "Lock"`, ""},
+		{"verb with a blank", []string{"x", "lock "}, `cannot do "lock "`, ""},
+		{"verb with a NUL byte", []string{"x", "lock\x00"}, `cannot do "lock\x00"`, ""},
+		{"option first", []string{"x", "--work", "lock"}, `cannot do "--work"`, ""},
+		{"help", []string{"x", "--help"}, `cannot do "--help"`, ""},
+		{"extra argument", []string{"x", "lock", "/etc"}, `cannot lock: unexpected argument "/etc"`, helper.Lock},
+		{"empty extra argument", []string{"x", "lock", ""}, `cannot lock: unexpected argument ""`, helper.Lock},
+		{"extra argument with a NUL byte", []string{"x", "lock", "\x00"}, `cannot lock: unexpected argument "\x00"`, helper.Lock},
+		{"second verb", []string{"x", "lock", "unlock"}, `cannot lock: unexpected argument "unlock"`, helper.Lock},
+		{"unknown option", []string{"x", "unlock", "--force"}, `cannot unlock: unexpected argument "--force"`, helper.Unlock},
+		{"option with a value joined", []string{"x", "lock", "--config=/x"}, `unexpected argument "--config=/x"`, helper.Lock},
+		{"option shortened", []string{"x", "lock", "--wo"}, `unexpected argument "--wo"`, helper.Lock},
+		{"end of options", []string{"x", "lock", "--"}, `unexpected argument "--"`, helper.Lock},
+		{"option twice", []string{"x", "lock", "--work", "--work"}, `unexpected argument "--work"`, helper.Lock},
+		{"two configurations", []string{"x", "lock", "--config", "/a", "--config", "/b"}, `unexpected argument "--config"`, helper.Lock},
+		{"no configuration named", []string{"x", "lock", "--config"}, "the file's name is missing after --config", helper.Lock},
+		{"empty configuration", []string{"x", "lock", "--config", ""}, `cannot use configuration "": its path must begin with /`, helper.Lock},
+		{"relative configuration", []string{"x", "lock", "--config", "a"}, `cannot use configuration "a": its path must begin with /`, helper.Lock},
+		{"seal as a unit's work", []string{"x", "seal", "--work"}, "cannot seal: it always works in its own process", helper.Seal},
+		{"10,000 arguments", many, `cannot lock: unexpected argument "lock"`, helper.Lock},
+		{"a megabyte", []string{"x", strings.Repeat("x", 1<<20)}, "…: there is no such verb", ""},
+		{"control characters", []string{"x", "\x1b[31m\n"}, `cannot do "\x1b[31m\n"`, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parse(test.args)
+			var usage usageError
+			if !errors.As(err, &usage) || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 300 {
+				t.Fatalf("parse() = %+v, %.400v, want a usage error with %q", got, err, test.want)
+			}
+			if got.verb != test.verb {
+				t.Errorf("parse() has verb %q, want %q", got.verb, test.verb)
+			}
+			f := newFixture(t)
+			if code := f.desk.serve(t.Context(), test.args, nil); code != helper.ExitUsage {
+				t.Errorf("exit %d, want %d", code, helper.ExitUsage)
+			}
+			if r := parseOutput(t, f.out.String()); r.Outcome != helper.Usage || r.Error != err.Error() || r.Request.Verb != test.verb {
+				t.Errorf("result %+v", r)
+			}
+			if !strings.Contains(f.err.String(), "\nusage: immutray-helper lock|unlock|seal") {
+				t.Errorf("standard error has no usage: %q", f.err.String())
+			}
+			if len(f.worked) > 0 || len(f.records) != 1 || f.records[0].MessageID != MessageDenied {
+				t.Errorf("worked %v, journal %+v, want a denial in the journal and no work", f.worked, f.records)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("lock")
+	f.Add("lock\n--work")
+	f.Add("unlock\n--config\n/etc/x.toml")
+	f.Add("seal\n\x00")
+	f.Fuzz(func(t *testing.T, line string) {
+		args := append([]string{"x"}, strings.Split(line, "\n")...)
+		got, err := parse(args)
+		if err != nil {
+			return
+		}
+		again := []string{string(got.verb)}
+		if got.work {
+			again = append(again, "--work")
+		}
+		if got.config != "" {
+			again = append(again, "--config", got.config)
+		}
+		// Nothing may be understood in two ways.
+		slices.Sort(again[1:])
+		rest := slices.Clone(args[1:])
+		slices.Sort(rest[1:])
+		if !slices.Equal(rest, again) {
+			t.Errorf("parse(%q) = %+v", args, got)
+		}
+	})
+}

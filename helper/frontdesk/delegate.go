@@ -1,0 +1,139 @@
+package frontdesk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+)
+
+// jobs starts units.
+type jobs interface {
+	// Start starts a unit and waits until it has ended. It returns systemd's word for
+	// how: done, failed, canceled, timeout, dependency, skipped.
+	Start(ctx context.Context, unit string) (string, error)
+}
+
+const (
+	// unitPatience is how long a unit may take beyond the drain time: waiting for its
+	// turn, and the work.
+	unitPatience = 2 * time.Minute
+	// maxStarts bounds how often a unit is started for one request. More than one
+	// start is needed when systemd merged ours with a run that was about to end.
+	maxStarts = 5
+	// pollEvery is how often a desk looks for the answer of a run that it did not start.
+	pollEvery = 50 * time.Millisecond
+)
+
+func unitOf(verb helper.Verb) string { return "immutray-" + string(verb) + ".service" }
+
+// delegate has PID 1 do the work, in a process that no user can freeze, kill or
+// starve, and returns what that process answered.
+func (d *desk) delegate(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Drain+unitPatience)
+	defer cancel()
+	q, err := openQueue(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	q.sweep()
+	t, err := q.put(r)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	if err := d.start(ctx, unitOf(r.Verb), t); err != nil {
+		return nil, err
+	}
+	return await(ctx, unitOf(r.Verb), t)
+}
+
+// start has the unit run until a run has taken the ticket. A run that another desk
+// has started may take it before us; a start too many would lock once more, perhaps
+// after someone's unlock.
+func (d *desk) start(ctx context.Context, unit string, t *ticket) error {
+	ended := ""
+	for range maxStarts {
+		if !t.isWaiting() {
+			return nil
+		}
+		var err error
+		ended, err = d.jobs.Start(ctx, unit)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return tooLate(unit)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot have systemd start %s: %w", unit, err)
+		}
+	}
+	if t.isWaiting() {
+		return fmt.Errorf("cannot have systemd start %s: it ended (%s) before it began to work; see \"journalctl -u %s\"", unit, ended, unit)
+	}
+	return nil
+}
+
+// await returns the answer to a ticket that was taken: mostly it is there, but the run
+// may be another desk's and still be at work.
+func await(ctx context.Context, unit string, t *ticket) (*helper.Result, error) {
+	again := time.NewTicker(pollEvery)
+	defer again.Stop()
+	for {
+		// In this order: who is at work now may be done when we look for the answer.
+		working := t.queue.isWorking()
+		result, err := t.answer()
+		switch {
+		case result != nil || err != nil:
+			return result, err
+		case !working:
+			return nil, fmt.Errorf("cannot learn what %s did: it ended without an answer; see \"journalctl -u %s\"", unit, unit)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, tooLate(unit)
+		}
+	}
+}
+
+func tooLate(unit string) error {
+	return fmt.Errorf("cannot wait for %s any longer; it may still be at work", unit)
+}
+
+// serveQueue is what a unit does: it works off every request that waits, and returns
+// the last result. A lock that nobody waits for is root's own, or a timer's. An unlock
+// never is: all it could be is a start too many.
+func (d *desk) serveQueue(ctx context.Context, c config.Config, own helper.Request) (*helper.Result, error) {
+	q, err := openQueue(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := q.work()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	var last *helper.Result
+	for {
+		r, ok, err := q.take(own.Verb)
+		switch {
+		case err != nil && last != nil:
+			return last, nil
+		case err != nil:
+			return nil, err
+		case !ok && last != nil:
+			return last, nil
+		case !ok && own.Verb == helper.Unlock:
+			return nil, errors.New("cannot unlock: no request is waiting; use \"immutectl unlock\"")
+		case !ok:
+			return d.work(ctx, c, own), nil
+		}
+		last = d.work(ctx, c, r)
+		if err := q.reply(last); err != nil {
+			// Who asked is told that there is no answer; what was done stays true.
+			last.Notices = append(last.Notices, err.Error())
+		}
+	}
+}

@@ -1,0 +1,167 @@
+// Package frontdesk is root's helper up to the point where the work begins: it
+// makes itself independent of whoever started it, checks who asks for what, finds
+// the place where the work has to be done, and answers.
+//
+// Started by pkexec it stands in its caller's surroundings: his cgroup (he can
+// freeze and kill it there), his mount namespace, his limits. So where systemd runs
+// it only checks and asks PID 1 to start a unit, whose process does the work; see
+// [desk.delegate].
+package frontdesk
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/engine"
+	"immutray.org/helper/journal"
+)
+
+const usage = `usage: immutray-helper lock|unlock|seal [--config FILE]
+
+Root's helper behind immutray and immutectl, which call it through pkexec.
+Use "immutectl" instead.
+
+  lock           make the protected paths read-only
+  unlock         make them writable
+  seal           lock, unless the kernel command line says otherwise
+  --config FILE  read FILE instead of ` + config.Path + `; root only
+  --work         do it in this process; only for the units of immutray
+
+exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
+5 package manager at work, 6 configuration refused
+`
+
+// Main runs the helper with its whole command line and returns the exit code. It
+// changes the process it runs in: see [leaveCaller].
+func Main(args []string, stdout, stderr io.Writer) int {
+	pkexecUID, surroundings := leaveCaller()
+	d := &desk{
+		stdout:       stdout,
+		stderr:       stderr,
+		patience:     patience,
+		surroundings: surroundings,
+		load:         load,
+		machine:      kernel{},
+		jobs:         systemd{address: systemBus},
+		journal:      journal.Send,
+		engine: func(ctx context.Context, c config.Config, record func(journal.Entry), r helper.Request) *helper.Result {
+			return (&engine.Engine{Config: c, Journal: record}).Run(ctx, r)
+		},
+	}
+	return d.serve(context.Background(), args, pkexecUID)
+}
+
+// A desk serves one command line.
+type desk struct {
+	stdout, stderr io.Writer
+	patience       time.Duration // with who reads them
+	surroundings   error         // what leaveCaller could not do
+	load           func(path string) (config.Config, error)
+	machine        machine
+	jobs           jobs
+	journal        func(journal.Entry) error
+	engine         func(context.Context, config.Config, func(journal.Entry), helper.Request) *helper.Result
+}
+
+// serve answers one command line: handshake, work, result, exit code. Refusals are
+// results too.
+func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int {
+	greeted := d.say(d.stdout, helper.Handshake+"\n")
+	t, err := parse(args)
+	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
+	result.Request = helper.Request{Verb: t.verb, ID: newID()}
+	// Who listens to nothing will not learn what became of his request. The boot and
+	// the units do not listen, and go on.
+	if greeted != nil && t.verb != helper.Seal && !t.work {
+		err = fmt.Errorf("cannot answer: %w", greeted)
+	}
+	if err == nil {
+		err = d.admit(t, pkexecUID, &result.Request)
+	}
+	if err == nil {
+		var done *helper.Result
+		if done, err = d.handle(ctx, t, pkexecUID != nil, result.Request); err == nil {
+			return d.answer(done)
+		}
+	}
+	result.Outcome = outcomeOf(err)
+	result.Error = err.Error()
+	result.Finished = time.Now()
+	d.logDenied(result)
+	return d.answer(result)
+}
+
+// admit checks that the task may be asked for at all, and notes who asks.
+func (d *desk) admit(t task, pkexecUID *string, r *helper.Request) error {
+	uid, err := callerUID(pkexecUID)
+	if err != nil {
+		return err
+	}
+	r.UID, r.User = uid, userName(uid)
+	if pkexecUID != nil {
+		if err := t.fitForUser(); err != nil {
+			return err
+		}
+	}
+	if err := d.machine.checkRoot(pkexecUID != nil); err != nil {
+		return err
+	}
+	return d.surroundings
+}
+
+// handle does an admitted task, or has it done. Its error means that the engine was
+// not reached.
+func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Request) (*helper.Result, error) {
+	c, err := d.load(t.config)
+	if err != nil {
+		return nil, err
+	}
+	switch place, err := d.placeFor(t, forUser); {
+	case err != nil:
+		return nil, err
+	case place == inUnit:
+		d.logAsked(r)
+		return d.delegate(ctx, c, r)
+	case t.work:
+		return d.serveQueue(ctx, c, r)
+	}
+	d.logAsked(r)
+	return d.work(ctx, c, r), nil
+}
+
+func (d *desk) work(ctx context.Context, c config.Config, r helper.Request) *helper.Result {
+	return d.engine(ctx, c, d.record, r)
+}
+
+// load reads the configuration that root named, else the installed one.
+func load(named string) (config.Config, error) {
+	if named != "" {
+		return config.LoadFile(named)
+	}
+	return config.Load(config.Path)
+}
+
+func outcomeOf(err error) helper.Outcome {
+	var u usageError
+	switch {
+	case errors.As(err, &u):
+		return helper.Usage
+	case errors.Is(err, config.ErrRefused):
+		return helper.ConfigRefused
+	}
+	return helper.Failed
+}
+
+// newID returns 128 random bits. crypto/rand.Read never fails.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,175 @@
+package frontdesk
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"immutray.org/packaging/practice/lab"
+)
+
+// A bus is a message bus of the test's own.
+type bus struct {
+	address string
+	daemon  *exec.Cmd
+}
+
+func newBus(t *testing.T) *bus {
+	t.Helper()
+	lab.Require(t, "dbus-daemon:dbus-daemon")
+	socket := filepath.Join(t.TempDir(), "bus")
+	conf := filepath.Join(t.TempDir(), "conf")
+	const text = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>custom</type><listen>unix:path=SOCKET</listen>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
+	if err := os.WriteFile(conf, []byte(strings.ReplaceAll(text, "SOCKET", socket)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("dbus-daemon", "--config-file="+conf, "--nofork", "--print-address")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b := &bus{"unix:path=" + socket, cmd}
+	t.Cleanup(b.stop)
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("dbus-daemon did not start: %v", err)
+	}
+	return b
+}
+
+func (b *bus) stop() {
+	b.daemon.Process.Kill()
+	b.daemon.Wait()
+}
+
+// manager stands in for org.freedesktop.systemd1 on a bus. Its Subscribe and StartUnit
+// are called as systemd's are.
+type manager struct {
+	conn       *dbus.Conn
+	subscribed chan struct{}
+	start      func(m *manager, unit, mode string) (dbus.ObjectPath, *dbus.Error)
+}
+
+func newManager(t *testing.T, b *bus, start func(m *manager, unit, mode string) (dbus.ObjectPath, *dbus.Error)) {
+	t.Helper()
+	conn, err := dbus.Connect(b.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	m := &manager{conn, make(chan struct{}, 1), start}
+	if err := conn.Export(m, systemdPath, systemdManager); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := conn.RequestName(systemdName, dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+		t.Fatalf("RequestName() = %v, %v", reply, err)
+	}
+}
+
+func (m *manager) Subscribe() *dbus.Error {
+	m.subscribed <- struct{}{}
+	return nil
+}
+
+func (m *manager) StartUnit(unit, mode string) (dbus.ObjectPath, *dbus.Error) {
+	select {
+	case <-m.subscribed:
+	default:
+		return "", dbus.MakeFailedError(errors.New("StartUnit before Subscribe"))
+	}
+	return m.start(m, unit, mode)
+}
+
+func (m *manager) jobRemoved(id uint32, job dbus.ObjectPath, unit, result string) {
+	m.conn.Emit(systemdPath, systemdManager+".JobRemoved", id, job, unit, result)
+}
+
+const job7 = dbus.ObjectPath("/org/freedesktop/systemd1/job/7")
+
+func TestStart(t *testing.T) {
+	b := newBus(t)
+	newManager(t, b, func(m *manager, unit, mode string) (dbus.ObjectPath, *dbus.Error) {
+		if unit != "immutray-lock.service" || mode != "replace" {
+			t.Errorf("StartUnit(%q, %q)", unit, mode)
+		}
+		go func() {
+			m.conn.Emit(systemdPath, systemdManager+".UnitNew", unit, systemdPath)
+			m.conn.Emit(systemdPath, systemdManager+".JobRemoved", "not what it should be")
+			m.jobRemoved(6, "/org/freedesktop/systemd1/job/6", unit, "done")
+			m.jobRemoved(7, job7, unit, "failed")
+		}()
+		return job7, nil
+	})
+	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != "failed" || err != nil {
+		t.Errorf("Start() = %q, %v, want the result of our job", got, err)
+	}
+}
+
+// A quick unit is over before the reply to its start is here.
+func TestStartOverBeforeReply(t *testing.T) {
+	b := newBus(t)
+	newManager(t, b, func(m *manager, unit, _ string) (dbus.ObjectPath, *dbus.Error) {
+		m.jobRemoved(7, job7, unit, "done")
+		return job7, nil
+	})
+	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != "done" || err != nil {
+		t.Errorf("Start() = %q, %v, want done", got, err)
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	b := newBus(t)
+	newManager(t, b, func(*manager, string, string) (dbus.ObjectPath, *dbus.Error) {
+		return "", dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", []any{"Unit immutray-lock.service not found."})
+	})
+	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); err == nil || err.Error() != "Unit immutray-lock.service not found." {
+		t.Errorf("Start() = %q, %v, want systemd's own words", got, err)
+	}
+}
+
+func TestStartWithoutSystemd(t *testing.T) {
+	b := newBus(t)
+	if _, err := (systemd{b.address}).Start(context.Background(), "x.service"); err == nil {
+		t.Error("Start() with nobody on the bus = nil, want an error")
+	}
+	b.stop()
+	if _, err := (systemd{b.address}).Start(context.Background(), "x.service"); err == nil {
+		t.Error("Start() without a bus = nil, want an error")
+	}
+}
+
+func TestStartConnectionLost(t *testing.T) {
+	b := newBus(t)
+	newManager(t, b, func(*manager, string, string) (dbus.ObjectPath, *dbus.Error) {
+		go b.daemon.Process.Kill()
+		return job7, nil
+	})
+	if got, err := (systemd{b.address}).Start(context.Background(), "x.service"); err == nil {
+		t.Errorf("Start() = %q, nil, want an error: nobody knows how it ended", got)
+	}
+}
+
+func TestStartGivesUp(t *testing.T) {
+	b := newBus(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	newManager(t, b, func(*manager, string, string) (dbus.ObjectPath, *dbus.Error) {
+		cancel()
+		return job7, nil
+	})
+	if _, err := (systemd{b.address}).Start(ctx, "x.service"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Start() = %v, want that it was cancelled", err)
+	}
+}
