@@ -1,0 +1,214 @@
+package systemd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"immutray.org/helper"
+	"immutray.org/packaging/practice/lab"
+)
+
+// A sandbox runs the helper under what the unit allows it, as far as that can be had
+// without systemd.
+type sandbox struct {
+	*lab.System
+	helper, config string
+}
+
+func newSandbox(t *testing.T) *sandbox {
+	t.Helper()
+	s := &sandbox{System: lab.New(t)}
+	s.helper = filepath.Join(s.Dir, "immutray-helper")
+	cmd := exec.Command("go", "build", "-o", s.helper, "../../cmd/immutray-helper")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.config = filepath.Join(s.Dir, "config.toml")
+	text := fmt.Sprintf("paths = ['%s', '%s']\nislands = []\ndrain = \"0s\"\nstate_dir = '%s'\n", s.Root, s.Etc, s.State)
+	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run runs the helper as the unit of the verb does, with the unit's capabilities,
+// behind the words of another command if there are any.
+func (s *sandbox) run(t *testing.T, verb helper.Verb, behind ...string) helper.Result {
+	t.Helper()
+	lab.Require(t, "setpriv:util-linux")
+	bounding := "-all"
+	for _, list := range values(read(t, unitOf(verb)), "CapabilityBoundingSet") {
+		for _, c := range strings.Fields(list) {
+			bounding += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
+		}
+	}
+	args := append(slices.Clone(behind), "setpriv", "--no-new-privs", "--bounding-set", bounding, s.helper, string(verb), "--work", "--config", s.config)
+	cmd := exec.Command(args[0], args[1:]...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(out), "\n")
+	var r helper.Result
+	if err := json.Unmarshal([]byte(line), &r); err != nil {
+		t.Fatalf("%v: %s%s", err, out, stderr.String())
+	}
+	return r
+}
+
+// ask leaves a request, as a front desk does that does not wait: without one no unlock
+// is done.
+func (s *sandbox) ask(t *testing.T, verb helper.Verb) {
+	t.Helper()
+	dir := filepath.Join(s.State, "requests")
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(helper.Request{Verb: verb, ID: "1", User: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, string(verb)+".1"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCapabilitiesSuffice(t *testing.T) {
+	s := newSandbox(t)
+	// A subvolume whose root directory is a user's needs more than one of root's.
+	if err := os.Chown(s.Etc, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	writer := exec.Command("setpriv", "--reuid=65534", "--clear-groups", "sh", "-c", "exec 3> "+filepath.Join(s.Etc, "busy")+"; echo; read x")
+	stdin, err := writer.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := writer.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	r := s.run(t, helper.Lock)
+	if r.Outcome != helper.Blocked || len(r.Writers) != 1 || r.Writers[0].PID != writer.Process.Pid {
+		t.Errorf("with a writer: %+v, want it named", r)
+	}
+	stdin.Close()
+	writer.Wait()
+	if r := s.run(t, helper.Lock); r.Outcome != helper.Done || r.Status.State != helper.Locked {
+		t.Errorf("lock: %+v", r)
+	}
+	s.ask(t, helper.Unlock)
+	if r := s.run(t, helper.Unlock); r.Outcome != helper.Done || r.Status.State != helper.Unlocked {
+		t.Errorf("unlock: %+v", r)
+	}
+}
+
+// Every system call of a lock and an unlock is one that the units let pass.
+func TestSystemCallsAreAllowed(t *testing.T) {
+	lab.Require(t, "strace:strace", "systemd-analyze:systemd")
+	s := newSandbox(t)
+	busy, err := os.Create(filepath.Join(s.Root, "busy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		verb helper.Verb
+		want helper.Outcome
+	}{{helper.Lock, helper.Blocked}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}} {
+		allowed := allowedCalls(t, unitOf(step.verb))
+		trace := filepath.Join(s.Dir, "trace")
+		s.ask(t, step.verb)
+		if r := s.run(t, step.verb, "strace", "-f", "-qq", "-o", trace); r.Outcome != step.want {
+			t.Fatalf("%s: %+v, want %s", step.verb, r, step.want)
+		}
+		busy.Close()
+		for _, call := range tracedCalls(t, trace, s.helper) {
+			if !allowed[call] {
+				t.Errorf("%s: the unit forbids %s", step.verb, call)
+			}
+		}
+	}
+}
+
+// allowedCalls returns what SystemCallFilter= of a unit adds up to.
+func allowedCalls(t *testing.T, unit string) map[string]bool {
+	t.Helper()
+	allowed := map[string]bool{}
+	// A list of what is allowed always has these (systemd.exec(5)).
+	for _, call := range expand(t, "@default") {
+		allowed[call] = true
+	}
+	for _, list := range values(read(t, unit), "SystemCallFilter") {
+		rest, forbid := strings.CutPrefix(list, "~")
+		for _, name := range strings.Fields(rest) {
+			for _, call := range expand(t, name) {
+				allowed[call] = !forbid
+			}
+		}
+	}
+	return allowed
+}
+
+// expand returns the calls of a group, or the call itself.
+func expand(t *testing.T, name string) []string {
+	t.Helper()
+	if !strings.HasPrefix(name, "@") {
+		return []string{name}
+	}
+	out, err := exec.Command("systemd-analyze", "syscall-filter", "--no-pager", name).Output()
+	if err != nil {
+		t.Fatalf("systemd-analyze syscall-filter %s: %v", name, err)
+	}
+	var calls []string
+	for _, line := range strings.Split(string(out), "\n")[1:] {
+		if member := strings.TrimSpace(line); member != "" && member[0] != '#' {
+			calls = append(calls, expand(t, member)...)
+		}
+	}
+	return calls
+}
+
+// tracedCalls returns the calls in a trace from where the program was started.
+func tracedCalls(t *testing.T, trace, program string) []string {
+	t.Helper()
+	data, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, own, ok := strings.Cut(string(data), `execve("`+program)
+	if !ok {
+		t.Fatal("the trace does not begin")
+	}
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\d+ +(?:<\.\.\. )?(\w+)[( ]`).FindAllStringSubmatch(own, -1) {
+		found[m[1]] = true
+	}
+	var calls []string
+	for call := range found {
+		calls = append(calls, call)
+	}
+	slices.Sort(calls)
+	if !slices.Contains(calls, "mount_setattr") {
+		t.Fatalf("the trace has no mount_setattr: %q", calls)
+	}
+	return calls
+}

@@ -1,0 +1,155 @@
+// Package systemd holds the units in which the helper does its work. It has no code,
+// only tests of the files.
+package systemd
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"immutray.org/helper"
+	"immutray.org/packaging/practice/lab"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
+
+var verbs = []helper.Verb{helper.Lock, helper.Unlock}
+
+func unitOf(verb helper.Verb) string { return "immutray-" + string(verb) + ".service" }
+
+// An option is one line of a unit.
+type option struct{ section, name, value string }
+
+func read(t *testing.T, name string) []option {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var options []option
+	section := ""
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if line[0] == '[' {
+			section = strings.Trim(line, "[]")
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		if !ok || section == "" {
+			t.Fatalf("%s: %q is no option", name, line)
+		}
+		options = append(options, option{section, key, value})
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return options
+}
+
+func values(options []option, name string) []string {
+	var found []string
+	for _, o := range options {
+		if o.name == name {
+			found = append(found, o.value)
+		}
+	}
+	return found
+}
+
+func TestUnitsRunTheHelper(t *testing.T) {
+	for _, verb := range verbs {
+		options := read(t, unitOf(verb))
+		for name, want := range map[string]string{
+			"ExecStart": helper.HelperPath + " " + string(verb) + " --work",
+			"Type":      "oneshot",
+			// Else a sixth request within ten seconds would be refused.
+			"StartLimitIntervalSec": "0",
+			// Only then is the mount namespace the machine's (see TestNoMountNamespace).
+			"PrivateMounts": "no",
+		} {
+			if got := values(options, name); !slices.Equal(got, []string{want}) {
+				t.Errorf("%s: %s=%q, want %q", unitOf(verb), name, got, want)
+			}
+		}
+		for _, name := range []string{
+			"RemainAfterExit", // a second request would find the unit active and do nothing
+			"ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost",
+			"User", "Group", "Environment", "EnvironmentFile", "PassEnvironment",
+			"SuccessExitStatus",
+		} {
+			if got := values(options, name); got != nil {
+				t.Errorf("%s has %s=%q", unitOf(verb), name, got)
+			}
+		}
+	}
+}
+
+// Any of these gives the unit a mount namespace of its own, or may in some version of
+// systemd (exec_needs_mount_namespace, read in 255 and in a later one). Then the mount
+// flag would not reach the machine.
+func TestNoMountNamespace(t *testing.T) {
+	forbidden := []string{
+		"RootDirectory", "RootImage", "RootHash", "RootVerity", "RootMStack", "MountAPIVFS",
+		"BindLogSockets", "BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "MountImages",
+		"ExtensionImages", "ExtensionDirectories", "MountFlags",
+		"ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
+		"ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories",
+		"PrivateTmp", "PrivateDevices", "PrivateIPC", "PrivatePIDs", "PrivateUsers", "PrivateBPF",
+		"IPCNamespacePath", "NetworkNamespacePath", "JoinsNamespaceOf",
+		"ProtectSystem", "ProtectHome", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs",
+		"ProtectControlGroups", "ProtectProc", "ProcSubset", "DynamicUser", "LogNamespace",
+		"LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted", "ImportCredential",
+		"StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory",
+	}
+	for _, verb := range verbs {
+		for _, o := range read(t, unitOf(verb)) {
+			if slices.Contains(forbidden, o.name) {
+				t.Errorf("%s: %s=%s gives it a mount namespace of its own", unitOf(verb), o.name, o.value)
+			}
+		}
+	}
+}
+
+// The two may do the same, and differ in nothing but the verb.
+func TestUnitsAreAlike(t *testing.T) {
+	without := func(verb helper.Verb) []option {
+		return slices.DeleteFunc(read(t, unitOf(verb)), func(o option) bool {
+			return o.name == "Description" || o.name == "ExecStart"
+		})
+	}
+	if lock, unlock := without(helper.Lock), without(helper.Unlock); !slices.Equal(lock, unlock) {
+		t.Errorf("the units differ:\n%v\n%v", lock, unlock)
+	}
+}
+
+func TestExposure(t *testing.T) {
+	lab.Require(t, "systemd-analyze:systemd")
+	for _, verb := range verbs {
+		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", "./"+unitOf(verb)).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s is more exposed than 3.5: %v\n%s", unitOf(verb), err, out)
+		}
+	}
+}
+
+func TestUnitsAreValid(t *testing.T) {
+	lab.Require(t, "systemd-analyze:systemd")
+	for _, verb := range verbs {
+		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unitOf(verb)).CombinedOutput()
+		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+			// Where the tests run the helper need not be installed.
+			notInstalled := strings.Contains(line, helper.HelperPath+" is not executable")
+			if strings.Contains(line, unitOf(verb)) && !notInstalled {
+				t.Errorf("%v: %s", err, line)
+			}
+		}
+	}
+}
