@@ -64,7 +64,7 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 
 // inTurn calls work while no other engine is at work on the same state directory.
 func (e *Engine) inTurn(ctx context.Context, work func() error) error {
-	if err := e.prepareStateDir(); err != nil {
+	if err := statefile.MakeDir(e.Config.StateDir, 0o755); err != nil {
 		return err
 	}
 	turn, err := os.OpenFile(filepath.Join(e.Config.StateDir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -86,29 +86,6 @@ func (e *Engine) inTurn(ctx context.Context, work func() error) error {
 			return errors.New("cannot start: another lock or unlock is still at work")
 		}
 	}
-}
-
-// prepareStateDir makes the state directory, or checks that it is only root's: what
-// stands in it is believed.
-func (e *Engine) prepareStateDir() error {
-	dir := e.Config.StateDir
-	if err := os.Mkdir(dir, 0o755); err == nil {
-		// The helper's umask is 077; everyone may read the state.
-		if err := os.Chmod(dir, 0o755); err != nil {
-			return fmt.Errorf("cannot prepare the state directory: %w", err)
-		}
-		return nil
-	} else if !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("cannot prepare the state directory: %w", err)
-	}
-	var st unix.Stat_t
-	if err := unix.Lstat(dir, &st); err != nil {
-		return fmt.Errorf("cannot prepare the state directory: %w", &os.PathError{Op: "lstat", Path: dir, Err: err})
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o022 != 0 {
-		return fmt.Errorf("cannot use the state directory %q: it must be a directory that only root can write to", dir)
-	}
-	return nil
 }
 
 // carryOut does the work of one request, whose turn it is.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statefile"
 )
 
 // A queue is the directory by which front desks hand requests to the units, and get
@@ -40,30 +41,10 @@ const (
 // openQueue makes the queue in the state directory, and that directory too.
 func openQueue(stateDir string) (queue, error) {
 	q := queue{filepath.Join(stateDir, queueName)}
-	if err := ownDir(stateDir, 0o755); err != nil {
+	if err := statefile.MakeDir(stateDir, 0o755); err != nil {
 		return q, err
 	}
-	return q, ownDir(q.dir, 0o700)
-}
-
-// ownDir makes a directory, or checks that nobody but root can write to it: what
-// stands in it is believed.
-func ownDir(dir string, mode os.FileMode) error {
-	err := os.Mkdir(dir, mode)
-	if err == nil {
-		err = os.Chmod(dir, mode) // whatever the umask is
-	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("cannot prepare %s: %w", dir, err)
-	}
-	var st unix.Stat_t
-	if err := unix.Lstat(dir, &st); err != nil {
-		return fmt.Errorf("cannot prepare %s: %w", dir, &os.PathError{Op: "lstat", Path: dir, Err: err})
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o022 != 0 {
-		return fmt.Errorf("cannot use %s: it must be a directory that only root can write to", dir)
-	}
-	return nil
+	return q, statefile.MakeDir(q.dir, 0o700)
 }
 
 // A ticket is a request of ours in the queue.
