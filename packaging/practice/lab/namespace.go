@@ -46,7 +46,14 @@ func Enter() (exitCode int, inside bool) {
 	case "init":
 		return initMain(), false
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "cannot enter namespaces: %v\n", err)
+		return 1, false
+	}
+	// By its name, not by /proc/self/exe: that would be the file on a mount of the old
+	// namespace, and what is run again could not tell where it is in a chroot.
+	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), stageVariable+"=init")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -60,7 +67,7 @@ func Enter() (exitCode int, inside bool) {
 	}
 	// The terminal sends its Ctrl-C to the whole group; the child decides.
 	signal.Ignore(unix.SIGINT)
-	err := cmd.Run()
+	err = cmd.Run()
 	if cmd.ProcessState == nil {
 		fmt.Fprintf(os.Stderr, "cannot enter namespaces: %v\n", err)
 		return 1, false
@@ -78,8 +85,13 @@ func initMain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "cannot start %s in its namespaces: %v\n", os.Args[0], err)
+		return 1
+	}
 	os.Setenv(stageVariable, "inside")
-	child, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
+	child, err := syscall.ForkExec(self, os.Args, &syscall.ProcAttr{
 		Env:   os.Environ(),
 		Files: []uintptr{0, 1, 2},
 	})
