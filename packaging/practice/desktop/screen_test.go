@@ -1,0 +1,120 @@
+package desktop
+
+import (
+	"encoding/binary"
+	"image"
+	"image/color"
+	"image/draw"
+	"testing"
+)
+
+// dump is an X window dump as Xvfb writes it, with 256 unused colours and lines
+// longer than the picture is wide.
+func dump(width, height int) []byte {
+	const headerSize, colors = 160, 256
+	stride := width*4 + 8
+	data := make([]byte, headerSize+colors*xwdColorSize+stride*height)
+	for i, value := range map[int]int{
+		xwdHeaderSize: headerSize, xwdFileVersion: xwdVersion, xwdWidth: width, xwdHeight: height,
+		xwdBitsPerPixel: 32, xwdBytesPerLine: stride, xwdColors: colors,
+	} {
+		binary.BigEndian.PutUint32(data[4*i:], uint32(value))
+	}
+	last := headerSize + colors*xwdColorSize + (height-1)*stride + (width-1)*4
+	copy(data[last:], []byte{0x30, 0x20, 0x10})
+	return data
+}
+
+func TestParseXWD(t *testing.T) {
+	picture, err := parseXWD(dump(5, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := picture.Bounds(), image.Rect(0, 0, 5, 3); got != want {
+		t.Errorf("the picture is %v, want %v", got, want)
+	}
+	if got, want := picture.RGBAAt(4, 2), (color.RGBA{0x10, 0x20, 0x30, 0xff}); got != want {
+		t.Errorf("the last pixel is %v, want %v", got, want)
+	}
+}
+
+func TestParseXWDRefuses(t *testing.T) {
+	with := func(word, value int) []byte {
+		data := dump(5, 3)
+		binary.BigEndian.PutUint32(data[4*word:], uint32(value))
+		return data
+	}
+	for name, data := range map[string][]byte{
+		"nothing":          nil,
+		"half a header":    dump(5, 3)[:60],
+		"a missing line":   dump(5, 3)[:3200],
+		"another version":  with(xwdFileVersion, 6),
+		"16 bits":          with(xwdBitsPerPixel, 16),
+		"other byte order": with(xwdByteOrder, 1),
+		"no width":         with(xwdWidth, 0),
+		"too many lines":   with(xwdHeight, 1<<20),
+		"short lines":      with(xwdBytesPerLine, 4),
+	} {
+		if _, err := parseXWD(data); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func screenWith(background color.Color, icon image.Rectangle) *image.RGBA {
+	screen := image.NewRGBA(image.Rect(0, 0, Width, Height))
+	draw.Draw(screen, screen.Rect, image.Black, image.Point{}, draw.Src)
+	draw.Draw(screen, image.Rect(0, 0, Width, panelHeight), image.NewUniform(background), image.Point{}, draw.Src)
+	draw.Draw(screen, image.Rect(10, 8, 200, 24), image.White, image.Point{}, draw.Src) // the clock
+	draw.Draw(screen, icon, image.White, image.Point{}, draw.Src)
+	return screen
+}
+
+func TestIconPlace(t *testing.T) {
+	icon := image.Rect(Width-30, 5, Width-8, 27)
+	if got := IconPlace(screenWith(panelColor(), icon)); got != icon {
+		t.Errorf("IconPlace(panel with icon) = %v, want %v", got, icon)
+	}
+	if got := IconPlace(screenWith(panelColor(), image.Rectangle{})); !got.Empty() {
+		t.Errorf("IconPlace(empty panel) = %v, want none", got)
+	}
+	if got := IconPlace(screenWith(color.Black, icon)); !got.Empty() {
+		t.Errorf("IconPlace(no panel) = %v, want none", got)
+	}
+}
+
+func TestSame(t *testing.T) {
+	a, b := screenWith(panelColor(), image.Rectangle{}), screenWith(panelColor(), image.Rectangle{})
+	if !Same(a, b) {
+		t.Error("equal pictures are not the same")
+	}
+	b.SetRGBA(Width-1, Height-1, color.RGBA{A: 0xff, R: 1})
+	if Same(a, b) {
+		t.Error("pictures that differ in one pixel are the same")
+	}
+	if Same(a, Crop(a, image.Rect(0, 0, 5, 5))) {
+		t.Error("pictures of different sizes are the same")
+	}
+}
+
+func TestPainted(t *testing.T) {
+	screen := screenWith(panelColor(), image.Rectangle{})
+	draw.Draw(screen, screen.Rect, image.NewUniform(panelColor()), image.Point{}, draw.Src)
+	if !painted(screen) {
+		t.Error("a screen without black does not count as painted")
+	}
+	draw.Draw(screen, image.Rect(100, 100, 300, 200), image.Black, image.Point{}, draw.Src)
+	if painted(screen) {
+		t.Error("a screen with a black window counts as painted")
+	}
+}
+
+func TestParseGeometry(t *testing.T) {
+	got, err := parseGeometry("WINDOW=4194307\nX=455\nY=344\nWIDTH=329\nHEIGHT=120\nSCREEN=0")
+	if want := image.Rect(455, 344, 784, 464); err != nil || got != want {
+		t.Errorf("parseGeometry = %v, %v, want %v", got, err, want)
+	}
+	if _, err := parseGeometry("WINDOW=4194307\nX="); err == nil {
+		t.Error("half a geometry is no error")
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tree is the module's directory, where the Makefile is.
+const tree = "../.."
+
+// installed is what "make install" puts where: DESIGN section 5.
+func installed() []string {
+	files := []string{
+		"etc/xdg/autostart/immutray.desktop",
+		"usr/bin/immutectl",
+		"usr/bin/immutray",
+		"usr/lib/systemd/system/immutray-lock.service",
+		"usr/lib/systemd/system/immutray-unlock.service",
+		"usr/libexec/immutray/immutray-helper",
+		"usr/share/applications/immutray.desktop",
+		"usr/share/polkit-1/actions/org.immutray.policy",
+	}
+	for _, size := range []string{"16x16", "22x22", "24x24", "32x32", "48x48", "64x64", "scalable"} {
+		extension := ".png"
+		if size == "scalable" {
+			extension = ".svg"
+		}
+		dir := "usr/share/icons/hicolor/" + size
+		files = append(files, dir+"/apps/immutray"+extension)
+		for _, state := range []string{"locked", "partly-locked", "unknown", "unlocked", "working"} {
+			files = append(files, dir+"/status/immutray-"+state+extension)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// make runs make in the tree, with a build directory of the test's own.
+func runMake(t *testing.T, build string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("make", append([]string{"--no-print-directory", "-C", tree, "BUILD=" + build}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+}
+
+// files lists what is below dir, with its permissions.
+func files(t *testing.T, dir string) map[string]fs.FileMode {
+	t.Helper()
+	found := map[string]fs.FileMode{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		found[strings.TrimPrefix(path, dir+"/")] = info.Mode()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestInstallAndUninstall(t *testing.T) {
+	dir := t.TempDir()
+	build, dest := filepath.Join(dir, "build"), filepath.Join(dir, "dest")
+	runMake(t, build, "build")
+	runMake(t, build, "install", "DESTDIR="+dest)
+	found := files(t, dest)
+	want := installed()
+	for _, name := range want {
+		mode, ok := found[name]
+		delete(found, name)
+		wantMode := fs.FileMode(0o644)
+		if strings.Contains(name, "/bin/") || strings.Contains(name, "/libexec/") {
+			wantMode = 0o755
+		}
+		if !ok {
+			t.Errorf("%s is not installed", name)
+		} else if mode != wantMode {
+			t.Errorf("%s has mode %v, want %v", name, mode, wantMode)
+		}
+	}
+	for name := range found {
+		t.Errorf("%s is installed, and should not be", name)
+	}
+
+	other := filepath.Join(dest, "usr/bin/other")
+	if err := os.WriteFile(other, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	runMake(t, build, "uninstall", "DESTDIR="+dest)
+	for name := range files(t, dest) {
+		if name != "usr/bin/other" {
+			t.Errorf("%s is left after uninstall", name)
+		}
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("uninstall removed what it had not installed: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dest, "usr/libexec/immutray")); err == nil {
+		t.Error("the helper's directory is left after uninstall")
+	}
+}
+
+func TestInstallWithoutBuildSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("make", "--no-print-directory", "-C", tree, "BUILD="+dir, "install", "DESTDIR="+filepath.Join(dir, "dest"))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `run "make build" first`) {
+		t.Errorf("make install without a build: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "dest")); err == nil {
+		t.Error("something was installed")
+	}
+}
+
+// What the programs, the units and the polkit actions call the helper must be what
+// it is installed as: pkexec compares the path as text.
+func TestPrefixDoesNotMoveTheHelper(t *testing.T) {
+	dir := t.TempDir()
+	build, dest := filepath.Join(dir, "build"), filepath.Join(dir, "dest")
+	runMake(t, build, "build")
+	runMake(t, build, "install", "DESTDIR="+dest, "PREFIX=/usr/local")
+	for _, name := range []string{
+		"usr/libexec/immutray/immutray-helper", "usr/share/polkit-1/actions/org.immutray.policy",
+		"usr/local/bin/immutray", "usr/local/share/applications/immutray.desktop",
+	} {
+		if _, err := os.Stat(filepath.Join(dest, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestProgramsNeedNoLibrary(t *testing.T) {
+	build := filepath.Join(t.TempDir(), "build")
+	runMake(t, build, "build")
+	for _, name := range []string{"immutray", "immutectl", "immutray-helper"} {
+		program := filepath.Join(build, "bin", name)
+		// ldd(1) fails for what needs nothing.
+		if out, err := exec.Command("ldd", program).CombinedOutput(); err == nil {
+			t.Errorf("%s is linked with\n%s", name, out)
+		}
+	}
+}

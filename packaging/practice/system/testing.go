@@ -1,0 +1,115 @@
+package system
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/practice/pkexec"
+)
+
+// stagedVariable tells the test inside the namespaces what was installed for it.
+const stagedVariable = "IMMUTRAY_PRACTICE_STAGED"
+
+// FailedDir is where tests leave pictures of what went wrong: build/failed of the
+// tree.
+const FailedDir = RunDir + "/failed"
+
+// Main is the TestMain of a package whose tests run in a practice system: the
+// programs are built and installed into it, and the tests run with it as their
+// root directory. Where that can't be, they run outside, and [Require] skips them,
+// or fails them when CI=true.
+func Main(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	if pkexec.Invoked() {
+		return pkexec.Main(Authority, os.Args[1:])
+	}
+	if lab.Unusable() != nil {
+		return m.Run()
+	}
+	if os.Getenv(stagedVariable) == "" {
+		staged, err := stage()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(staged)
+		os.Setenv(stagedVariable, staged)
+	}
+	staged := os.Getenv(stagedVariable)
+	code, inside := lab.Enter()
+	if !inside {
+		return code
+	}
+	err := Become(Options{
+		Staged: filepath.Join(staged, "root"),
+		Pkexec: "/proc/self/exe",
+		Person: DefaultPerson(),
+		Keep:   append(testFiles(os.Args[1:]), Kept{Source: filepath.Join(staged, "failed"), Target: FailedDir}),
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// Require ends a test that is not in a practice system.
+func Require(t testing.TB) {
+	t.Helper()
+	if err := lab.Unusable(); err != nil {
+		lab.Unavailable(t, err.Error())
+	}
+}
+
+// stage builds the programs and installs them into a directory of their own. Next
+// to them it puts a way to the tree's directory for pictures of failures.
+func stage() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("cannot find the module: %w", err)
+	}
+	module := strings.TrimSpace(string(out))
+	failed := filepath.Join(module, "build/failed")
+	if err := os.MkdirAll(failed, 0o755); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "immutray-staged")
+	if err != nil {
+		return "", err
+	}
+	// Not built into the tree: other tests build at the same time.
+	cmd := exec.Command("make", "--no-print-directory", "-C", module, "build", "install",
+		"BUILD="+filepath.Join(dir, "build"), "DESTDIR="+filepath.Join(dir, "root"))
+	out, err = cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("cannot install the programs: %w\n%s", err, out)
+	} else {
+		err = os.Symlink(failed, filepath.Join(dir, "failed"))
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", err
+	}
+	return dir, nil
+}
+
+// testFiles returns the directories that "go test" wants its test program to write
+// to, such as the log of what it opened.
+func testFiles(args []string) []Kept {
+	var dirs []Kept
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		if strings.HasPrefix(strings.TrimLeft(name, "-"), "test.") && filepath.IsAbs(value) {
+			dirs = append(dirs, KeptInPlace(filepath.Dir(value)))
+		}
+	}
+	return dirs
+}
