@@ -109,7 +109,7 @@ func writerText(w helper.Writer) string {
 	if w.Unit != "" && w.Unit != w.Program+".service" {
 		who += " (" + Visible(w.Unit, maxName) + ")"
 	}
-	return who + ": " + path
+	return who + " is writing to " + path
 }
 
 // RequestFailed returns the notification for a request that was not done, with what

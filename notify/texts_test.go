@@ -157,18 +157,18 @@ func TestBlocked(t *testing.T) {
 		body    string
 	}{
 		{"nobody that can be seen", nil, "It cannot be seen which program holds them. Close programs, then lock again."},
-		{"a program", []helper.Writer{file(7, "vim", "", "/etc/fstab")}, start + "vim: /etc/fstab"},
-		{"a service of the same name", []helper.Writer{file(7, "cupsd", "cupsd.service", "/etc/cups/printers.conf")}, start + "cupsd: /etc/cups/printers.conf"},
-		{"a service", []helper.Writer{file(7, "cupsd", "cups.service", "/etc/cups/printers.conf")}, start + "cupsd (cups.service): /etc/cups/printers.conf"},
-		{"no name", []helper.Writer{file(7, "", "", "/etc/fstab")}, start + "Process 7: /etc/fstab"},
-		{"two files", []helper.Writer{file(7, "vim", "", "/a"), file(7, "vim", "", "/b")}, start + "vim: /a and 1 more file"},
-		{"three files", []helper.Writer{file(7, "vim", "", "/a"), file(8, "ed", "", "/x"), file(7, "vim", "", "/b"), file(7, "vim", "", "/c")}, start + "vim: /a and 2 more files\ned: /x"},
-		{"mapping", []helper.Writer{{Kind: helper.WriterMapping, PID: 9, Program: "sqlite3", Path: "/etc/a.db"}}, start + "sqlite3: /etc/a.db"},
+		{"a program", []helper.Writer{file(7, "vim", "", "/etc/fstab")}, start + "vim is writing to /etc/fstab"},
+		{"a service of the same name", []helper.Writer{file(7, "cupsd", "cupsd.service", "/etc/cups/printers.conf")}, start + "cupsd is writing to /etc/cups/printers.conf"},
+		{"a service", []helper.Writer{file(7, "cupsd", "cups.service", "/etc/cups/printers.conf")}, start + "cupsd (cups.service) is writing to /etc/cups/printers.conf"},
+		{"no name", []helper.Writer{file(7, "", "", "/etc/fstab")}, start + "Process 7 is writing to /etc/fstab"},
+		{"two files", []helper.Writer{file(7, "vim", "", "/a"), file(7, "vim", "", "/b")}, start + "vim is writing to /a and 1 more file"},
+		{"three files", []helper.Writer{file(7, "vim", "", "/a"), file(8, "ed", "", "/x"), file(7, "vim", "", "/b"), file(7, "vim", "", "/c")}, start + "vim is writing to /a and 2 more files\ned is writing to /x"},
+		{"mapping", []helper.Writer{{Kind: helper.WriterMapping, PID: 9, Program: "sqlite3", Path: "/etc/a.db"}}, start + "sqlite3 is writing to /etc/a.db"},
 		{"loop device", []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/srv/disk.img"}}, start + "/dev/loop3 is backed by /srv/disk.img"},
 		{"swap and loop", []helper.Writer{{Kind: helper.WriterSwap, Path: "/swapfile"}, {Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/srv/disk.img"}}, start + "Swap file /swapfile\n/dev/loop3 is backed by /srv/disk.img"},
-		{"four", []helper.Writer{file(1, "a", "", "/1"), file(2, "b", "", "/2"), file(3, "c", "", "/3"), file(4, "d", "", "/4")}, start + "a: /1\nb: /2\nc: /3\nd: /4"},
-		{"six", []helper.Writer{file(1, "a", "", "/1"), file(2, "b", "", "/2"), file(3, "c", "", "/3"), file(4, "d", "", "/4"), file(5, "e", "", "/5"), file(6, "f", "", "/6")}, start + "a: /1\nb: /2\nc: /3\nand 3 more"},
-		{"names that cheat", []helper.Writer{file(7, "ev\x1bil\n", "", "/etc/\xff\nClose")}, start + `ev\x1bil\n: /etc/\xff\nClose`},
+		{"four", []helper.Writer{file(1, "a", "", "/1"), file(2, "b", "", "/2"), file(3, "c", "", "/3"), file(4, "d", "", "/4")}, start + "a is writing to /1\nb is writing to /2\nc is writing to /3\nd is writing to /4"},
+		{"six", []helper.Writer{file(1, "a", "", "/1"), file(2, "b", "", "/2"), file(3, "c", "", "/3"), file(4, "d", "", "/4"), file(5, "e", "", "/5"), file(6, "f", "", "/6")}, start + "a is writing to /1\nb is writing to /2\nc is writing to /3\nand 3 more"},
+		{"names that cheat", []helper.Writer{file(7, "ev\x1bil\n", "", "/etc/\xff\nClose")}, start + `ev\x1bil\n is writing to /etc/\xff\nClose`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := Blocked(tt.writers, "an-icon")

@@ -14,8 +14,9 @@ import (
 
 const (
 	// recheckEvery is how often the property is read again: nothing in the kernel
-	// tells of a change to it. A change made by hand must show within 10 s.
-	recheckEvery = 8 * time.Second
+	// tells of a change to it. A change made by hand must show within 10 s, also on a
+	// machine that is busy, and the machine must not be woken 12 times a minute.
+	recheckEvery = 6 * time.Second
 	// settle keeps a storm of mounts from being a storm of reads. The first event of
 	// a storm is acted on at once.
 	settle = 200 * time.Millisecond
