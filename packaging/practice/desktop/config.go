@@ -64,6 +64,8 @@ var configuration = template.Must(template.New("").Parse(`
     <property name="title_font" type="string" value="DejaVu Sans Bold 10"/>
     <property name="workspace_count" type="int" value="1"/>
     <property name="focus_new" type="bool" value="true"/>
+    <property name="placement_mode" type="string" value="center"/>
+    <property name="placement_ratio" type="int" value="100"/>
     <property name="prevent_focus_stealing" type="bool" value="false"/>
   </property>
 </channel>
