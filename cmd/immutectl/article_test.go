@@ -78,6 +78,23 @@ func BenchmarkStatus(b *testing.B) {
 	b.ReportMetric(median(articles).Seconds()/median(ours).Seconds(), "times-faster")
 }
 
+// BenchmarkLockUnlock compares a lock and an unlock, by immutectl and the helper it
+// starts, with the article's. The budget is 3.
+func BenchmarkLockUnlock(b *testing.B) {
+	f := newFixture(b)
+	lab.Require(b, "bash:bash")
+	program := buildProgram(b)
+	var ours, articles []time.Duration
+	for b.Loop() {
+		ours = append(ours, timed(b, exec.Command(program, f.command("lock")...))+timed(b, exec.Command(program, f.command("unlock")...)))
+		articles = append(articles, timed(b, f.article(b, "lock"))+timed(b, f.article(b, "unlock")))
+	}
+	b.ReportMetric(0, "ns/op") // of both together says nothing
+	b.ReportMetric(median(ours).Seconds()*1e3, "immutectl-ms")
+	b.ReportMetric(median(articles).Seconds()*1e3, "article-ms")
+	b.ReportMetric(median(articles).Seconds()/median(ours).Seconds(), "times-faster")
+}
+
 // timed runs cmd, its output thrown away, and returns how long it took.
 func timed(b *testing.B, cmd *exec.Cmd) time.Duration {
 	b.Helper()

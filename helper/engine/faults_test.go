@@ -184,6 +184,48 @@ func TestBusyWithoutAWriterToBeFound(t *testing.T) {
 	f.expectOthersWritable("after the refused lock")
 }
 
+// What the engine decides is what the program ends with.
+func TestExitCodesOfTheHelper(t *testing.T) {
+	f := newFaultFixture(t)
+	expect := func(when string, want int, names string) {
+		t.Helper()
+		result, exitCode, _ := f.helper(helper.Lock, "")
+		if exitCode != want || !strings.Contains(result.Error, names) {
+			t.Errorf("lock %s = exit code %d: %s; want %d and %q named", when, exitCode, result.Error, want, names)
+		}
+		f.expect(when, helper.Unlocked)
+	}
+	writeFile(t, "/var/lib/dpkg/lock-frontend", "")
+	dpkg := f.start("holds a dpkg lock", "/var/lib/dpkg/lock-frontend")
+	expect("while dpkg is at work", helper.ExitPackageManager, fmt.Sprintf("(pid %d)", dpkg.pid()))
+	dpkg.stop()
+
+	writer := f.start("writes", filepath.Join(f.Root, "file"))
+	result, exitCode, _ := f.helper(helper.Lock, "")
+	if exitCode != helper.ExitBlocked || !strings.Contains(result.Error, fmt.Sprintf("pid %d", writer.pid())) {
+		t.Errorf("lock with a writer = exit code %d: %s", exitCode, result.Error)
+	}
+	writer.stop()
+	f.must(helper.Unlock)
+
+	island := filepath.Join(f.Root, "srv")
+	if err := os.Mkdir(island, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, f.config, strings.Replace(string(text), "islands = [", fmt.Sprintf("islands = [%q, ", island), 1))
+	expect("with an island", helper.ExitNotPrepared, island)
+
+	f.must(helper.Lock)
+	if _, exitCode, _ := f.helper(helper.Unlock, ""); exitCode != helper.ExitDone {
+		t.Errorf("unlock = exit code %d", exitCode)
+	}
+	f.expect("after unlock", helper.Unlocked)
+}
+
 func (f *faultFixture) checkFailure(fault string, verb helper.Verb, result *helper.Result, exitCode int) {
 	f.t.Helper()
 	switch result.Outcome {
