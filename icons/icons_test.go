@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"immutray.org/packaging/practice/lab"
 )
 
 // The panels that the states must be readable on: Adwaita's dark and light.
@@ -170,12 +172,7 @@ func TestEveryDrawingHasAName(t *testing.T) {
 // The committed PNGs are what render.sh makes of the drawings. Compared are pixels
 // with a tolerance, because renderers of different versions smooth edges differently.
 func TestPNGsAreRenderedFromTheDrawings(t *testing.T) {
-	if _, err := exec.LookPath("rsvg-convert"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("rsvg-convert is missing (apt install librsvg2-bin)")
-		}
-		t.Skip("rsvg-convert is missing (apt install librsvg2-bin)")
-	}
+	lab.Require(t, "rsvg-convert:librsvg2-bin")
 	fresh := t.TempDir()
 	render := exec.Command("./render.sh")
 	render.Env = append(os.Environ(), "OUT="+fresh)

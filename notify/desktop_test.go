@@ -16,6 +16,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/notify/notifytest"
+	"immutray.org/packaging/practice/lab"
 )
 
 // The reminder against xfce4-notifyd itself, which the bus starts: posted as
@@ -101,7 +102,7 @@ func xfceServices(t *testing.T) string {
 			}
 		}
 		if !found {
-			notifytest.Unavailable(t, "xfce4-notifyd or xfconf is missing (apt install xfce4-notifyd xfconf)")
+			lab.Unavailable(t, "xfce4-notifyd or xfconf is missing (apt install xfce4-notifyd xfconf)")
 		}
 	}
 	return dir
@@ -110,7 +111,7 @@ func xfceServices(t *testing.T) string {
 // startXvfb starts a display of its own and returns its name.
 func startXvfb(t *testing.T) string {
 	t.Helper()
-	notifytest.Require(t, "Xvfb:xvfb")
+	lab.Require(t, "Xvfb:xvfb")
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/packaging/practice/lab"
 )
 
 const valid = "paths = [\"/srv\"]\n"
@@ -18,7 +20,7 @@ const valid = "paths = [\"/srv\"]\n"
 const nobody = 65534
 
 func TestLoad(t *testing.T) {
-	dir := trustedDir(t)
+	dir := lab.Dir(t)
 	file := filepath.Join(dir, "config.toml")
 	write(t, file, valid)
 	got, err := Load(file)
@@ -33,7 +35,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestLoadMissing(t *testing.T) {
-	dir := trustedDir(t)
+	dir := lab.Dir(t)
 	for _, path := range []string{
 		filepath.Join(dir, "config.toml"),
 		filepath.Join(dir, "no", "such", "directory", "config.toml"),
@@ -130,7 +132,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := filepath.Join(trustedDir(t), "below")
+			dir := filepath.Join(lab.Dir(t), "below")
 			mkdir(t, dir)
 			file := filepath.Join(dir, "config.toml")
 			test.make(t, file)
@@ -154,7 +156,7 @@ func TestLoadRefusesPath(t *testing.T) {
 }
 
 func TestLoadAsUser(t *testing.T) {
-	dir := trustedDir(t)
+	dir := lab.Dir(t)
 	write(t, filepath.Join(dir, "config.toml"), valid)
 	asNobody(t, func() {
 		if _, err := Load(filepath.Join(dir, "config.toml")); err != nil {

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"immutray.org/packaging/practice/lab"
 )
 
 // patience is how long a test waits for something before it fails. Nothing depends
@@ -51,7 +53,7 @@ func WithEnv(env ...string) BusOption {
 // skipped, or fails when CI=true.
 func StartBus(t testing.TB, options ...BusOption) *Bus {
 	t.Helper()
-	Require(t, "dbus-daemon:dbus-daemon")
+	lab.Require(t, "dbus-daemon:dbus-daemon")
 	var c busConfig
 	for _, o := range options {
 		o(&c)
@@ -162,25 +164,4 @@ func (b *Bus) WaitForOwner(t testing.TB, name string) string {
 			t.Fatalf("nobody owns %s after %v", name, patience)
 		}
 	}
-}
-
-// Require ends a test that needs programs that are not there: skipped, or failed
-// when CI=true. The programs are given as "program:package".
-func Require(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		program, pkg, _ := strings.Cut(p, ":")
-		if _, err := exec.LookPath(program); err != nil {
-			Unavailable(t, fmt.Sprintf("%s is missing (apt install %s)", program, pkg))
-		}
-	}
-}
-
-// Unavailable ends a test that can't run here: skipped, or failed when CI=true.
-func Unavailable(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }

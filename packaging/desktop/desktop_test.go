@@ -8,18 +8,14 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"immutray.org/packaging/practice/lab"
 )
 
 var entries = []string{"immutray.desktop", "immutray-autostart.desktop"}
 
 func TestEntriesAreValid(t *testing.T) {
-	if _, err := exec.LookPath("desktop-file-validate"); err != nil {
-		const missing = "desktop-file-validate is missing (apt install desktop-file-utils)"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	lab.Require(t, "desktop-file-validate:desktop-file-utils")
 	out, err := exec.Command("desktop-file-validate", entries...).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("desktop-file-validate %v: %v\n%s", entries, err, out)

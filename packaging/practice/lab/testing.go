@@ -54,6 +54,7 @@ func Require(t testing.TB, programs ...string) {
 	}
 }
 
+// Unavailable ends a test that can't run here: skipped at home, failed where CI=true.
 func Unavailable(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -62,23 +63,32 @@ func Unavailable(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// New builds a System for one test and takes it down with the test.
-func New(t testing.TB) *System {
+// Dir returns an empty directory that goes with the test. Like every one above it, only
+// root can write to it; a test's own temporary directory is below /tmp, where everyone
+// can.
+func Dir(t testing.TB) string {
 	t.Helper()
 	if err := Unusable(); err != nil {
 		Unavailable(t, err.Error())
 	}
 	if !Inside() {
-		t.Fatal("lab.New without lab.Main: refusing to mount in the machine's own namespace")
+		t.Fatal("no lab.Main in this package: refusing to work in the machine's own namespace")
 	}
-	dir, err := os.MkdirTemp(Base, "system")
+	dir, err := os.MkdirTemp(Base, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Build(dir)
+	return dir
+}
+
+// New builds a System for one test and takes it down with the test.
+func New(t testing.TB) *System {
+	t.Helper()
+	s, err := Build(Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
