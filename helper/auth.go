@@ -74,8 +74,9 @@ func authorizationReasons() map[AuthorizationKind]string {
 }
 
 // pkexecWords maps what pkexec prints to what it means. The exit code does not
-// tell these apart: it is 127 for all of them. Measured with pkexec 122 to 127,
-// whose messages are not translated; the first that is found counts.
+// tell these apart: it is 127 for all of them. The messages are not translated
+// (polkit, src/programs/pkexec.c); measured with pkexec 122. The first that is found
+// counts.
 func pkexecWords() []struct {
 	words string
 	kind  AuthorizationKind
