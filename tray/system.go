@@ -173,7 +173,7 @@ func unprepared(cfg config.Config) *Problem {
 			defer p.Close()
 			paths = append(paths, p)
 		case errors.Is(err, protected.ErrUnfit):
-			lines = append(lines, strings.TrimSuffix(err.Error(), ": "+protected.ErrUnfit.Error()))
+			lines = append(lines, err.Error())
 		}
 	}
 	if frozen, err := islands.Frozen(cfg, paths); err == nil && len(frozen) > 0 {

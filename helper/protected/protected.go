@@ -18,6 +18,16 @@ import (
 // an error in reading it.
 var ErrUnfit = errors.New("not fit to be protected")
 
+// An unfitError is ErrUnfit with the reason, which makes its text superfluous.
+type unfitError struct {
+	name   string
+	reason error
+}
+
+func (e *unfitError) Error() string        { return fmt.Sprintf("cannot protect %q: %v", e.name, e.reason) }
+func (e *unfitError) Is(target error) bool { return target == ErrUnfit }
+func (e *unfitError) Unwrap() error        { return e.reason }
+
 // A Path is an open protected path.
 type Path struct {
 	Name string
@@ -45,9 +55,9 @@ func Open(name string) (*Path, error) {
 	fd, err := unix.Openat2(unix.AT_FDCWD, name, how)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("cannot protect %q: it is a symbolic link, or below one: %w", name, ErrUnfit)
+		return nil, &unfitError{name, errors.New("it is a symbolic link, or below one")}
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return nil, fmt.Errorf("cannot protect %q: %w: %w", name, err, ErrUnfit)
+		return nil, &unfitError{name, err}
 	case err != nil:
 		return nil, fmt.Errorf("cannot open %q: %w", name, err)
 	}
@@ -66,14 +76,14 @@ func (p *Path) identify() error {
 		return fmt.Errorf("cannot look at %q: statx: %w", p.Name, err)
 	}
 	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
-		return fmt.Errorf("cannot protect %q: it is not a mount point: %w", p.Name, ErrUnfit)
+		return &unfitError{p.Name, errors.New("it is not a mount point")}
 	}
 	onBtrfs, err := btrfs.IsBtrfs(p.fd)
 	if err != nil {
 		return fmt.Errorf("cannot look at %q: %w", p.Name, err)
 	}
 	if onBtrfs && st.Ino != btrfs.RootInode {
-		return fmt.Errorf("cannot protect %q: it is a directory on btrfs, not a subvolume: %w", p.Name, ErrUnfit)
+		return &unfitError{p.Name, errors.New("it is a directory on btrfs, not a subvolume")}
 	}
 	p.Btrfs = onBtrfs
 	p.Device = unix.Mkdev(st.Dev_major, st.Dev_minor)
