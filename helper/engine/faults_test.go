@@ -45,7 +45,9 @@ func (f *faultFixture) helper(verb helper.Verb, fault string) (result *helper.Re
 	f.t.Helper()
 	args := []string{"-f", "-qq", "-o", f.log, "-e", "trace=" + strings.Join(steps, ",")}
 	if fault != "" {
-		args = append(args, "-e", "inject="+fault)
+		call, _, _ := strings.Cut(fault, ":")
+		// strace spoils only calls that it traces.
+		args = append(args, "-e", "trace="+strings.Join(append([]string{call}, steps...), ","), "-e", "inject="+fault)
 	}
 	command := exec.Command("strace", append(args, f.program, string(verb), "--config", f.config)...)
 	var stderr strings.Builder
@@ -224,6 +226,17 @@ func TestExitCodesOfTheHelper(t *testing.T) {
 		t.Errorf("unlock = exit code %d", exitCode)
 	}
 	f.expect("after unlock", helper.Unlocked)
+}
+
+// systemd's RestrictSUIDSGID= makes openat2(2) fail so, in the units that do the work:
+// seccomp can't look at its flags (seccomp_restrict_suid_sgid in seccomp-util.c).
+func TestWithoutOpenat2(t *testing.T) {
+	f := newFaultFixture(t)
+	for _, verb := range []helper.Verb{helper.Lock, helper.Unlock} {
+		if result, exitCode, _ := f.helper(verb, "openat2:error=ENOSYS"); exitCode != helper.ExitDone {
+			t.Errorf("%s = exit code %d: %s", verb, exitCode, result.Error)
+		}
+	}
 }
 
 func (f *faultFixture) checkFailure(fault string, verb helper.Verb, result *helper.Result, exitCode int) {

@@ -6,6 +6,7 @@ package protected
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -45,18 +46,9 @@ type Path struct {
 // point, no symbolic link, and on btrfs the root of a subvolume; else the error
 // wraps ErrUnfit. Any user may open one.
 func Open(name string) (*Path, error) {
-	// Without O_NOFOLLOW, which together with O_PATH would open a symbolic link
-	// itself instead of refusing it (open(2)); RESOLVE_NO_SYMLINKS refuses it, and any
-	// on the way.
-	how := &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, name, how)
+	fd, err := openDirectory(name)
 	switch {
-	case errors.Is(err, unix.ELOOP):
-		return nil, &unfitError{name, errors.New("it is a symbolic link, or below one")}
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, errLink), errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return nil, &unfitError{name, err}
 	case err != nil:
 		return nil, fmt.Errorf("cannot open %q: %w", name, err)
@@ -67,6 +59,41 @@ func Open(name string) (*Path, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+var errLink = errors.New("it is a symbolic link, or below one")
+
+// openDirectory opens an absolute path component by component, and follows no link.
+// openat2(2) could do it at once, but systemd's RestrictSUIDSGID= takes it away from
+// our units.
+func openDirectory(name string) (int, error) {
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open("/", flags, 0)
+	if err != nil {
+		return -1, err
+	}
+	for part := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
+		if part == "" {
+			continue
+		}
+		next, err := unix.Openat(fd, part, flags, 0)
+		// A link is only "not a directory" to O_PATH and O_DIRECTORY (open(2)).
+		if errors.Is(err, unix.ENOTDIR) && isLink(fd, part) {
+			err = errLink
+		}
+		unix.Close(fd)
+		if err != nil {
+			return -1, err
+		}
+		fd = next
+	}
+	return fd, nil
+}
+
+func isLink(dir int, part string) bool {
+	var st unix.Stat_t
+	err := unix.Fstatat(dir, part, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
 }
 
 func (p *Path) identify() error {
