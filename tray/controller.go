@@ -23,6 +23,8 @@ const (
 	// trayGrace is how long there may be no tray before that is told: at login the
 	// applet is often there before the panel.
 	trayGrace = 30 * time.Second
+	// showAgain is how long a tray that did not take a picture is left alone.
+	showAgain = 2 * time.Second
 )
 
 // slotAbout is the notification slot of what the menu's "About" shows.
@@ -49,7 +51,8 @@ type reminders interface {
 	SnoozedUntil() (time.Time, bool)
 }
 
-type screen interface{ Show(Model) }
+// A screen shows a model. After an error what it shows is unknown.
+type screen interface{ Show(Model) error }
 
 // A Controller knows what is known, shows it, and carries out what is clicked. Its
 // fields are set before Run.
@@ -76,7 +79,8 @@ type Controller struct {
 	asked     helper.Verb
 	trouble   *Trouble
 	clicked   time.Time
-	shown     *Model
+	shown     *Model    // nil: nothing, or nobody knows what
+	unshown   bool      // the last attempt to show failed
 	noTray    time.Time // since when there is no tray; zero when there is one
 	noTrayDue bool      // it is to be told, once
 }
@@ -204,8 +208,12 @@ func (c *Controller) show() {
 	if c.shown != nil && reflect.DeepEqual(model, *c.shown) {
 		return
 	}
-	c.shown = &model
-	c.Screen.Show(model)
+	if err := c.Screen.Show(model); err != nil {
+		c.Log.Warn("cannot bring the tray up to date", "error", err)
+		c.shown, c.unshown = nil, true
+		return
+	}
+	c.shown, c.unshown = &model, false
 }
 
 func (c *Controller) snapshot() Snapshot {
@@ -240,6 +248,9 @@ func (c *Controller) timer() (<-chan time.Time, func()) {
 	var waits []time.Duration
 	if c.noTrayDue && !c.noTray.IsZero() {
 		waits = append(waits, trayGrace-c.Clock.Now().Sub(c.noTray))
+	}
+	if c.unshown {
+		waits = append(waits, showAgain)
 	}
 	if w := c.report.Status.Window; w != nil && c.report.face() == unlocked {
 		// The next full minute of the window: "for 23 min".

@@ -43,6 +43,22 @@ func TestTooltipFollowsTheMinutes(t *testing.T) {
 	s.clock.AwaitNone(t) // a locked padlock wakes nobody
 }
 
+// At a busy login the tray took longer than busTimeout, and the padlock kept the wrong
+// picture.
+func TestPictureThatWasNotTakenIsShownAgain(t *testing.T) {
+	s := newStage(t, DefaultSettings(), unlockedAt)
+	s.mu.Lock()
+	s.blind = 2
+	s.mu.Unlock()
+	s.system.set(lockedAt)
+	for range 2 {
+		s.clock.Await(t, showAgain)
+		s.passTime(showAgain)
+	}
+	s.waitTooltip("Locked")
+	s.clock.AwaitNone(t)
+}
+
 func TestClickLocksAtOnce(t *testing.T) {
 	for _, report := range []Report{unlockedAt, partlyAt} {
 		s := newStage(t, DefaultSettings(), report)

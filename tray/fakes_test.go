@@ -2,6 +2,7 @@ package tray
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,6 +34,7 @@ type stage struct {
 	models  int
 	wall    time.Time
 	snoozed time.Time
+	blind   int   // how often the tray can't be reached
 	failure error // of every notification
 	answers chan reply
 }
@@ -168,12 +170,17 @@ func (s *stage) settle() {
 	}
 }
 
-func (s *stage) Show(m Model) {
+func (s *stage) Show(m Model) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.blind > 0 {
+		s.blind--
+		return errors.New("context deadline exceeded")
+	}
 	s.model = m
 	s.models++
 	s.wake()
+	return nil
 }
 
 func (s *stage) Do(ctx context.Context, verb helper.Verb) (*helper.Result, error) {

@@ -50,8 +50,9 @@ const (
 	itemInterface = "org.kde.StatusNotifierItem"
 	// firstSize is the size of the picture that is shown for the moment until those
 	// of every size are.
-	firstSize  = 48
-	busTimeout = 2 * time.Second
+	firstSize = 48
+	// busTimeout is long: while a session starts, the bus may take seconds to answer.
+	busTimeout = 10 * time.Second
 )
 
 // Start puts the icon into the tray, showing m. The process must have a session
@@ -78,8 +79,11 @@ func (h *Host) Start(m Model) error {
 	}
 	h.stop = stop
 	systray.SetTitle("Immutray")
-	h.setIcon(m.Icon)
 	h.model = m
+	h.model.Icon = "" // what the tray has of it is the one size of the start
+	if err := h.Show(m); err != nil {
+		h.Log.Warn("cannot bring the tray up to date", "error", err)
+	}
 	return nil
 }
 
@@ -141,16 +145,22 @@ func (h *Host) Stop() {
 	h.stop = nil
 }
 
-// Show shows m instead of what is shown.
-func (h *Host) Show(m Model) {
+// Show shows m instead of what is shown. After an error the icon may be another; it is
+// set anew the next time.
+func (h *Host) Show(m Model) error {
+	var err error
 	if m.Icon != h.model.Icon {
-		h.setIcon(m.Icon)
+		err = h.setIcon(m.Icon)
 	}
 	if m.Tooltip != h.model.Tooltip {
 		systray.SetTooltip(m.Tooltip)
 	}
 	h.applyMenu(m)
 	h.model = m
+	if err != nil {
+		h.model.Icon = ""
+	}
+	return err
 }
 
 // setIcon shows a picture in every size, so that a host takes the one that fits its
@@ -159,7 +169,7 @@ func (h *Host) Show(m Model) {
 // bus is gone.
 //
 // The property is writable on the bus, and the bus is the only way to it.
-func (h *Host) setIcon(name icons.Name) {
+func (h *Host) setIcon(name icons.Name) error {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	err := h.conn.Object(h.name, itemPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Set", 0,
@@ -168,8 +178,9 @@ func (h *Host) setIcon(name icons.Name) {
 		err = h.conn.Emit(itemPath, itemInterface+".NewIcon")
 	}
 	if err != nil {
-		h.Log.Warn("cannot change the icon", "icon", name, "error", err)
+		return fmt.Errorf("cannot change the icon to %s: %w", name, err)
 	}
+	return nil
 }
 
 // makeMenu makes every entry that there can be, hidden, in the order of [Build].
