@@ -49,7 +49,7 @@ const (
 	itemPath      = "/StatusNotifierItem"
 	itemInterface = "org.kde.StatusNotifierItem"
 	// firstSize is the size of the picture that is shown for the moment until those
-	// of every size are.
+	// of the other sizes are.
 	firstSize = 48
 	// busTimeout is long: while a session starts, the bus may take seconds to answer.
 	busTimeout = 10 * time.Second
@@ -163,7 +163,7 @@ func (h *Host) Show(m Model) error {
 	return err
 }
 
-// setIcon shows a picture in every size, so that a host takes the one that fits its
+// setIcon shows a picture in several sizes, so that a host takes the one that fits its
 // panel instead of blurring another. systray's SetIcon has one size only, sends
 // colours multiplied by their opacity, which darkens the edges, and panics when the
 // bus is gone.

@@ -16,10 +16,18 @@ type pixmap struct {
 	Pixels        []byte
 }
 
-// pixmaps returns a picture in all its sizes.
+// maxPixmap is the largest size that is sent. Hosts scale; and godbus writes and reads
+// an array byte by byte, which for the picture of 64 pixels takes as long as for all
+// the others together.
+const maxPixmap = 48
+
+// pixmaps returns a picture in the sizes that panels have.
 func pixmaps(name icons.Name, style icons.Style) []pixmap {
 	var all []pixmap
 	for _, size := range icons.Sizes() {
+		if size > maxPixmap {
+			continue
+		}
 		img, err := png.Decode(bytes.NewReader(icons.PNG(name, style, size)))
 		if err != nil {
 			continue // a test of icons holds that it does not happen
