@@ -76,7 +76,10 @@ func frozenHomes(cfg config.Config, paths []*protected.Path) ([]string, error) {
 // A symbolic link is followed: /var/tmp may be one to a place that stays writable.
 func freezes(directory string, paths []*protected.Path) (bool, error) {
 	var st unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, directory, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_MNT_ID, &st)
+	// An automount is an island as it stands. To trigger it could make the seal wait for
+	// a network that comes up only after it.
+	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
+	err := unix.Statx(unix.AT_FDCWD, directory, flags, unix.STATX_TYPE|unix.STATX_MNT_ID, &st)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
