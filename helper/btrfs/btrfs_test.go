@@ -4,6 +4,9 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -27,6 +30,12 @@ func TestRequestsMatchTheKernelHeader(t *testing.T) {
 		{"BTRFS_IOC_GET_SUBVOL_INFO", subvolInfoRequest, 0x81f8943c},
 		{"sizeof(struct btrfs_ioctl_get_subvol_info_args)", unsafe.Sizeof(subvolInfo{}), 504},
 		{"sizeof(struct btrfs_ioctl_timespec)", unsafe.Sizeof(timespec{}), 16},
+		{"BTRFS_IOC_FS_INFO", fsInfoRequest, 0x8400941f},
+		{"BTRFS_IOC_GET_SUBVOL_ROOTREF", rootRefsRequest, 0xd000943d},
+		{"BTRFS_IOC_INO_LOOKUP_USER", inoLookupRequest, 0xd000943e},
+		{"sizeof(struct btrfs_ioctl_fs_info_args)", unsafe.Sizeof(fsInfo{}), 1024},
+		{"sizeof(struct btrfs_ioctl_get_subvol_rootref_args)", unsafe.Sizeof(rootRefs{}), 4096},
+		{"sizeof(struct btrfs_ioctl_ino_lookup_user_args)", unsafe.Sizeof(inoLookup{}), 4096},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s = %#x, want %#x", c.name, c.got, c.want)
@@ -99,6 +108,46 @@ func TestSubvolumeID(t *testing.T) {
 	}
 	if id != want {
 		t.Errorf("SubvolumeID = %d, btrfs says %d", id, want)
+	}
+}
+
+// More than the kernel lists at once.
+func TestListNestedListsAll(t *testing.T) {
+	s := lab.New(t)
+	const added = 260
+	for i := range added {
+		if out, err := exec.Command("btrfs", "subvolume", "create", filepath.Join(s.Root, strconv.Itoa(i))).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	fd := open(t, s.Root)
+	found, err := ListNested(fd)
+	if want := added + 1 + len(lab.Islands); err != nil || len(found) != want {
+		t.Errorf("ListNested() = %d subvolumes, %v; want %d", len(found), err, want)
+	}
+	var paths []string
+	for _, n := range found {
+		path, err := PathOf(fd, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	for _, want := range []string{"0", "259", "etc", "home/rrs", "var/lib"} {
+		if !slices.Contains(paths, want) {
+			t.Errorf("no path %q among those of the nested subvolumes", want)
+		}
+	}
+}
+
+func TestUUID(t *testing.T) {
+	s := lab.New(t)
+	out, err := exec.Command("blkid", "-s", "UUID", "-o", "value", s.Device).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := UUID(open(t, s.Etc)); err != nil || got != strings.TrimSpace(string(out)) {
+		t.Errorf("UUID() = %s, %v; blkid says %s", got, err, out)
 	}
 }
 

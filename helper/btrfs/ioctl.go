@@ -49,10 +49,35 @@ type timespec struct {
 	_    uint32
 }
 
+// rootRefs is struct btrfs_ioctl_get_subvol_rootref_args.
+type rootRefs struct {
+	MinTreeID uint64
+	Refs      [255]Nested
+	Number    uint8
+	_         [7]uint8
+}
+
+// inoLookup is struct btrfs_ioctl_ino_lookup_user_args.
+type inoLookup struct {
+	DirID, TreeID uint64
+	Name          [256]byte
+	Path          [3824]byte
+}
+
+// fsInfo is struct btrfs_ioctl_fs_info_args.
+type fsInfo struct {
+	MaxID, Devices uint64
+	UUID           [16]byte
+	_              [992]byte
+}
+
 var (
 	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
 	setFlagsRequest   = request(directionWrite, 26, unsafe.Sizeof(Flags(0)))
 	subvolInfoRequest = request(directionRead, 60, unsafe.Sizeof(subvolInfo{}))
+	fsInfoRequest     = request(directionRead, 31, unsafe.Sizeof(fsInfo{}))
+	rootRefsRequest   = request(directionRead|directionWrite, 61, unsafe.Sizeof(rootRefs{}))
+	inoLookupRequest  = request(directionRead|directionWrite, 62, unsafe.Sizeof(inoLookup{}))
 )
 
 func getFlags(fd int) (Flags, error) {
@@ -69,6 +94,18 @@ func subvolumeID(fd int) (uint64, error) {
 	var info subvolInfo
 	err := ioctl(fd, subvolInfoRequest, unsafe.Pointer(&info))
 	return info.TreeID, err
+}
+
+func getRootRefs(fd int, args *rootRefs) error {
+	return ioctl(fd, rootRefsRequest, unsafe.Pointer(args))
+}
+
+func lookUpInode(fd int, args *inoLookup) error {
+	return ioctl(fd, inoLookupRequest, unsafe.Pointer(args))
+}
+
+func getFSInfo(fd int, args *fsInfo) error {
+	return ioctl(fd, fsInfoRequest, unsafe.Pointer(args))
 }
 
 func ioctl(fd int, request uintptr, argument unsafe.Pointer) error {
