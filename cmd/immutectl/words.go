@@ -23,6 +23,7 @@ import (
 	"text/tabwriter"
 
 	"immutray.org/helper"
+	"immutray.org/helper/doctor"
 )
 
 // minutes is how times are shown to people; what is recorded is exact.
@@ -287,4 +288,50 @@ func cell(name string) string {
 		return "-"
 	}
 	return quote(name)
+}
+
+// doctorText is a line per finding and what mends it, and at last whether the computer
+// is ready.
+func doctorText(r doctor.Report, color palette) string {
+	var b strings.Builder
+	count := map[doctor.Severity]int{}
+	for _, f := range r.Findings {
+		count[f.Severity]++
+		fmt.Fprintf(&b, "%s  %s", severityWord(f.Severity, color), safe(f.What))
+		if f.Severity != doctor.OK {
+			b.WriteString(": " + safe(f.Why))
+		}
+		b.WriteString("\n")
+		for _, command := range f.Mend {
+			fmt.Fprintf(&b, "           %s\n", safe(command))
+		}
+	}
+	verdict := color.good("Ready")
+	if !r.Ready {
+		verdict = color.bad("Not ready")
+	}
+	var counts []string
+	for _, s := range []doctor.Severity{doctor.Problem, doctor.Warning} {
+		if n := count[s]; n == 1 {
+			counts = append(counts, "1 "+string(s))
+		} else if n > 1 {
+			counts = append(counts, fmt.Sprintf("%d %ss", n, s))
+		}
+	}
+	if len(counts) > 0 {
+		verdict += ": " + strings.Join(counts, ", ")
+	}
+	return b.String() + "\n" + verdict + ".\n"
+}
+
+// severityWord is as wide as the widest of them.
+func severityWord(s doctor.Severity, color palette) string {
+	word := fmt.Sprintf("%-7s", s)
+	switch s {
+	case doctor.Problem:
+		return color.bad(word)
+	case doctor.Warning:
+		return color.warning(word)
+	}
+	return color.good(word)
 }

@@ -1,0 +1,241 @@
+package doctor
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ready are the facts of the article's machine, after the seal is enabled.
+func ready() Facts {
+	return Facts{
+		Kernel: "6.12.48+deb13-amd64",
+		Paths: []Path{
+			{Place: Place{Name: "/", Real: "/", Btrfs: true, UUID: "u", Inside: "/ROOTVOL", Subvolume: true}},
+			{Place: Place{Name: "/etc", Real: "/etc", Btrfs: true, UUID: "u", Inside: "/ROOTVOL/etc", Subvolume: true}},
+		},
+		Fstab:      "/etc/fstab",
+		UtilLinux:  "2.41",
+		Seal:       Seal{Installed: true, Enabled: true},
+		Pkexec:     Pkexec{File: "/usr/bin/pkexec", Installed: true, Setuid: true},
+		Session:    Session{Bus: true, Tray: true, Agent: "xfce-polkit"},
+		Mountpoint: "/mnt",
+	}
+}
+
+func TestExamine(t *testing.T) {
+	lines := func(options ...string) (lines []FstabLine) {
+		for i, o := range options {
+			point := []string{"/", "/home/rrs"}[i]
+			text := `UUID=u ` + point + ` btrfs subvol=/a\040b,` + o + ` 0 0`
+			parsed, err := parseFstab(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed[0].Number = i + 1
+			lines = append(lines, parsed...)
+		}
+		return lines
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*Facts)
+		check  string // of the one finding that is not ok
+		want   Severity
+		what   string
+		mend   []string
+	}{
+		{name: "ready", change: func(*Facts) {}},
+		{"old kernel", func(f *Facts) { f.Kernel = "5.10.0-30-amd64" }, "kernel", Problem, "too old", nil},
+		{"no kernel version", func(f *Facts) { f.Kernel = "" }, "kernel", Problem, "too old", nil},
+		{
+			"directory",
+			func(f *Facts) {
+				f.Paths[1].Unfit = true
+				f.Paths[1].Subvolume = false
+			},
+			"protected-path", Problem, "/etc is a directory", []string{
+				"mount -o subvolid=5 UUID=u /mnt",
+				"btrfs subvolume create /mnt/ROOTVOL/etc.new",
+				"cp -a --reflink=auto /mnt/ROOTVOL/etc/. /mnt/ROOTVOL/etc.new/",
+				"mv /mnt/ROOTVOL/etc /mnt/ROOTVOL/etc.old",
+				"mv /mnt/ROOTVOL/etc.new /mnt/ROOTVOL/etc",
+				"umount /mnt",
+				`printf '%s\n' 'UUID=u /etc btrfs subvol=/ROOTVOL/etc,defaults,noatime 0 0' >>/etc/fstab`,
+			},
+		},
+		{
+			"nested, not mounted",
+			func(f *Facts) { f.Paths[1].Unfit = true },
+			"protected-path", Problem, "/etc is a subvolume, but has no mount", []string{
+				`printf '%s\n' 'UUID=u /etc btrfs subvol=/ROOTVOL/etc,defaults,noatime 0 0' >>/etc/fstab`,
+			},
+		},
+		{"other file system", func(f *Facts) { f.Paths[0].Btrfs = false }, "protected-path", Problem, "/ is not on btrfs", nil},
+		{
+			"directory on another file system",
+			func(f *Facts) { f.Paths[1] = Path{Place: Place{Name: "/etc", Real: "/etc"}, Unfit: true} },
+			"protected-path", Problem, "/etc is a directory", nil,
+		},
+		{
+			"absent",
+			func(f *Facts) { f.Paths[1] = Path{Place: Place{Name: "/opt"}, Unfit: true} },
+			"protected-path", Problem, "/opt is no directory", nil,
+		},
+		{
+			"island",
+			func(f *Facts) {
+				f.Frozen = []Place{{Name: "/var/tmp", Real: "/var/it's tmp", Btrfs: true, UUID: "u", Inside: "/@/var/it's tmp"}}
+			},
+			"writable-island", Problem, "/var/tmp would become read-only", []string{
+				"mount -o subvolid=5 UUID=u /mnt",
+				`btrfs subvolume create '/mnt/@/var/it'\''s tmp.new'`,
+				`cp -a --reflink=auto '/mnt/@/var/it'\''s tmp/.' '/mnt/@/var/it'\''s tmp.new/'`,
+				`mv '/mnt/@/var/it'\''s tmp' '/mnt/@/var/it'\''s tmp.old'`,
+				`mv '/mnt/@/var/it'\''s tmp.new' '/mnt/@/var/it'\''s tmp'`,
+				"umount /mnt",
+				`printf '%s\n' 'UUID=u /var/it'\''s\040tmp btrfs subvol=/@/var/it'\''s\040tmp,defaults,noatime 0 0' >>/etc/fstab`,
+			},
+		},
+		{
+			"/tmp",
+			func(f *Facts) { f.Frozen = []Place{{Name: "/tmp", Real: "/tmp"}} },
+			"writable-island", Problem, "/tmp would become read-only",
+			[]string{`printf '%s\n' 'tmpfs /tmp tmpfs mode=1777,nosuid,nodev 0 0' >>/etc/fstab`},
+		},
+		{
+			"nested",
+			func(f *Facts) {
+				f.Nested = []Place{{Name: "/srv", Real: "/srv", Btrfs: true, UUID: "u", Inside: "/ROOTVOL/srv", Subvolume: true}}
+			},
+			"nested-subvolume", Problem, "/srv is a subvolume",
+			[]string{`printf '%s\n' 'UUID=u /srv btrfs subvol=/ROOTVOL/srv,defaults,noatime 0 0' >>/etc/fstab`, "mount /srv"},
+		},
+		{name: "swap elsewhere", change: func(f *Facts) { f.Swaps = []Swap{{File: "/swap/swapfile"}} }},
+		{
+			"swap in /",
+			func(f *Facts) {
+				f.Swaps = []Swap{{File: "/swap.img", KiB: 1020, Protected: "/"}}
+				f.Lines = []FstabLine{{Number: 4, Source: "/swap.img", Point: "none", Type: "swap"}}
+			},
+			"swap", Problem, "the swap file /swap.img is in the subvolume of /", []string{
+				"swapoff /swap.img",
+				"rm /swap.img",
+				"btrfs subvolume create /swap",
+				`printf '%s\n' 'UUID=u /swap btrfs subvol=/ROOTVOL/swap,defaults,noatime 0 0' >>/etc/fstab`,
+				"mount /swap",
+				"btrfs filesystem mkswapfile --size 1024k /swap/swapfile",
+				`sed -i '4c\/swap/swapfile none swap defaults 0 0' /etc/fstab`,
+				"swapon /swap/swapfile",
+			},
+		},
+		{
+			"ro in fstab", func(f *Facts) { f.Lines = lines("defaults,ro", "defaults") }, "fstab", Warning, "/ has the option ro in line 1",
+			[]string{`sed -i '1c\UUID=u / btrfs subvol=/a\\040b,defaults,ro=vfs 0 0' /etc/fstab`},
+		},
+		{
+			"ro in fstab, no ro=vfs yet",
+			func(f *Facts) { f.Lines, f.UtilLinux = lines("ro", "defaults"), "2.40" },
+			"fstab", Warning, "/ has the option ro in line 1",
+			[]string{`sed -i '1c\UUID=u / btrfs subvol=/a\\040b,rw 0 0' /etc/fstab`},
+		},
+		{"ro in fstab, unknown mount", func(f *Facts) { f.Lines, f.UtilLinux = lines("ro", "rw"), "" }, "fstab", Warning, "/ has the option ro", nil},
+		{name: "ro in fstab, old mount", change: func(f *Facts) { f.Lines, f.UtilLinux = lines("ro", "defaults"), "2.38" }},
+		{name: "ro in fstab, nothing writable", change: func(f *Facts) { f.Lines = lines("ro", "ro") }},
+		{name: "ro in fstab, taken back", change: func(f *Facts) { f.Lines = lines("ro,rw", "defaults") }},
+		{name: "ro=vfs in fstab", change: func(f *Facts) { f.Lines = lines("ro=vfs", "defaults") }},
+		{"no seal", func(f *Facts) { f.Seal = Seal{} }, "seal", Warning, "not installed", nil},
+		{"seal not enabled", func(f *Facts) { f.Seal.Enabled = false }, "seal", Warning, "not enabled", []string{"systemctl enable " + sealUnit}},
+		{
+			"seal masked", func(f *Facts) { f.Seal.Masked = true }, "seal", Warning, "masked",
+			[]string{"systemctl unmask " + sealUnit, "systemctl enable " + sealUnit},
+		},
+		{
+			"the article's seal", func(f *Facts) { f.Seal.Override = "/etc/systemd/system/" + sealUnit }, "seal", Warning, "takes the place",
+			[]string{"rm /etc/systemd/system/" + sealUnit, "systemctl daemon-reload", "systemctl reenable " + sealUnit},
+		},
+		{"no pkexec", func(f *Facts) { f.Pkexec.Installed = false }, "pkexec", Problem, "not installed", []string{"apt install pkexec"}},
+		{
+			"pkexec without setuid", func(f *Facts) { f.Pkexec.Setuid = false }, "pkexec", Problem, "does not run as root",
+			[]string{"chown root: /usr/bin/pkexec", "chmod 4755 /usr/bin/pkexec"},
+		},
+		{"no agent", func(f *Facts) { f.Session.Agent = "" }, "polkit-agent", Warning, "no polkit agent that is known", []string{"apt install mate-polkit"}},
+		{"no tray", func(f *Facts) { f.Session.Tray = false }, "tray", Warning, "no tray", nil},
+		{
+			"no tray on GNOME",
+			func(f *Facts) { f.Session.Tray, f.Session.Desktop = false, "ubuntu:GNOME" },
+			"tray", Warning, "no tray", []string{"apt install gnome-shell-extension-appindicator"},
+		},
+		{name: "no session", change: func(f *Facts) { f.Session = Session{} }},
+	} {
+		f := ready()
+		c.change(&f)
+		r := Examine(f)
+		got := without(r, OK)
+		if r.Ready != (c.want != Problem) {
+			t.Errorf("%s: Ready = %v", c.name, r.Ready)
+		}
+		if c.check == "" {
+			if len(got) != 0 {
+				t.Errorf("%s: Examine() found %+v", c.name, got)
+			}
+			continue
+		}
+		if len(got) != 1 || got[0].Check != c.check || got[0].Severity != c.want || !strings.Contains(got[0].What, c.what) || !slices.Equal(got[0].Mend, c.mend) {
+			t.Errorf("%s: Examine() found %+v\nwant %s %s %q, mended by %q", c.name, got, c.want, c.check, c.what, c.mend)
+			continue
+		}
+		for _, command := range got[0].Mend {
+			if out, err := exec.Command("sh", "-nc", command).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v: %s", c.name, command, err, out)
+			}
+		}
+		f.Locked = true
+		if got := without(Examine(f), OK)[0].Mend; len(c.mend) > 0 && got[0] != "immutectl unlock" {
+			t.Errorf("%s, locked: mended by %q", c.name, got)
+		}
+	}
+}
+
+func TestFindingsAreWordedAlike(t *testing.T) {
+	bad := Facts{Paths: []Path{{Unfit: true}}, Frozen: []Place{{}}, Nested: []Place{{}}, Swaps: []Swap{{Protected: "/"}}, Session: Session{Bus: true}}
+	for _, f := range slices.Concat(Examine(ready()).Findings, Examine(bad).Findings) {
+		for _, words := range []string{f.What, f.Why} {
+			if words == "" || strings.HasSuffix(words, ".") {
+				t.Errorf("%s: %q is empty, or ends in a full stop", f.Check, words)
+			}
+		}
+		if f.Mend == nil {
+			t.Errorf("%s: Mend is null in JSON", f.Check)
+		}
+	}
+	if r := Examine(Facts{}); r.Unseen == nil {
+		t.Error("Unseen is null in JSON")
+	}
+}
+
+// Nobody is told that all is well where it could not be seen.
+func TestExamineBlind(t *testing.T) {
+	f := ready()
+	f.Blind = []string{"swap"}
+	r := Examine(f)
+	if !r.Ready || len(r.Findings) != len(Examine(ready()).Findings)-1 {
+		t.Errorf("Examine() = %+v, want nothing about swap", r)
+	}
+	f.Swaps = []Swap{{File: "/swap.img", Protected: "/"}}
+	if r := Examine(f); r.Ready {
+		t.Errorf("Examine() = %+v, want the swap file that was seen", r)
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	for version, want := range map[string]bool{
+		"5.12": true, "5.12.0-rc1": true, "6.1.0-30-amd64": true, "10.0": true, "5.12+": true,
+		"5.11.22": false, "5.2": false, "4.19": false, "": false, "next": false,
+	} {
+		if got := atLeast(version, 5, 12); got != want {
+			t.Errorf("atLeast(%q, 5, 12) = %v, want %v", version, got, want)
+		}
+	}
+}

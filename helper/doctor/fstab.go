@@ -1,0 +1,100 @@
+package doctor
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A FstabLine is one mount of fstab(5):
+//
+//	UUID=… /etc btrfs subvol=/@/etc,ro 0 0
+//	(1)    (2)  (3)   (4)
+type FstabLine struct {
+	Number  int      // from 1
+	Text    string   // as it stands there
+	Source  string   // (1) as it stands there
+	Point   string   // (2) with its escapes undone
+	Type    string   // (3)
+	Options []string // (4)
+}
+
+// parseFstab reads an fstab. Lines that name no mount are left out.
+func parseFstab(r io.Reader) ([]FstabLine, error) {
+	var found []FstabLine
+	lines := bufio.NewScanner(r)
+	for number := 1; lines.Scan(); number++ {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 3 || fields[0][0] == '#' {
+			continue
+		}
+		l := FstabLine{Number: number, Text: lines.Text(), Source: fields[0], Point: unescape(fields[1]), Type: fields[2]}
+		if len(fields) > 3 {
+			l.Options = strings.Split(fields[3], ",")
+		}
+		found = append(found, l)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("cannot read fstab: %w", err)
+	}
+	return found, nil
+}
+
+// superblockReadOnly reports whether the line has ro as a plain word, without a later
+// rw: the last one counts.
+func (l FstabLine) superblockReadOnly() bool {
+	readOnly := false
+	for _, o := range l.Options {
+		switch o {
+		case "ro":
+			readOnly = true
+		case "rw":
+			readOnly = false
+		}
+	}
+	return readOnly
+}
+
+// withOption returns the line with its option ro replaced.
+func (l FstabLine) withOption(option string) string {
+	options := slices.Clone(l.Options)
+	for i, o := range options {
+		if o == "ro" {
+			options[i] = option
+		}
+	}
+	fields := strings.Fields(l.Text)
+	fields[3] = strings.Join(options, ",")
+	return strings.Join(fields, " ")
+}
+
+// unescape undoes the octal escapes of fstab and of the tables in /proc.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if i+3 < len(s) && s[i] == '\\' && octal(s[i+1]) && octal(s[i+2]) && octal(s[i+3]) {
+			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
+			i += 3
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func octal(c byte) bool { return '0' <= c && c <= '7' }
+
+// escape is the opposite of unescape.
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if strings.IndexByte(" \t\n\\#", s[i]) >= 0 {
+			fmt.Fprintf(&b, "\\%03o", s[i])
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
