@@ -52,7 +52,10 @@ func (s *sandbox) run(t *testing.T, verb helper.Verb, behind ...string) helper.R
 			bounding += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
 		}
 	}
-	args := append(slices.Clone(behind), "setpriv", "--no-new-privs", "--bounding-set", bounding, s.helper, string(verb), "--work", "--config", s.config)
+	args := append(slices.Clone(behind), "setpriv", "--no-new-privs", "--bounding-set", bounding, s.helper, string(verb), "--config", s.config)
+	if verb != helper.Seal {
+		args = append(args, "--work")
+	}
 	cmd := exec.Command(args[0], args[1:]...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -120,9 +123,12 @@ func TestCapabilitiesSuffice(t *testing.T) {
 	if r := s.run(t, helper.Unlock); r.Outcome != helper.Done || r.Status.State != helper.Unlocked {
 		t.Errorf("unlock: %+v", r)
 	}
+	if r := s.run(t, helper.Seal); r.Outcome != helper.Done || r.Status.State != helper.Locked {
+		t.Errorf("seal: %+v", r)
+	}
 }
 
-// Every system call of a lock and an unlock is one that the units let pass.
+// Every system call of a lock, an unlock and a seal is one that the units let pass.
 func TestSystemCallsAreAllowed(t *testing.T) {
 	lab.Require(t, "strace:strace", "systemd-analyze:systemd")
 	s := newSandbox(t)
@@ -133,10 +139,12 @@ func TestSystemCallsAreAllowed(t *testing.T) {
 	for _, step := range []struct {
 		verb helper.Verb
 		want helper.Outcome
-	}{{helper.Lock, helper.Blocked}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}} {
+	}{{helper.Lock, helper.Blocked}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}, {helper.Seal, helper.Done}} {
 		allowed := allowedCalls(t, unitOf(step.verb))
 		trace := filepath.Join(s.Dir, "trace")
-		s.ask(t, step.verb)
+		if step.verb != helper.Seal {
+			s.ask(t, step.verb)
+		}
 		if r := s.run(t, step.verb, "strace", "-f", "-qq", "-o", trace); r.Outcome != step.want {
 			t.Fatalf("%s: %+v, want %s", step.verb, r, step.want)
 		}

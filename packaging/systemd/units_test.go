@@ -16,9 +16,14 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
-var verbs = []helper.Verb{helper.Lock, helper.Unlock}
+var verbs = []helper.Verb{helper.Lock, helper.Unlock, helper.Seal}
 
-func unitOf(verb helper.Verb) string { return "immutray-" + string(verb) + ".service" }
+func unitOf(verb helper.Verb) string {
+	if verb == helper.Seal {
+		return "immutability-seal.service" // the article's name
+	}
+	return "immutray-" + string(verb) + ".service"
+}
 
 // An option is one line of a unit.
 type option struct{ section, name, value string }
@@ -33,11 +38,18 @@ func read(t *testing.T, name string) []option {
 	var options []option
 	section := ""
 	lines := bufio.NewScanner(f)
+	begun := "" // of an option that goes on in the next line
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
 			continue
 		}
+		line = begun + line
+		if before, goesOn := strings.CutSuffix(line, "\\"); goesOn {
+			begun = before
+			continue
+		}
+		begun = ""
 		if line[0] == '[' {
 			section = strings.Trim(line, "[]")
 			continue
@@ -65,7 +77,7 @@ func values(options []option, name string) []string {
 }
 
 func TestUnitsRunTheHelper(t *testing.T) {
-	for _, verb := range verbs {
+	for _, verb := range []helper.Verb{helper.Lock, helper.Unlock} {
 		options := read(t, unitOf(verb))
 		for name, want := range map[string]string{
 			"ExecStart": helper.HelperPath + " " + string(verb) + " --work",
@@ -118,15 +130,22 @@ func TestNoMountNamespace(t *testing.T) {
 	}
 }
 
-// The two may do the same, and differ in nothing but the verb.
+// The units may do the same, and differ in nothing but the verb. The seal is started
+// by the boot instead of a request.
 func TestUnitsAreAlike(t *testing.T) {
-	without := func(verb helper.Verb) []option {
+	without := func(verb helper.Verb, section string, names ...string) []option {
 		return slices.DeleteFunc(read(t, unitOf(verb)), func(o option) bool {
-			return o.name == "Description" || o.name == "ExecStart"
+			return slices.Contains(names, o.name) || section != "" && o.section != section
 		})
 	}
-	if lock, unlock := without(helper.Lock), without(helper.Unlock); !slices.Equal(lock, unlock) {
+	lock, unlock := without(helper.Lock, "", "Description", "ExecStart"), without(helper.Unlock, "", "Description", "ExecStart")
+	if !slices.Equal(lock, unlock) {
 		t.Errorf("the units differ:\n%v\n%v", lock, unlock)
+	}
+	lock = without(helper.Lock, "Service", "ExecStart")
+	seal := without(helper.Seal, "Service", "ExecStart", "ExecCondition", "ExecStop", "RemainAfterExit", "RuntimeDirectory", "RuntimeDirectoryPreserve")
+	if !slices.Equal(lock, seal) {
+		t.Errorf("the services differ:\n%v\n%v", lock, seal)
 	}
 }
 
