@@ -14,6 +14,13 @@ APPLICATIONSDIR ?= $(PREFIX)/share/applications
 ICONDIR ?= $(PREFIX)/share/icons/hicolor
 SYSCONFDIR ?= /etc
 AUTOSTARTDIR ?= $(SYSCONFDIR)/xdg/autostart
+MANDIR ?= $(PREFIX)/share/man
+METAINFODIR ?= $(PREFIX)/share/metainfo
+DOCDIR ?= $(PREFIX)/share/doc/immutray
+BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+# Where Debian's zsh looks in /usr; in /usr/local, and elsewhere, it is site-functions.
+ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # These do not follow PREFIX. The polkit actions, the units and the programs name
 # the helper by this one path, polkit reads actions from nowhere else before its
@@ -30,6 +37,12 @@ BUILD ?= build
 PICTURES ?= $(BUILD)/tour
 TOUR ?=
 
+# What "make packages" makes. This nfpm is the newest that Go 1.24 compiles. It is
+# built for this machine, whatever the packages are for.
+PACKAGE_ARCHES ?= amd64 arm64
+PACKAGE_FORMATS ?= deb rpm archlinux
+NFPM ?= env GOFLAGS= GOOS= GOARCH= CGO_ENABLED=0 $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.1
+
 # How the programs are built. No C library: the helper must run in a damaged
 # system. No PIE: without C the linker makes no static one.
 GOBUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
@@ -39,19 +52,24 @@ RACE ?= $(if $(shell command -v gcc),-race)
 TESTFLAGS ?= -timeout 14m
 
 PROGRAMS := immutray immutectl immutray-helper
+SHELLS := bash zsh fish
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build run test test-all lint bench icons install uninstall clean tools-run tools-test
+.PHONY: help build run test test-all lint bench icons install uninstall packages clean tools-run tools-test
 
 ## help: this list
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-## build: the programs, into build/bin (the default)
+## build: the programs, into build/bin, and their completions (the default)
 build:
-	mkdir -p $(BUILD)/bin
+	mkdir -p $(BUILD)/bin $(BUILD)/completions
 	$(GOBUILD) -o $(BUILD)/bin/ $(addprefix ./cmd/,$(PROGRAMS))
+# Not by the program just built: it may be for another machine.
+	@set -e; for shell in $(SHELLS); do \
+		env GOOS= GOARCH= CGO_ENABLED=0 $(GO) run -buildvcs=false ./cmd/immutectl completion $$shell >$(BUILD)/completions/immutectl.$$shell; \
+	done
 
 ## run: the applet on a practice system: nothing of this machine is touched
 run: tools-run build
@@ -95,25 +113,44 @@ INSTALLED = \
 	$(foreach f,$(wildcard packaging/systemd/*.service),$(f):$(UNITDIR)/$(notdir $(f)):644) \
 	packaging/desktop/immutray.desktop:$(APPLICATIONSDIR)/immutray.desktop:644 \
 	packaging/desktop/immutray-autostart.desktop:$(AUTOSTARTDIR)/immutray.desktop:644 \
+	packaging/metainfo/org.immutray.Immutray.metainfo.xml:$(METAINFODIR)/org.immutray.Immutray.metainfo.xml:644 \
+	packaging/config/config.toml:$(DOCDIR)/examples/config.toml:644 \
+	$(foreach f,$(wildcard packaging/man/*.[18]),$(f):$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(notdir $(f)):644) \
+	$(BUILD)/completions/immutectl.bash:$(BASHCOMPLETIONDIR)/immutectl:644 \
+	$(BUILD)/completions/immutectl.zsh:$(ZSHCOMPLETIONDIR)/_immutectl:644 \
+	$(BUILD)/completions/immutectl.fish:$(FISHCOMPLETIONDIR)/immutectl.fish:644 \
 	$(foreach f,$(wildcard icons/png/color/*/*.png),$(f):$(ICONDIR)/$(call size,$(f))x$(call size,$(f))/$(call context,$(f))/$(notdir $(f)):644) \
 	$(foreach f,$(wildcard icons/svg/64/*.svg),$(f):$(ICONDIR)/scalable/$(call context,$(f))/$(notdir $(f)):644)
 
 ## install: every file to its place below DESTDIR (run "make build" first)
 install:
 	@test -x $(BUILD)/bin/immutray-helper || { echo 'Nothing is built yet: run "make build" first.' >&2; exit 1; }
-	@set -e; for entry in $(INSTALLED); do \
+	@set -e; umask 022; for entry in $(INSTALLED); do \
 		source=$${entry%%:*}; rest=$${entry#*:}; \
 		install -D -m $${rest##*:} "$$source" "$(DESTDIR)$${rest%:*}"; \
 	done
 # A cache of icons that is older than their directory is not used.
 	@touch "$(DESTDIR)$(ICONDIR)"
 
-## uninstall: remove exactly these files, and the helper's directory
+## uninstall: remove exactly these files, and the directories of its own
 uninstall:
 	@set -e; for entry in $(INSTALLED); do \
 		rest=$${entry#*:}; rm -f "$(DESTDIR)$${rest%:*}"; \
 	done
-	@test ! -d "$(DESTDIR)$(LIBEXECDIR)" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(LIBEXECDIR)"
+	@for dir in $(LIBEXECDIR) $(DOCDIR)/examples $(DOCDIR); do \
+		test ! -d "$(DESTDIR)$$dir" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; \
+	done
+
+## packages: .deb, .rpm and Arch packages for amd64 and arm64, into build/packages
+packages:
+	rm -rf $(BUILD)/packages $(BUILD)/stage
+	mkdir -p $(BUILD)/packages
+	@set -e; for arch in $(PACKAGE_ARCHES); do \
+		stage=$(BUILD)/stage/$$arch; \
+		GOOS=linux GOARCH=$$arch $(MAKE) --no-print-directory build BUILD=$$stage LDFLAGS='-s -w $(LDFLAGS)'; \
+		$(MAKE) --no-print-directory install BUILD=$$stage DESTDIR=$$stage/root PREFIX=/usr SYSCONFDIR=/etc; \
+		NFPM='$(NFPM)' packaging/nfpm/package.sh $$arch $$stage $(BUILD)/packages '$(VERSION)' $(PACKAGE_FORMATS); \
+	done
 
 ## clean: remove build
 clean:

@@ -42,6 +42,11 @@ test_tools=(
 	lsof:lsof
 	rsvg-convert:librsvg2-bin
 	desktop-file-validate:desktop-file-utils
+	appstreamcli:appstream
+	mandoc:mandoc
+	lintian:lintian
+	shellcheck:shellcheck
+	bsdtar:libarchive-tools # lists rpm's and Arch's packages
 	systemd-analyze:systemd
 	pkexec:pkexec
 )

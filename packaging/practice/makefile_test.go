@@ -19,11 +19,20 @@ func installed() []string {
 		"etc/xdg/autostart/immutray.desktop",
 		"usr/bin/immutectl",
 		"usr/bin/immutray",
+		"usr/lib/systemd/system/immutability-seal.service",
 		"usr/lib/systemd/system/immutray-lock.service",
 		"usr/lib/systemd/system/immutray-unlock.service",
 		"usr/libexec/immutray/immutray-helper",
 		"usr/share/applications/immutray.desktop",
+		"usr/share/bash-completion/completions/immutectl",
+		"usr/share/doc/immutray/examples/config.toml",
+		"usr/share/fish/vendor_completions.d/immutectl.fish",
+		"usr/share/man/man1/immutectl.1",
+		"usr/share/man/man1/immutray.1",
+		"usr/share/man/man8/immutray-helper.8",
+		"usr/share/metainfo/org.immutray.Immutray.metainfo.xml",
 		"usr/share/polkit-1/actions/org.immutray.policy",
+		"usr/share/zsh/vendor-completions/_immutectl",
 	}
 	for _, size := range []string{"16x16", "22x22", "24x24", "32x32", "48x48", "64x64", "scalable"} {
 		extension := ".png"
@@ -104,8 +113,10 @@ func TestInstallAndUninstall(t *testing.T) {
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("uninstall removed what it had not installed: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(dest, "usr/libexec/immutray")); err == nil {
-		t.Error("the helper's directory is left after uninstall")
+	for _, dir := range []string{"usr/libexec/immutray", "usr/share/doc/immutray"} {
+		if _, err := os.Stat(filepath.Join(dest, dir)); err == nil {
+			t.Errorf("%s is left after uninstall", dir)
+		}
 	}
 }
 
@@ -131,6 +142,7 @@ func TestPrefixDoesNotMoveTheHelper(t *testing.T) {
 	for _, name := range []string{
 		"usr/libexec/immutray/immutray-helper", "usr/share/polkit-1/actions/org.immutray.policy",
 		"usr/local/bin/immutray", "usr/local/share/applications/immutray.desktop",
+		"usr/local/share/zsh/site-functions/_immutectl",
 	} {
 		if _, err := os.Stat(filepath.Join(dest, name)); err != nil {
 			t.Error(err)
