@@ -44,6 +44,17 @@ func (j noJobs) Start(_ context.Context, unit string) (string, error) {
 	return "", errors.New("no units here")
 }
 
+// Found in a machine test: root's "unshare --mount immutectl lock" set the mount flag
+// where nobody saw it, and the journal said that the system was locked.
+func TestRootInANamespaceOfItsOwnMeansTheMachine(t *testing.T) {
+	for _, machine := range []fakeMachine{{booted: true}, {booted: true, elsewhere: true}} {
+		d := &desk{machine: machine}
+		if got, err := d.placeFor(task{verb: helper.Lock}, false); err != nil || got != inUnit {
+			t.Errorf("placeFor(lock) by root on %+v = %v, %v; want the unit", machine, got, err)
+		}
+	}
+}
+
 // A fixture is a desk whose surroundings are all fake.
 type fixture struct {
 	desk     *desk
@@ -203,7 +214,7 @@ func TestServeInPlace(t *testing.T) {
 	}{
 		{"no systemd", uid("1000"), fakeMachine{}, []string{"lock"}},
 		{"root in a container", nil, fakeMachine{elsewhere: true}, []string{"lock"}},
-		{"root in a namespace of his own, systemd outside", nil, fakeMachine{booted: true, elsewhere: true}, []string{"unlock"}},
+		{"root in a namespace of his own, with another configuration", nil, fakeMachine{booted: true, elsewhere: true}, []string{"unlock", "--config", "/etc/other.toml"}},
 		{"root with another configuration", nil, fakeMachine{booted: true}, []string{"lock", "--config", "/etc/other.toml"}},
 		{"the seal", nil, fakeMachine{booted: true}, []string{"seal"}},
 		{"the seal in a container", nil, fakeMachine{elsewhere: true}, []string{"seal"}},

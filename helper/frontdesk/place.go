@@ -31,8 +31,9 @@ type machine interface {
 // placeFor decides where a task is done.
 //
 // The mount flag holds in one mount namespace only. Set in another it would change
-// nothing for the machine, and yet be reported as done. Root may mean just that, in
-// a container or a practice system; a user never does.
+// nothing for the machine, and yet be reported as done. So where systemd runs its unit
+// does the work, wherever the caller stands. Elsewhere root may mean his own namespace,
+// as in a container or a practice system; a user never does.
 func (d *desk) placeFor(t task, forUser bool) (place, error) {
 	shares, err := d.machine.sharesMounts()
 	if err != nil {
@@ -44,7 +45,7 @@ func (d *desk) placeFor(t task, forUser bool) (place, error) {
 		return here, errors.New("cannot work in a mount namespace of its own: a setting of the unit (such as PrivateTmp= or ProtectSystem=) gives it one")
 	case t.work || t.verb == helper.Seal:
 		return here, nil
-	case d.machine.systemd() && (shares || forUser) && t.config == "":
+	case d.machine.systemd() && t.config == "":
 		return inUnit, nil
 	case forUser && !shares:
 		return here, errors.New("cannot reach the mounts of this computer from here: it is another mount namespace than that of PID 1")
