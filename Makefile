@@ -81,6 +81,7 @@ run: tools-run build
 ## test: everything; as root on Debian it installs what is missing
 test: tools-test
 	$(MAKE) --no-print-directory test-all
+	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
 test-all: lint build
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) ./...
