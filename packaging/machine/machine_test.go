@@ -1,0 +1,147 @@
+//go:build machine
+
+package machine
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"immutray.org/packaging/practice/lab"
+)
+
+// pictures is where the tests leave what was on the screen.
+const pictures = "../../build/machine"
+
+// newMachine returns a machine that is off, with nothing installed yet.
+func newMachine(t *testing.T) *vm {
+	t.Helper()
+	lab.Require(t,
+		"mmdebstrap:mmdebstrap", "qemu-system-x86_64:qemu-system-x86", "qemu-img:qemu-utils",
+		"mkfs.btrfs:btrfs-progs", "btrfs:btrfs-progs", "ssh:openssh-client", "ssh-keygen:openssh-client",
+		"unshare:util-linux", "blkid:util-linux", "tar:tar")
+	if os.Geteuid() != 0 {
+		lab.Unavailable(t, "root is needed to make the disk of a virtual machine")
+	}
+	b, err := baseOf("trixie")
+	check(t, err)
+	// A short path: the name of a socket has at most 107 bytes.
+	dir, err := os.MkdirTemp("", "machine")
+	check(t, err)
+	v, err := newVM(b, dir)
+	check(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			keepEvidence(t, v)
+		}
+		v.cutPower()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// debianPackage is built once for all tests.
+var debianPackage = sync.OnceValues(func() (string, error) {
+	build, err := filepath.Abs(filepath.Join(pictures, "build"))
+	if err != nil {
+		return "", err
+	}
+	make := exec.Command("make", "--no-print-directory", "-C", "../..", "packages",
+		"BUILD="+build, "PACKAGE_ARCHES=amd64", "PACKAGE_FORMATS=deb")
+	if out, err := make.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build the package: %w: %s", err, out)
+	}
+	found, err := filepath.Glob(filepath.Join(build, "packages", "immutray_*_amd64.deb"))
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("make packages made %q, want one package", found)
+	}
+	if err != nil {
+		return "", err
+	}
+	return found[0], nil
+})
+
+func install(t *testing.T, v *vm) {
+	t.Helper()
+	pkg, err := debianPackage()
+	check(t, err)
+	check(t, v.install(pkg))
+}
+
+// keepEvidence leaves what a person needs to see why a test failed.
+func keepEvidence(t *testing.T, v *vm) {
+	dir := filepath.Join(pictures, "failed", t.Name())
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Log(err)
+		return
+	}
+	t.Logf("see %s", dir)
+	if console, err := os.ReadFile(v.consoleFile()); err == nil {
+		_ = os.WriteFile(filepath.Join(dir, "console.log"), console, 0o644)
+	}
+	if !v.isOn() {
+		return
+	}
+	if v.screen != nil {
+		takePicture(t, v, filepath.Join("failed", t.Name(), "screen"))
+	}
+	if journal, err := v.as(root).run("journalctl --boot --no-pager --lines 400"); err == nil {
+		_ = os.WriteFile(filepath.Join(dir, "journal.txt"), []byte(journal), 0o644)
+	}
+}
+
+// takePicture keeps what is on the screen for a person to look at.
+func takePicture(t *testing.T, v *vm, name string) {
+	t.Helper()
+	file, err := filepath.Abs(filepath.Join(pictures, name+".png"))
+	check(t, err)
+	check(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	if err := v.screen.screendump(file); err != nil {
+		t.Errorf("cannot take a picture: %v", err)
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// must runs a command in the guest that has to work.
+func must(t *testing.T, p person, command string) string {
+	t.Helper()
+	out, err := p.run(command)
+	if err != nil {
+		t.Fatalf("%s: %v", p.name, err)
+	}
+	return out
+}
+
+// The image is checked before anything is built on it: it is the article's layout, and
+// nothing in it has failed.
+func TestGuestIsTheArticlesMachine(t *testing.T) {
+	v := newMachine(t)
+	check(t, v.boot("systemd.unit=multi-user.target"))
+	for _, path := range []string{"/", "/etc", "/home/rrs", "/home/ann", "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp"} {
+		if got := must(t, v.as(root), "stat --format=%i "+path); got != "256\n" {
+			t.Errorf("%s is not the root of a subvolume: inode %s", path, got)
+		}
+		must(t, v.as(root), "mountpoint --quiet "+path)
+	}
+	if failed := must(t, v.as(root), "systemctl --failed --no-legend --plain"); failed != "" {
+		t.Errorf("units failed: %s", failed)
+	}
+	if out, err := v.as(root).run("timeout 5 bash -c '</dev/tcp/10.0.2.2/22'"); err == nil {
+		t.Errorf("the guest reaches a network: %s", out)
+	}
+	check(t, v.shutDown())
+	if _, err := exec.Command("qemu-img", "check", "-q", v.disk()).CombinedOutput(); err != nil {
+		t.Errorf("the disk is damaged: %v", err)
+	}
+}

@@ -1,0 +1,108 @@
+//go:build machine
+
+package machine
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"net"
+	"sync"
+	"time"
+)
+
+// monitor is the connection to QEMU by which a test sees the screen and has hands: the
+// QEMU machine protocol, one JSON object a line (docs/interop/qmp-spec.rst in QEMU).
+type monitor struct {
+	mu      sync.Mutex
+	conn    net.Conn
+	decoder *json.Decoder
+}
+
+// monitorTimeout is how long one command may take: a picture of the screen takes a
+// fraction of a second, on a busy machine a few.
+const monitorTimeout = 30 * time.Second
+
+func connectMonitor(socket string) (*monitor, error) {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	m := &monitor{conn: conn, decoder: json.NewDecoder(conn)}
+	var greeting struct{ QMP json.RawMessage }
+	if err := m.decoder.Decode(&greeting); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if err := m.run("qmp_capabilities", nil); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *monitor) run(command string, arguments any) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.conn.SetDeadline(time.Now().Add(monitorTimeout)); err != nil {
+		return err
+	}
+	request := map[string]any{"execute": command}
+	if arguments != nil {
+		request["arguments"] = arguments
+	}
+	if err := json.NewEncoder(m.conn).Encode(request); err != nil {
+		return fmt.Errorf("cannot ask QEMU to %s: %w", command, err)
+	}
+	for {
+		var reply struct {
+			Return json.RawMessage `json:"return"`
+			Error  *struct{ Desc string }
+		}
+		if err := m.decoder.Decode(&reply); err != nil {
+			return fmt.Errorf("cannot ask QEMU to %s: %w", command, err)
+		}
+		switch {
+		case reply.Error != nil:
+			return fmt.Errorf("QEMU cannot %s: %s", command, reply.Error.Desc)
+		case reply.Return != nil:
+			return nil
+		}
+		// Else it was an event.
+	}
+}
+
+// screendump writes a picture of the screen as PNG.
+func (m *monitor) screendump(file string) error {
+	return m.run("screendump", map[string]any{"filename": file, "format": "png"})
+}
+
+type inputEvent struct {
+	Type string         `json:"type"`
+	Data map[string]any `json:"data"`
+}
+
+func (m *monitor) input(events ...inputEvent) error {
+	return m.run("input-send-event", map[string]any{"events": events})
+}
+
+// The pointer is a tablet, whose axes go from 0 to this (InputMoveEvent in QAPI).
+const axisMax = 0x7fff
+
+func (m *monitor) movePointer(to image.Point, screen image.Rectangle) error {
+	axis := func(name string, at, size int) inputEvent {
+		return inputEvent{"abs", map[string]any{"axis": name, "value": (2*at + 1) * axisMax / (2 * size)}}
+	}
+	return m.input(axis("x", to.X, screen.Dx()), axis("y", to.Y, screen.Dy()))
+}
+
+func (m *monitor) button(down bool) error {
+	return m.input(inputEvent{"btn", map[string]any{"button": "left", "down": down}})
+}
+
+func (m *monitor) key(name string, down bool) error {
+	return m.input(inputEvent{"key", map[string]any{
+		"key":  map[string]any{"type": "qcode", "data": name},
+		"down": down,
+	}})
+}

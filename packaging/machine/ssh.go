@@ -1,0 +1,78 @@
+//go:build machine
+
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A person is a user of the guest, logged in by ssh.
+type person struct {
+	vm   *vm
+	name string
+}
+
+func (v *vm) as(name string) person { return person{v, name} }
+
+// commandTime bounds one command in the guest.
+const commandTime = 2 * time.Minute
+
+// failed is the error of a command in the guest that ran and did not end with 0.
+type failed struct {
+	command string
+	code    int
+	output  string
+}
+
+func (f *failed) Error() string {
+	return fmt.Sprintf("%q ended with %d: %s", f.command, f.code, strings.TrimSpace(f.output))
+}
+
+// codeOf is the exit code of a command in the guest, -1 when it could not be run.
+func codeOf(err error) int {
+	var f *failed
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &f):
+		return f.code
+	}
+	return -1
+}
+
+// run has a shell run the command, and returns what it wrote to both outputs.
+func (p person) run(command string) (string, error) { return p.runWith(nil, command) }
+
+func (p person) runWith(input io.Reader, command string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "ssh",
+		"-F", "none", "-i", p.vm.base.key(), "-p", strconv.Itoa(p.vm.port),
+		// One connection a boot: each takes the slow machine seconds of arithmetic.
+		"-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o", "ControlPath="+p.vm.dir+"/ssh-%r-%p",
+		"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR",
+		// The host key is the image's; who answers on this port is our own child.
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		p.name+"@127.0.0.1", command)
+	cmd.Stdin = input
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	const sshItself = 255
+	if errors.As(err, &exit) && exit.ExitCode() > 0 && exit.ExitCode() != sshItself {
+		return out.String(), &failed{command, exit.ExitCode(), out.String()}
+	}
+	if err != nil {
+		return out.String(), fmt.Errorf("cannot run %q in the guest: %w: %s", command, err, strings.TrimSpace(out.String()))
+	}
+	return out.String(), nil
+}

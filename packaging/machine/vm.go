@@ -1,0 +1,202 @@
+//go:build machine
+
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A vm is a virtual machine with a disk of its own on top of an image. It can be
+// switched on and off as often as a test wants; the disk stays.
+type vm struct {
+	base base
+	dir  string // disk, serial console, sockets
+	port int    // ssh, on 127.0.0.1
+
+	process *exec.Cmd
+	ended   chan struct{} // closed when QEMU is gone
+	screen  *monitor
+}
+
+func newVM(b base, dir string) (*vm, error) {
+	v := &vm{base: b, dir: dir}
+	out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", b.disk(), v.disk()).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a disk: %w: %s", err, out)
+	}
+	return v, nil
+}
+
+func (v *vm) disk() string { return filepath.Join(v.dir, "disk.qcow2") }
+
+// consoleFile has what the kernel, the initramfs and systemd said, of every boot.
+func (v *vm) consoleFile() string { return filepath.Join(v.dir, "console.log") }
+
+// How long things take with QEMU's own interpreter on two busy cores: half a minute to
+// the first login by ssh, a minute to the desktop, when nothing else is at work.
+const (
+	bootTime    = 5 * time.Minute
+	desktopTime = 5 * time.Minute
+	offTime     = 3 * time.Minute
+)
+
+// start switches the machine on, with the given words at the end of the kernel's
+// command line. It does not wait for anything.
+func (v *vm) start(words ...string) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	v.port = port
+	monitorSocket := filepath.Join(v.dir, "monitor")
+	if err := os.Remove(monitorSocket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	disk, err := v.uuid()
+	if err != nil {
+		return err
+	}
+	commandLine := append([]string{"root=UUID=" + disk, "rootflags=subvol=/ROOTVOL", "console=ttyS0", "loglevel=4"}, words...)
+	v.process = exec.Command("qemu-system-x86_64",
+		"-nodefaults", "-no-user-config", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+		"-smp", "2", "-m", "2048",
+		"-kernel", v.base.kernel(), "-initrd", v.base.initrd(), "-append", strings.Join(commandLine, " "),
+		// What the guest has flushed is in the host's cache, and survives QEMU's end.
+		"-drive", "if=none,id=disk,format=qcow2,cache=writeback,file="+v.disk(),
+		"-device", "virtio-blk-pci,drive=disk",
+		// restrict: the guest reaches nothing, not even this machine.
+		"-netdev", fmt.Sprintf("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:%d-10.0.2.15:22", port),
+		"-device", "virtio-net-pci,netdev=net",
+		"-device", "virtio-rng-pci", "-device", "VGA,xres=1024,yres=768,edid=on",
+		"-device", "virtio-tablet-pci", "-device", "virtio-keyboard-pci",
+		"-display", "none", "-no-reboot",
+		"-chardev", "file,id=console,append=on,path="+v.consoleFile(), "-serial", "chardev:console",
+		"-qmp", "unix:"+monitorSocket+",server=on,wait=off",
+	)
+	log, err := os.OpenFile(filepath.Join(v.dir, "qemu.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	v.process.Stdout, v.process.Stderr = log, log
+	// No Ctrl-C in the middle of a write; and no machine that outlives its test.
+	v.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	if err := v.process.Start(); err != nil {
+		return fmt.Errorf("cannot start QEMU: %w", err)
+	}
+	v.ended = make(chan struct{})
+	go func(process *exec.Cmd, ended chan struct{}) {
+		process.Wait()
+		close(ended)
+	}(v.process, v.ended)
+	return waitFor("QEMU's monitor", time.Minute, func() error {
+		if !v.isOn() {
+			out, _ := os.ReadFile(filepath.Join(v.dir, "qemu.log"))
+			return final{fmt.Errorf("QEMU ended: %s", out)}
+		}
+		v.screen, err = connectMonitor(monitorSocket)
+		return err
+	})
+}
+
+// uuid is the file system's, as the boot loader would name it.
+func (v *vm) uuid() (string, error) {
+	out, err := exec.Command("blkid", "--probe", "--match-tag", "UUID", "--output", "value", v.base.disk()).Output()
+	if err != nil {
+		return "", fmt.Errorf("cannot read the UUID of %s: %w", v.base.disk(), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (v *vm) isOn() bool {
+	if v.process == nil {
+		return false
+	}
+	select {
+	case <-v.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// boot switches the machine on and waits until root can log in.
+func (v *vm) boot(words ...string) error {
+	if err := v.start(words...); err != nil {
+		return err
+	}
+	return waitFor("a login by ssh", bootTime, func() error {
+		if !v.isOn() {
+			return final{errors.New("the machine went off")}
+		}
+		_, err := v.as("root").run("true")
+		return err
+	})
+}
+
+// shutDown has the guest switch itself off, as its user would.
+func (v *vm) shutDown() error {
+	// The connection may be gone before there is an answer.
+	_, _ = v.as("root").run("systemctl poweroff")
+	select {
+	case <-v.ended:
+		return nil
+	case <-time.After(offTime):
+		return fmt.Errorf("cannot shut the machine down: it is still on after %v", offTime)
+	}
+}
+
+// cutPower is what its name says.
+func (v *vm) cutPower() {
+	if !v.isOn() {
+		return
+	}
+	_ = unix.Kill(v.process.Process.Pid, unix.SIGKILL)
+	<-v.ended
+}
+
+// freePort returns a TCP port that was free a moment ago.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}
+
+// final is an error that waiting does not mend.
+type final struct{ error }
+
+// waitFor tries until there is no error.
+func waitFor(what string, patience time.Duration, try func() error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := try()
+		var f final
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &f):
+			return fmt.Errorf("cannot wait for %s: %w", what, f.error)
+		case time.Now().After(deadline):
+			return fmt.Errorf("cannot wait for %s any longer than %v: %w", what, patience, err)
+		}
+		time.Sleep(time.Second)
+	}
+}
