@@ -16,10 +16,14 @@ const (
 	Lock   Verb = "lock"   // make every protected path read-only
 	Unlock Verb = "unlock" // make every protected path writable
 	Seal   Verb = "seal"   // lock at boot, unless the kernel command line says rw
+	Unseal Verb = "unseal" // unlock at boot, if the kernel command line says rw
 )
 
 // Verbs lists every verb, in the order usage texts show them.
-func Verbs() []Verb { return []Verb{Lock, Unlock, Seal} }
+func Verbs() []Verb { return []Verb{Lock, Unlock, Seal, Unseal} }
+
+// AtBoot reports whether the verb is the boot's: no user may ask for it.
+func (v Verb) AtBoot() bool { return v == Seal || v == Unseal }
 
 // ParseVerb returns the verb spelled exactly s.
 func ParseVerb(s string) (Verb, bool) {

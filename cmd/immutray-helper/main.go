@@ -1,5 +1,5 @@
-// Command immutray-helper is the part of Immutray that runs as root: it locks,
-// unlocks and seals the operating system. See package frontdesk.
+// Command immutray-helper is the part of Immutray that runs as root: it locks
+// and unlocks the operating system, on request and at boot. See package frontdesk.
 package main
 
 import (

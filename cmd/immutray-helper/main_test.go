@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/cmdline"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -76,6 +77,21 @@ func (s *system) write(t *testing.T, text string) {
 	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// boot has the kernel command line ask for the verb, if it is the boot's, until the test
+// ends.
+func (s *system) boot(t *testing.T, verb helper.Verb) {
+	t.Helper()
+	words := map[helper.Verb]string{helper.Seal: "ro", helper.Unseal: "rw"}[verb]
+	file := filepath.Join(s.Dir, "cmdline")
+	if err := os.WriteFile(file, []byte(words), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(file, cmdline.Path, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(cmdline.Path, unix.MNT_DETACH) })
 }
 
 // An answer is what one run of the helper left behind.
@@ -141,7 +157,8 @@ func TestLockAndUnlock(t *testing.T) {
 	for _, step := range []struct {
 		verb helper.Verb
 		want helper.State
-	}{{helper.Lock, helper.Locked}, {helper.Lock, helper.Locked}, {helper.Unlock, helper.Unlocked}, {helper.Unlock, helper.Unlocked}, {helper.Seal, helper.Locked}} {
+	}{{helper.Lock, helper.Locked}, {helper.Lock, helper.Locked}, {helper.Unlock, helper.Unlocked}, {helper.Unlock, helper.Unlocked}, {helper.Seal, helper.Locked}, {helper.Unseal, helper.Unlocked}} {
+		s.boot(t, step.verb)
 		got := s.run(t, string(step.verb), "--config", s.config)
 		if got.code != helper.ExitDone || got.result.Outcome != helper.Done || got.stderr != "" {
 			t.Fatalf("%s: %+v %+v", step.verb, got, got.result)
@@ -266,6 +283,7 @@ func TestConfiguration(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, verb := range helper.Verbs() {
+				s.boot(t, verb)
 				got := s.run(t, string(verb), "--config", s.config)
 				if got.code != helper.ExitConfigRefused || got.result.Outcome != helper.ConfigRefused || !strings.Contains(got.result.Error, test.want) {
 					t.Errorf("%s: exit %d, %s, %q, want exit 6 and %q", verb, got.code, got.result.Outcome, got.result.Error, test.want)
@@ -337,6 +355,7 @@ func TestPkexecsCaller(t *testing.T) {
 		{"configuration", "1000", []string{"lock", "--config", s.config}, helper.ExitUsage},
 		{"work", "1000", []string{"lock", "--work"}, helper.ExitUsage},
 		{"seal", "1000", []string{"seal"}, helper.ExitUsage},
+		{"unseal", "1000", []string{"unseal"}, helper.ExitUsage},
 		{"nobody at all", "4294967295", []string{"lock", "--config", s.config}, helper.ExitFailed},
 		{"garbage", "x", []string{"lock", "--config", s.config}, helper.ExitFailed},
 	}

@@ -1,4 +1,5 @@
-// Package cmdline reads the kernel command line: whether the boot seal is wanted.
+// Package cmdline reads the kernel command line: whether the boot is to lock the system,
+// to unlock it, or to leave it as it is.
 //
 // Words are told apart as the kernel does it (next_arg in lib/cmdline.c): blanks
 // separate them but not between double quotes, and quotes around a word, or around
@@ -14,13 +15,22 @@ const Path = "/proc/cmdline"
 // SealWanted reports whether a boot with this command line is to be sealed, and if
 // not, why.
 func SealWanted(data []byte) (wanted bool, why string) {
-	if HasWord(data, "rw") {
+	if wanted, _ := UnsealWanted(data); wanted {
 		return false, "the kernel command line says rw"
 	}
 	if mode := repairMode(data); mode != "" {
 		return false, "the computer was started in " + mode + " mode"
 	}
 	return true, ""
+}
+
+// UnsealWanted reports whether a boot with this command line is to unlock, and if not,
+// why. In rescue and emergency mode too: rw is said by whoever sits at the computer.
+func UnsealWanted(data []byte) (wanted bool, why string) {
+	if HasWord(data, "rw") {
+		return true, ""
+	}
+	return false, "the kernel command line does not say rw"
 }
 
 // HasWord reports whether the command line has the word standing alone: neither

@@ -95,6 +95,27 @@ func TestSealWanted(t *testing.T) {
 	}
 }
 
+func TestUnsealWanted(t *testing.T) {
+	for line, want := range map[string]bool{
+		"root=/dev/sda1 ro quiet rw\n": true,
+		"rw":                           true,
+		"ro rw":                        true,
+		`"rw" ro`:                      true,
+		"ro rescue rw":                 true,
+		"emergency rw":                 true,
+		"":                             false,
+		"root=/dev/sda1 ro quiet\n":    false,
+		"ro rescue":                    false,
+		"rw=1 foo=rw rootflags=rw":     false,
+		`foo="bar rw baz"`:             false,
+	} {
+		got, why := UnsealWanted([]byte(line))
+		if got != want || (why == "") != got {
+			t.Errorf("UnsealWanted(%q) = %t, %q, want %t", line, got, why, want)
+		}
+	}
+}
+
 func FuzzSealWanted(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.cmdline")
 	if err != nil || len(files) == 0 {
@@ -120,8 +141,8 @@ func FuzzSealWanted(f *testing.F) {
 				t.Errorf("Words(%q) = %q, want %q", data, got, fields)
 			}
 		}
-		if wanted && HasWord(data, "rw") {
-			t.Errorf("SealWanted(%q) although it says rw", data)
+		if unseal, why := UnsealWanted(data); unseal != HasWord(data, "rw") || unseal != (why == "") || unseal && wanted {
+			t.Errorf("UnsealWanted(%q) = %t, %q; SealWanted = %t", data, unseal, why, wanted)
 		}
 	})
 }

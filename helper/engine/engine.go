@@ -1,5 +1,5 @@
-// Package engine locks, unlocks and seals: the only code of Immutray that changes
-// the system.
+// Package engine locks and unlocks, on request and at boot: the only code of Immutray
+// that changes the system.
 //
 // A lock sets the mount flag first. The kernel refuses that while anything has a
 // file open for writing through the mount, and changes nothing then: so no program
@@ -52,7 +52,14 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 	// counts per thread, can fail any one call of them.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := e.inTurn(ctx, func() error { return e.carryOut(ctx, result) })
+	skipped, err := skippedAtBoot(request.Verb)
+	switch {
+	case err != nil:
+	case skipped != "":
+		e.skip(result, skipped)
+	default:
+		err = e.inTurn(ctx, func() error { return e.carryOut(ctx, result) })
+	}
 	if err != nil {
 		fail(result, err)
 	}
@@ -117,7 +124,7 @@ func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper
 	switch result.Request.Verb {
 	case helper.Lock:
 		return verified(e.lock(ctx, paths, result), paths, helper.Locked)
-	case helper.Unlock:
+	case helper.Unlock, helper.Unseal:
 		return verified(e.unlock(paths, result), paths, helper.Unlocked)
 	case helper.Seal:
 		return e.seal(ctx, paths, result)

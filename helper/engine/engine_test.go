@@ -52,9 +52,13 @@ func TestEveryStateToLockedAndToUnlocked(t *testing.T) {
 		"article_lock_on_an_idle_system": helper.Locked,
 	}
 	for _, from := range arrangements {
-		for verb, want := range map[helper.Verb]helper.State{helper.Lock: helper.Locked, helper.Unlock: helper.Unlocked, helper.Seal: helper.Locked} {
+		for verb, want := range map[helper.Verb]helper.State{
+			helper.Lock: helper.Locked, helper.Unlock: helper.Unlocked,
+			helper.Seal: helper.Locked, helper.Unseal: helper.Unlocked,
+		} {
 			t.Run(fmt.Sprintf("%s/%s", from, verb), func(t *testing.T) {
 				f := newFixture(t)
+				f.commandLine(map[helper.Verb]string{helper.Seal: "ro quiet\n", helper.Unseal: "rw quiet\n"}[verb])
 				f.arrange(from)
 				f.expect("before", overall[from])
 				for _, when := range []string{"once", "twice"} {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
 	"immutray.org/helper/lockstate"
 	"immutray.org/packaging/practice/lab"
@@ -106,6 +107,23 @@ func (f *fixture) command(args ...string) {
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		f.t.Fatalf("%s: %v: %s", strings.Join(args, " "), err, out)
 	}
+}
+
+// commandLine has the kernel command line say something else until the test ends.
+func (f *fixture) commandLine(text string) {
+	f.t.Helper()
+	file := filepath.Join(f.Dir, "cmdline")
+	_, err := os.Stat(file)
+	writeFile(f.t, file, text)
+	if err == nil {
+		return // it is mounted
+	}
+	f.command("mount", "--bind", file, cmdline.Path)
+	f.t.Cleanup(func() {
+		if err := unix.Unmount(cmdline.Path, unix.MNT_DETACH); err != nil {
+			f.t.Error(err)
+		}
+	})
 }
 
 // remountReadOnly makes the superblock read-only, as the article's script does. For a

@@ -51,6 +51,9 @@ func (e *Engine) logOutcome(result *helper.Result) {
 		entry.Priority = priorityError
 		entry.Message += ": " + result.Error
 	}
+	for _, notice := range result.Notices {
+		entry.Message += "; " + notice
+	}
 	e.log(entry)
 }
 

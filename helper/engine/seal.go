@@ -3,26 +3,16 @@ package engine
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"immutray.org/helper"
-	"immutray.org/helper/cmdline"
 	"immutray.org/helper/protected"
 )
 
 // seal is the lock at boot. Unlike a lock that someone asked for it has nobody to try
 // again, so where writers block it, it does what can be done without hurting them.
 func (e *Engine) seal(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
-	commandLine, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
-		return fmt.Errorf("cannot seal: %w", err)
-	}
-	if wanted, why := cmdline.SealWanted(commandLine); !wanted {
-		result.Notices = append(result.Notices, "not sealed: "+why)
-		return nil
-	}
-	err = verified(e.lock(ctx, paths, result), paths, helper.Locked)
+	err := verified(e.lock(ctx, paths, result), paths, helper.Locked)
 	if err == nil || !onlyBlocked(err) {
 		return err
 	}

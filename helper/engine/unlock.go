@@ -67,13 +67,14 @@ func (e *Engine) rollBack(paths []*protected.Path, before []helper.PathStatus) e
 
 // windowAfter returns the window that goes with a request that ended with err, if the
 // system is not locked then. To unlock what is unlocked already goes on with the
-// window there is; a seal forgets it.
+// window there is; the boot forgets it.
 func windowAfter(result *helper.Result, err error) *helper.Window {
-	switch {
-	case result.Request.Verb == helper.Seal:
-		return nil
-	case result.Request.Verb == helper.Lock, result.Before.Window != nil, err != nil:
-		return result.Before.Window
+	verb, window := result.Request.Verb, result.Before.Window
+	if verb.AtBoot() {
+		window = nil
+	}
+	if verb == helper.Lock || verb == helper.Seal || window != nil || err != nil {
+		return window
 	}
 	return &helper.Window{
 		Since: result.Started.Round(time.Second),

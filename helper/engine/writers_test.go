@@ -230,26 +230,6 @@ func TestSealDoesWhatItCanWhereAWriterBlocks(t *testing.T) {
 	}
 }
 
-func TestSealIsSkippedWhenTheKernelCommandLineSaysSo(t *testing.T) {
-	f := newFixture(t)
-	for commandLine, want := range map[string]helper.State{
-		"root=/dev/sda2 ro quiet rw\n":              helper.Unlocked,
-		"root=/dev/sda2 rootflags=subvol=@,rw ro\n": helper.Locked,
-	} {
-		file := filepath.Join(f.Dir, "cmdline")
-		writeFile(t, file, commandLine)
-		f.command("mount", "--bind", file, "/proc/cmdline")
-		result := f.run(helper.Seal)
-		if err := unix.Unmount("/proc/cmdline", unix.MNT_DETACH); err != nil {
-			t.Fatal(err)
-		}
-		if result.Outcome != helper.Done || result.Status.State != want || (want == helper.Unlocked) != (len(result.Notices) == 1) {
-			t.Errorf("seal with %q = %s, %s, notices %q", commandLine, result.Outcome, result.Status.State, result.Notices)
-		}
-		f.must(helper.Unlock)
-	}
-}
-
 func TestDescribeEscapesWhatAProgramCallsItself(t *testing.T) {
 	err := &blockedError{path: "/", writers: []helper.Writer{{Kind: helper.WriterFile, PID: 7, Program: "a\n\x1b[2J", Path: "/x\n"}}}
 	if strings.ContainsAny(err.Error(), "\n\x1b") {

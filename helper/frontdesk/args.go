@@ -52,8 +52,8 @@ func parse(args []string) (task, error) {
 			return t, usagef("cannot %s: unexpected argument %s", verb, shown(rest[0]))
 		}
 	}
-	if t.work && t.verb == helper.Seal {
-		return t, usagef("cannot seal: it always works in its own process, without --work")
+	if t.work && t.verb.AtBoot() {
+		return t, usagef("cannot %s: it always works in its own process, without --work", verb)
 	}
 	return t, nil
 }
@@ -66,8 +66,8 @@ func (t task) fitForUser() error {
 		return usagef("cannot choose a configuration: only root may")
 	case t.work:
 		return usagef("cannot use --work: only units may")
-	case t.verb == helper.Seal:
-		return usagef("cannot seal: only the boot may")
+	case t.verb.AtBoot():
+		return usagef("cannot %s: only the boot may", t.verb)
 	}
 	return nil
 }

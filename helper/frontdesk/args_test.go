@@ -17,10 +17,12 @@ func TestParse(t *testing.T) {
 		{[]string{"lock"}, task{verb: helper.Lock}},
 		{[]string{"unlock"}, task{verb: helper.Unlock}},
 		{[]string{"seal"}, task{verb: helper.Seal}},
+		{[]string{"unseal"}, task{verb: helper.Unseal}},
 		{[]string{"lock", "--work"}, task{verb: helper.Lock, work: true}},
 		{[]string{"lock", "--config", "/x"}, task{verb: helper.Lock, config: "/x"}},
 		{[]string{"unlock", "--config", "/x", "--work"}, task{verb: helper.Unlock, config: "/x", work: true}},
 		{[]string{"seal", "--config", "/x"}, task{verb: helper.Seal, config: "/x"}},
+		{[]string{"unseal", "--config", "/x"}, task{verb: helper.Unseal, config: "/x"}},
 	}
 	for _, test := range tests {
 		if got, err := parse(append([]string{"immutray-helper"}, test.args...)); err != nil || got != test.want {
@@ -62,6 +64,7 @@ func TestParseRefuses(t *testing.T) {
 		{"empty configuration", []string{"x", "lock", "--config", ""}, `cannot use configuration "": its path must begin with /`, helper.Lock},
 		{"relative configuration", []string{"x", "lock", "--config", "a"}, `cannot use configuration "a": its path must begin with /`, helper.Lock},
 		{"seal as a unit's work", []string{"x", "seal", "--work"}, "cannot seal: it always works in its own process", helper.Seal},
+		{"unseal as a unit's work", []string{"x", "unseal", "--work"}, "cannot unseal: it always works in its own process", helper.Unseal},
 		{"10,000 arguments", many, `cannot lock: unexpected argument "lock"`, helper.Lock},
 		{"a megabyte", []string{"x", strings.Repeat("x", 1<<20)}, "…: there is no such verb", ""},
 		{"control characters", []string{"x", "\x1b[31m\n"}, `cannot do "\x1b[31m\n"`, ""},
@@ -83,7 +86,7 @@ func TestParseRefuses(t *testing.T) {
 			if r := parseOutput(t, f.out.String()); r.Outcome != helper.Usage || r.Error != err.Error() || r.Request.Verb != test.verb {
 				t.Errorf("result %+v", r)
 			}
-			if !strings.Contains(f.err.String(), "\nusage: immutray-helper lock|unlock|seal") {
+			if !strings.Contains(f.err.String(), "\nusage: immutray-helper lock|unlock|seal|unseal [") {
 				t.Errorf("standard error has no usage: %q", f.err.String())
 			}
 			if len(f.worked) > 0 || len(f.records) != 1 || f.records[0].MessageID != MessageDenied {
@@ -98,6 +101,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("lock\n--work")
 	f.Add("unlock\n--config\n/etc/x.toml")
 	f.Add("seal\n\x00")
+	f.Add("unseal")
 	f.Fuzz(func(t *testing.T, line string) {
 		args := append([]string{"x"}, strings.Split(line, "\n")...)
 		got, err := parse(args)

@@ -39,9 +39,9 @@ func (m fakeMachine) checkRoot(forUser bool) error { return m.notRoot }
 // noJobs is for tests in which no unit may be started.
 type noJobs struct{ t *testing.T }
 
-func (j noJobs) Start(_ context.Context, unit string) (string, error) {
+func (j noJobs) Start(_ context.Context, unit string) (end, error) {
 	j.t.Errorf("unit %s was started", unit)
-	return "", errors.New("no units here")
+	return end{}, errors.New("no units here")
 }
 
 // Found in a machine test: root's "unshare --mount immutectl lock" set the mount flag
@@ -174,6 +174,8 @@ func TestServeRefuses(t *testing.T) {
 		{"user's configuration", uid("1000"), good, []string{"lock", "--config", "/tmp/x"}, 2, "cannot choose a configuration: only root may"},
 		{"user's --work", uid("1000"), good, []string{"lock", "--work"}, 2, "cannot use --work: only units may"},
 		{"user's seal", uid("1000"), good, []string{"seal"}, 2, "cannot seal: only the boot may"},
+		{"user's unseal", uid("1000"), good, []string{"unseal"}, 2, "cannot unseal: only the boot may"},
+		{"user root's unseal", uid("0"), good, []string{"unseal"}, 2, "cannot unseal: only the boot may"},
 		{"user root's configuration", uid("0"), good, []string{"lock", "--config", "/tmp/x"}, 2, "cannot choose a configuration: only root may"},
 		{"PKEXEC_UID empty", uid(""), good, []string{"lock"}, 1, `cannot tell who asks: PKEXEC_UID is ""`},
 		{"PKEXEC_UID no number", uid("root"), good, []string{"lock"}, 1, `PKEXEC_UID is "root"`},
@@ -186,6 +188,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a user in another mount namespace", uid("1000"), fakeMachine{elsewhere: true}, []string{"lock"}, 1, "cannot reach the mounts of this computer from here"},
 		{"a unit in another mount namespace", nil, fakeMachine{booted: true, elsewhere: true}, []string{"lock", "--work"}, 1, "cannot work in a mount namespace of its own: a setting of the unit"},
 		{"the seal in another mount namespace", nil, fakeMachine{booted: true, elsewhere: true}, []string{"seal"}, 1, "cannot work in a mount namespace of its own: a setting of the unit"},
+		{"the unseal in another mount namespace", nil, fakeMachine{booted: true, elsewhere: true}, []string{"unseal"}, 1, "cannot work in a mount namespace of its own: a setting of the unit"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -218,6 +221,8 @@ func TestServeInPlace(t *testing.T) {
 		{"root with another configuration", nil, fakeMachine{booted: true}, []string{"lock", "--config", "/etc/other.toml"}},
 		{"the seal", nil, fakeMachine{booted: true}, []string{"seal"}},
 		{"the seal in a container", nil, fakeMachine{elsewhere: true}, []string{"seal"}},
+		{"the unseal", nil, fakeMachine{booted: true}, []string{"unseal"}},
+		{"the unseal in a container", nil, fakeMachine{elsewhere: true}, []string{"unseal"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -281,7 +286,7 @@ func TestServeAfterFailedPreparation(t *testing.T) {
 func TestServeWithoutReader(t *testing.T) {
 	reader, writer := io.Pipe()
 	reader.Close()
-	for args, worked := range map[string]int{"lock": 0, "unlock": 0, "seal": 1} {
+	for args, worked := range map[string]int{"lock": 0, "unlock": 0, "seal": 1, "unseal": 1} {
 		f := newFixture(t)
 		f.desk.stdout = writer
 		if code := f.desk.serve(context.Background(), append([]string{"x"}, strings.Fields(args)...), nil); len(f.worked) != worked || (code == 0) != (worked == 1) {

@@ -23,7 +23,7 @@ import (
 	"immutray.org/helper/journal"
 )
 
-const usage = `usage: immutray-helper lock|unlock|seal [--config FILE]
+const usage = `usage: immutray-helper lock|unlock|seal|unseal [--config FILE]
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
@@ -31,6 +31,7 @@ Use "immutectl" instead.
   lock           make the protected paths read-only
   unlock         make them writable
   seal           lock, unless the kernel command line says otherwise
+  unseal         unlock, if the kernel command line says rw
   --config FILE  read FILE instead of ` + config.Path + `; root only
   --work         do it in this process; only for the units of immutray
 
@@ -79,7 +80,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	result.Request = helper.Request{Verb: t.verb, ID: newID()}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
-	if greeted != nil && t.verb != helper.Seal && !t.work {
+	if greeted != nil && !t.verb.AtBoot() && !t.work {
 		err = fmt.Errorf("cannot answer: %w", greeted)
 	}
 	if err == nil {

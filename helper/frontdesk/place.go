@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-
-	"immutray.org/helper"
 )
 
 // A place is where the work is done.
@@ -39,11 +37,11 @@ func (d *desk) placeFor(t task, forUser bool) (place, error) {
 	if err != nil {
 		return here, err
 	}
-	unitsOwn := t.work || t.verb == helper.Seal && d.machine.systemd()
+	unitsOwn := t.work || t.verb.AtBoot() && d.machine.systemd()
 	switch {
 	case unitsOwn && !shares:
 		return here, errors.New("cannot work in a mount namespace of its own: a setting of the unit (such as PrivateTmp= or ProtectSystem=) gives it one")
-	case t.work || t.verb == helper.Seal:
+	case t.work || t.verb.AtBoot():
 		return here, nil
 	case d.machine.systemd() && t.config == "":
 		return inUnit, nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"immutray.org/helper"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -50,6 +51,7 @@ var (
 	command = regexp.MustCompile(`(?m)^  ([a-z-]+)  +[A-Z]`)
 	flag    = regexp.MustCompile(`--[a-z][a-z-]*`)
 	status  = regexp.MustCompile(`(?m)^  ([0-9])  `)
+	verb    = regexp.MustCompile(`(?m)^  ([a-z]+)  +[a-z]`)
 )
 
 // Every command, flag and exit status that the help names is in the manual.
@@ -113,8 +115,8 @@ func TestOptionsOfTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It refuses to do anything without a verb, and says what there is.
-	helper, _ := exec.Command(build(t, "immutray-helper")).CombinedOutput()
-	for page, said := range map[string]string{"immutray.1": string(applet), "immutray-helper.8": string(helper)} {
+	refusal, _ := exec.Command(build(t, "immutray-helper")).CombinedOutput()
+	for page, said := range map[string]string{"immutray.1": string(applet), "immutray-helper.8": string(refusal)} {
 		manual := text(t, page)
 		said = strings.Split(said, "\nExample:")[0]
 		found := flag.FindAllString(said, -1)
@@ -126,6 +128,28 @@ func TestOptionsOfTheOthers(t *testing.T) {
 				t.Errorf("%s lacks the option %s", page, f)
 			}
 		}
+	}
+}
+
+func TestVerbsOfTheHelper(t *testing.T) {
+	data, err := os.ReadFile("immutray-helper.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, _ := exec.Command(build(t, "immutray-helper")).CombinedOutput()
+	var found []string
+	for _, m := range verb.FindAllStringSubmatch(string(said), -1) {
+		found = append(found, m[1])
+		if !strings.Contains(string(data), "\n.It Cm "+m[1]+"\n") {
+			t.Errorf("the manual lacks the verb %s", m[1])
+		}
+	}
+	var verbs []string
+	for _, v := range helper.Verbs() {
+		verbs = append(verbs, string(v))
+	}
+	if !slices.Equal(found, verbs) {
+		t.Errorf("the help has the verbs %q, want %q", found, verbs)
 	}
 }
 

@@ -115,9 +115,11 @@ func (s *scratch) left() []string {
 }
 
 const (
-	sealEnabled = "etc/systemd/system/sysinit.target.wants/immutability-seal.service"
-	autostart   = "etc/xdg/autostart/immutray.desktop"
-	helperFile  = "usr/libexec/immutray/immutray-helper"
+	wants         = "etc/systemd/system/sysinit.target.wants"
+	sealEnabled   = wants + "/immutability-seal.service"
+	unsealEnabled = wants + "/immutability-unseal.service"
+	autostart     = "etc/xdg/autostart/immutray.desktop"
+	helperFile    = "usr/libexec/immutray/immutray-helper"
 )
 
 func TestInstallRemovePurge(t *testing.T) {
@@ -137,19 +139,25 @@ func TestInstallRemovePurge(t *testing.T) {
 	// What an administrator and the helper leave in the course of time.
 	s.write("etc/immutray/config.toml")
 	s.write("run/immutray/state.json")
-	must(t, "make a directory", os.Mkdir(s.path("run/immutray-seal"), 0o755))
-	must(t, "make a directory", os.MkdirAll(filepath.Dir(s.path(sealEnabled)), 0o755))
-	must(t, "enable the seal", os.Symlink("/usr/lib/systemd/system/immutability-seal.service", s.path(sealEnabled)))
+	must(t, "make a directory", os.MkdirAll(s.path(wants), 0o755))
+	for link, mark := range map[string]string{sealEnabled: "run/immutray-seal", unsealEnabled: "run/immutray-unseal"} {
+		unit := "/usr/lib/systemd/system/" + filepath.Base(link)
+		if !s.exists(unit) {
+			t.Errorf("%s is not installed", unit)
+		}
+		must(t, "enable a unit", os.Symlink(unit, s.path(link)))
+		must(t, "make a directory", os.Mkdir(s.path(mark), 0o755))
+	}
 
 	s.mustDpkg("--install", "/run/immutray.deb") // as an upgrade does
-	for _, name := range []string{sealEnabled, "etc/immutray/config.toml", "run/immutray/state.json"} {
+	for _, name := range []string{sealEnabled, unsealEnabled, "etc/immutray/config.toml", "run/immutray/state.json"} {
 		if !s.exists(name) {
 			t.Errorf("an upgrade removed %s", name)
 		}
 	}
 
 	s.mustDpkg("--remove", "immutray")
-	for _, name := range []string{sealEnabled, "run/immutray", "run/immutray-seal", helperFile} {
+	for _, name := range []string{sealEnabled, unsealEnabled, "run/immutray", "run/immutray-seal", "run/immutray-unseal", helperFile} {
 		if s.exists(name) {
 			t.Errorf("%s is left after removing", name)
 		}
@@ -162,7 +170,7 @@ func TestInstallRemovePurge(t *testing.T) {
 
 	s.mustDpkg("--purge", "immutray")
 	for _, name := range s.left() {
-		if name != "/"+filepath.Dir(sealEnabled) { // the test's own
+		if name != "/"+wants { // the test's own
 			t.Errorf("%s is left after purging, or was changed", name)
 		}
 	}

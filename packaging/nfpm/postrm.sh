@@ -9,12 +9,14 @@ remove | purge | 0 | *.*-*) ;;
 *) exit 0 ;;
 esac
 
-# Without its unit the seal can't run. What is left of enabling it goes as well.
-rm -f /etc/systemd/system/*.wants/immutability-seal.service \
-	/etc/systemd/system/*.requires/immutability-seal.service
-# What the helper and the seal have noted tells nobody anything any more. The lock
+# Without their units neither the seal nor its opposite can run. What is left of
+# enabling them goes as well.
+for unit in immutability-seal.service immutability-unseal.service; do
+	rm -f /etc/systemd/system/*.wants/$unit /etc/systemd/system/*.requires/$unit
+done
+# What the helper and the boot have noted tells nobody anything any more. The lock
 # itself stays as it is.
-rm -rf /run/immutray /run/immutray-seal
+rm -rf /run/immutray /run/immutray-seal /run/immutray-unseal
 
 if [ "$1" = purge ]; then
 	rm -rf /etc/immutray

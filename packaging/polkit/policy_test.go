@@ -88,8 +88,8 @@ func TestActionsAreBoundToVerbs(t *testing.T) {
 		if !reflect.DeepEqual(got, want) || len(a.Annotations) != len(want) {
 			t.Errorf("%s: annotations %q, want %q", a.ID, got, want)
 		}
-		if _, ok := helper.ParseVerb(verb); !ok {
-			t.Errorf("%s: the helper has no verb %q", a.ID, verb)
+		if v, ok := helper.ParseVerb(verb); !ok || v.AtBoot() {
+			t.Errorf("%s: the helper has no verb %q for users", a.ID, verb)
 		}
 	}
 }

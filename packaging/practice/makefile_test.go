@@ -20,6 +20,7 @@ func installed() []string {
 		"usr/bin/immutectl",
 		"usr/bin/immutray",
 		"usr/lib/systemd/system/immutability-seal.service",
+		"usr/lib/systemd/system/immutability-unseal.service",
 		"usr/lib/systemd/system/immutray-lock.service",
 		"usr/lib/systemd/system/immutray-unlock.service",
 		"usr/libexec/immutray/immutray-helper",

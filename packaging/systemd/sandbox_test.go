@@ -13,7 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
+	"immutray.org/helper/cmdline"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -53,7 +56,7 @@ func (s *sandbox) run(t *testing.T, verb helper.Verb, behind ...string) helper.R
 		}
 	}
 	args := append(slices.Clone(behind), "setpriv", "--no-new-privs", "--bounding-set", bounding, s.helper, string(verb), "--config", s.config)
-	if verb != helper.Seal {
+	if !verb.AtBoot() {
 		args = append(args, "--work")
 	}
 	cmd := exec.Command(args[0], args[1:]...)
@@ -70,6 +73,19 @@ func (s *sandbox) run(t *testing.T, verb helper.Verb, behind ...string) helper.R
 		t.Fatalf("%v: %s%s", err, out, stderr.String())
 	}
 	return r
+}
+
+// commandLine has the kernel command line say something else until the test ends.
+func (s *sandbox) commandLine(t *testing.T, text string) {
+	t.Helper()
+	file := filepath.Join(s.Dir, "cmdline")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(file, cmdline.Path, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(cmdline.Path, unix.MNT_DETACH) })
 }
 
 // ask leaves a request, as a front desk does that does not wait: without one no unlock
@@ -123,12 +139,17 @@ func TestCapabilitiesSuffice(t *testing.T) {
 	if r := s.run(t, helper.Unlock); r.Outcome != helper.Done || r.Status.State != helper.Unlocked {
 		t.Errorf("unlock: %+v", r)
 	}
+	s.commandLine(t, "ro")
 	if r := s.run(t, helper.Seal); r.Outcome != helper.Done || r.Status.State != helper.Locked {
 		t.Errorf("seal: %+v", r)
 	}
+	s.commandLine(t, "rw")
+	if r := s.run(t, helper.Unseal); r.Outcome != helper.Done || r.Status.State != helper.Unlocked {
+		t.Errorf("unseal: %+v", r)
+	}
 }
 
-// Every system call of a lock, an unlock and a seal is one that the units let pass.
+// Every system call that a verb needs is one that its unit lets pass.
 func TestSystemCallsAreAllowed(t *testing.T) {
 	lab.Require(t, "strace:strace", "systemd-analyze:systemd")
 	s := newSandbox(t)
@@ -139,10 +160,11 @@ func TestSystemCallsAreAllowed(t *testing.T) {
 	for _, step := range []struct {
 		verb helper.Verb
 		want helper.Outcome
-	}{{helper.Lock, helper.Blocked}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}, {helper.Seal, helper.Done}} {
+	}{{helper.Lock, helper.Blocked}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}, {helper.Seal, helper.Done}, {helper.Unseal, helper.Done}} {
+		s.commandLine(t, map[helper.Verb]string{helper.Unseal: "rw"}[step.verb])
 		allowed := allowedCalls(t, unitOf(step.verb))
 		trace := filepath.Join(s.Dir, "trace")
-		if step.verb != helper.Seal {
+		if !step.verb.AtBoot() {
 			s.ask(t, step.verb)
 		}
 		if r := s.run(t, step.verb, "strace", "-f", "-qq", "-o", trace); r.Outcome != step.want {

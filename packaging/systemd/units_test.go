@@ -16,11 +16,9 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
-var verbs = []helper.Verb{helper.Lock, helper.Unlock, helper.Seal}
-
 func unitOf(verb helper.Verb) string {
-	if verb == helper.Seal {
-		return "immutability-seal.service" // the article's name
+	if verb.AtBoot() {
+		return "immutability-" + string(verb) + ".service" // as the article names the seal
 	}
 	return "immutray-" + string(verb) + ".service"
 }
@@ -121,7 +119,7 @@ func TestNoMountNamespace(t *testing.T) {
 		"LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted", "ImportCredential",
 		"StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory",
 	}
-	for _, verb := range verbs {
+	for _, verb := range helper.Verbs() {
 		for _, o := range read(t, unitOf(verb)) {
 			if slices.Contains(forbidden, o.name) {
 				t.Errorf("%s: %s=%s gives it a mount namespace of its own", unitOf(verb), o.name, o.value)
@@ -130,8 +128,8 @@ func TestNoMountNamespace(t *testing.T) {
 	}
 }
 
-// The units may do the same, and differ in nothing but the verb. The seal is started
-// by the boot instead of a request.
+// The units may do the same, and differ in nothing but the verb. Those of the boot are
+// started by it instead of a request, when all is mounted.
 func TestUnitsAreAlike(t *testing.T) {
 	without := func(verb helper.Verb, section string, names ...string) []option {
 		return slices.DeleteFunc(read(t, unitOf(verb)), func(o option) bool {
@@ -147,11 +145,16 @@ func TestUnitsAreAlike(t *testing.T) {
 	if !slices.Equal(lock, seal) {
 		t.Errorf("the services differ:\n%v\n%v", lock, seal)
 	}
+	own := []string{"Description", "ConditionPathExists", "ExecStart", "ExecCondition", "ExecStop", "RuntimeDirectory", "Also"}
+	seal, unseal := without(helper.Seal, "", own...), without(helper.Unseal, "", own...)
+	if !slices.Equal(seal, unseal) {
+		t.Errorf("the units of the boot differ:\n%v\n%v", seal, unseal)
+	}
 }
 
 func TestExposure(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	for _, verb := range verbs {
+	for _, verb := range helper.Verbs() {
 		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", "./"+unitOf(verb)).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s is more exposed than 3.5: %v\n%s", unitOf(verb), err, out)
@@ -161,7 +164,7 @@ func TestExposure(t *testing.T) {
 
 func TestUnitsAreValid(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	for _, verb := range verbs {
+	for _, verb := range helper.Verbs() {
 		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unitOf(verb)).CombinedOutput()
 		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 			// Where the tests run the helper need not be installed.
