@@ -12,9 +12,17 @@ import (
 
 // jobs starts units.
 type jobs interface {
-	// Start starts a unit and waits until it has ended. It returns systemd's word for
-	// how: done, failed, canceled, timeout, dependency, skipped.
-	Start(ctx context.Context, unit string) (string, error)
+	// Start starts a unit and waits until it has ended.
+	Start(ctx context.Context, unit string) (end, error)
+}
+
+// An end is how the run of a unit ended.
+type end struct {
+	result string // systemd's word: done, failed, canceled, timeout, dependency, skipped
+	// merged says of a failure that it is that of a run which had begun before we asked.
+	merged bool
+	// status is what the process of a failed run exited with, -1 where that is not known.
+	status int
 }
 
 const (
@@ -53,26 +61,42 @@ func (d *desk) delegate(ctx context.Context, c config.Config, r helper.Request) 
 
 // start has the unit run until a run has taken the ticket. A run that another desk
 // has started may take it before us; a start too many would lock once more, perhaps
-// after someone's unlock.
+// after someone's unlock. A run of ours that failed without taking it would fail again.
 func (d *desk) start(ctx context.Context, unit string, t *ticket) error {
-	ended := ""
+	var last end
 	for range maxStarts {
 		if !t.isWaiting() {
 			return nil
 		}
 		var err error
-		ended, err = d.jobs.Start(ctx, unit)
+		last, err = d.jobs.Start(ctx, unit)
 		if errors.Is(err, context.DeadlineExceeded) {
 			return tooLate(unit)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot have systemd start %s: %w", unit, err)
 		}
+		if last.result != "done" && !last.merged {
+			break
+		}
 	}
 	if t.isWaiting() {
-		return fmt.Errorf("cannot have systemd start %s: it ended (%s) before it began to work; see \"journalctl -u %s\"", unit, ended, unit)
+		return neverWorked(unit, last)
 	}
 	return nil
+}
+
+// neverWorked tells what is known of a unit that ended before it began to work. Its own
+// words are in the journal; its exit status is the helper's.
+func neverWorked(unit string, e end) error {
+	how := e.result
+	switch {
+	case e.status == helper.ExitConfigRefused:
+		return fmt.Errorf("cannot have systemd start %s: %w; see \"journalctl -u %s\"", unit, config.ErrRefused, unit)
+	case e.status >= 0:
+		how += fmt.Sprintf(", exit status %d", e.status)
+	}
+	return fmt.Errorf("cannot have systemd start %s: it ended (%s) before it began to work; see \"journalctl -u %s\"", unit, how, unit)
 }
 
 // await returns the answer to a ticket that was taken: mostly it is there, but the run

@@ -15,23 +15,25 @@ import (
 	"immutray.org/helper/journal"
 )
 
+var done, failed = end{result: "done", status: -1}, end{result: "failed", status: helper.ExitFailed}
+
 // units stands in for PID 1: it runs what a unit would run, and like systemd makes one
 // run of several starts while a run is going on.
 type units struct {
-	run func(unit string) string
+	run func(unit string) end
 
 	mu      sync.Mutex
 	running map[string]chan struct{}
 	starts  int
 }
 
-func (u *units) Start(ctx context.Context, unit string) (string, error) {
+func (u *units) Start(ctx context.Context, unit string) (end, error) {
 	u.mu.Lock()
 	u.starts++
 	if over := u.running[unit]; over != nil {
 		u.mu.Unlock()
 		<-over
-		return "done", nil
+		return done, nil
 	}
 	over := make(chan struct{})
 	if u.running == nil {
@@ -69,14 +71,14 @@ func newDelegating(t *testing.T) *delegating {
 }
 
 // work runs the helper as the unit does.
-func (d *delegating) work(unit string) string {
+func (d *delegating) work(unit string) end {
 	verb := strings.TrimSuffix(strings.TrimPrefix(unit, "immutray-"), ".service")
 	desk := *d.worker.desk // two units may run at the same time
 	desk.stdout, desk.stderr = io.Discard, io.Discard
 	if desk.serve(context.Background(), []string{helper.HelperPath, verb, "--work"}, nil) == 0 {
-		return "done"
+		return done
 	}
-	return "failed"
+	return failed
 }
 
 func (d *delegating) queue() queue {
@@ -115,42 +117,64 @@ func TestDelegateBlocked(t *testing.T) {
 	}
 }
 
-// Our start can be merged with a run that looked at the queue before we did.
+// Our start can be merged with a run that looked at the queue before we did, however
+// that one ends.
 func TestDelegateStartsAgainAfterMerge(t *testing.T) {
-	d := newDelegating(t)
-	first := true
-	d.units.run = func(unit string) string {
-		if first {
-			first = false
-			return "done"
+	for _, merged := range []end{done, {result: "failed", merged: true, status: helper.ExitBlocked}} {
+		d := newDelegating(t)
+		first := true
+		d.units.run = func(unit string) end {
+			if first {
+				first = false
+				return merged
+			}
+			return d.work(unit)
 		}
-		return d.work(unit)
-	}
-	if r, code := d.serve(t, nil, "lock"); code != 0 || d.units.starts != 2 || len(d.worker.worked) != 1 {
-		t.Errorf("exit %d, %+v, %d starts, worked %+v, want the second start to work", code, r, d.units.starts, d.worker.worked)
+		if r, code := d.serve(t, nil, "lock"); code != 0 || d.units.starts != 2 || len(d.worker.worked) != 1 {
+			t.Errorf("exit %d, %+v, %d starts after %+v, worked %+v, want the second start to work", code, r, d.units.starts, merged, d.worker.worked)
+		}
 	}
 }
 
+// What failed before it took the request would fail again: the caller is told at once,
+// and why if that is known.
 func TestDelegateUnitNeverWorks(t *testing.T) {
-	d := newDelegating(t)
-	d.units.run = func(string) string { return "failed" }
-	r, code := d.serve(t, nil, "lock")
-	want := `cannot have systemd start immutray-lock.service: it ended (failed) before it began to work; see "journalctl -u immutray-lock.service"`
-	if code != helper.ExitFailed || r.Error != want || d.units.starts != maxStarts {
-		t.Errorf("exit %d, %q after %d starts, want %q", code, r.Error, d.units.starts, want)
-	}
-	if names := d.queue().names(t); len(names) > 0 {
-		t.Errorf("left in the queue: %q: a later run would do what was reported as failed", names)
+	const (
+		prefix = "cannot have systemd start immutray-lock.service: "
+		suffix = `; see "journalctl -u immutray-lock.service"`
+	)
+	for _, test := range []struct {
+		end    end
+		code   int
+		why    string
+		starts int
+	}{
+		{failed, helper.ExitFailed, "it ended (failed, exit status 1) before it began to work", 1},
+		{end{result: "failed", status: 203}, helper.ExitFailed, "it ended (failed, exit status 203) before it began to work", 1},
+		{end{result: "failed", status: helper.ExitConfigRefused}, helper.ExitConfigRefused, "configuration refused", 1},
+		{end{result: "failed", status: -1}, helper.ExitFailed, "it ended (failed) before it began to work", 1},
+		{end{result: "canceled", status: -1}, helper.ExitFailed, "it ended (canceled) before it began to work", 1},
+		{done, helper.ExitFailed, "it ended (done) before it began to work", maxStarts},
+	} {
+		d := newDelegating(t)
+		d.units.run = func(string) end { return test.end }
+		r, code := d.serve(t, nil, "lock")
+		if want := prefix + test.why + suffix; code != test.code || r.Outcome.ExitCode() != code || r.Error != want || d.units.starts != test.starts {
+			t.Errorf("exit %d, %q after %d starts, want exit %d, %q after %d", code, r.Error, d.units.starts, test.code, want, test.starts)
+		}
+		if names := d.queue().names(t); len(names) > 0 {
+			t.Errorf("left in the queue: %q: a later run would do what was reported as failed", names)
+		}
 	}
 }
 
 func TestDelegateUnitDies(t *testing.T) {
 	d := newDelegating(t)
-	d.units.run = func(string) string {
+	d.units.run = func(string) end {
 		if _, ok, err := d.queue().take(helper.Lock); !ok || err != nil {
 			t.Errorf("take() = %t, %v", ok, err)
 		}
-		return "failed"
+		return failed
 	}
 	r, code := d.serve(t, nil, "lock")
 	want := `cannot learn what immutray-lock.service did: it ended without an answer; see "journalctl -u immutray-lock.service"`
@@ -163,7 +187,7 @@ func TestDelegateUnitDies(t *testing.T) {
 func TestDelegateAwaitsAnothersRun(t *testing.T) {
 	d := newDelegating(t)
 	finish := make(chan struct{})
-	d.units.run = func(string) string {
+	d.units.run = func(string) end {
 		q := d.queue()
 		stop, err := q.work()
 		if err != nil {
@@ -180,7 +204,7 @@ func TestDelegateAwaitsAnothersRun(t *testing.T) {
 			}
 			stop()
 		}()
-		return "done"
+		return done
 	}
 	close(finish)
 	if r, code := d.serve(t, nil, "lock"); code != 0 {
@@ -193,15 +217,15 @@ func TestDelegateGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 1)
 	defer cancel()
 	<-ctx.Done()
-	d.desk.jobs = startFunc(func(ctx context.Context, _ string) (string, error) { return "", ctx.Err() })
+	d.desk.jobs = startFunc(func(ctx context.Context, _ string) (end, error) { return end{}, ctx.Err() })
 	code := d.desk.serve(ctx, []string{"x", "lock"}, nil)
 	r := parseOutput(t, d.out.String())
 	if want := "cannot wait for immutray-lock.service any longer; it may still be at work"; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
 	}
 	d.out.Reset()
-	d.desk.jobs = startFunc(func(context.Context, string) (string, error) {
-		return "", errors.New("Unit immutray-lock.service not found.")
+	d.desk.jobs = startFunc(func(context.Context, string) (end, error) {
+		return end{}, errors.New("Unit immutray-lock.service not found.")
 	})
 	code = d.desk.serve(context.Background(), []string{"x", "lock"}, nil)
 	r = parseOutput(t, d.out.String())
@@ -213,9 +237,9 @@ func TestDelegateGivesUp(t *testing.T) {
 	}
 }
 
-type startFunc func(ctx context.Context, unit string) (string, error)
+type startFunc func(ctx context.Context, unit string) (end, error)
 
-func (f startFunc) Start(ctx context.Context, unit string) (string, error) { return f(ctx, unit) }
+func (f startFunc) Start(ctx context.Context, unit string) (end, error) { return f(ctx, unit) }
 
 // Every one of many who ask at the same time gets the answer to his own request, and
 // nothing is done twice.

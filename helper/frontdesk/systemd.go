@@ -3,8 +3,10 @@ package frontdesk
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 )
 
 // systemBus is where the system's message bus listens, whatever the environment says.
@@ -14,6 +16,8 @@ const (
 	systemdName    = "org.freedesktop.systemd1"
 	systemdPath    = dbus.ObjectPath("/org/freedesktop/systemd1")
 	systemdManager = "org.freedesktop.systemd1.Manager"
+	systemdService = "org.freedesktop.systemd1.Service"
+	properties     = "org.freedesktop.DBus.Properties"
 )
 
 // systemd is PID 1, on the bus at address (org.freedesktop.systemd1(5)).
@@ -21,10 +25,14 @@ type systemd struct{ address string }
 
 // Start starts a unit and waits for its job to be removed, which for a oneshot unit
 // is when its process has ended.
-func (s systemd) Start(ctx context.Context, unit string) (string, error) {
+func (s systemd) Start(ctx context.Context, unit string) (end, error) {
+	var asked unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &asked); err != nil {
+		return end{}, fmt.Errorf("cannot read the clock: %w", err)
+	}
 	conn, err := dbus.Connect(s.address, dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
-		return "", contextOr(ctx, err)
+		return end{}, contextOr(ctx, err)
 	}
 	defer conn.Close()
 	// Before the start: the job may be gone before its reply is here.
@@ -37,17 +45,44 @@ func (s systemd) Start(ctx context.Context, unit string) (string, error) {
 		dbus.WithMatchMember("JobRemoved"),
 	}
 	if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
-		return "", contextOr(ctx, err)
+		return end{}, contextOr(ctx, err)
 	}
 	manager := conn.Object(systemdName, systemdPath)
 	if err := manager.CallWithContext(ctx, systemdManager+".Subscribe", 0).Err; err != nil {
-		return "", contextOr(ctx, err)
+		return end{}, contextOr(ctx, err)
 	}
 	var job dbus.ObjectPath
 	if err := manager.CallWithContext(ctx, systemdManager+".StartUnit", 0, unit, "replace").Store(&job); err != nil {
-		return "", contextOr(ctx, err)
+		return end{}, contextOr(ctx, err)
 	}
-	return waitForJob(ctx, signals, job)
+	result, err := waitForJob(ctx, signals, job)
+	if err != nil || result != "failed" {
+		return end{result: result, status: -1}, err
+	}
+	return failure(ctx, conn, unit, uint64(asked.Nano())/1000), nil
+}
+
+// failure looks at the run that failed, after it was asked for at a time in
+// microseconds of CLOCK_MONOTONIC. What can't be learned of it is left out.
+func failure(ctx context.Context, conn *dbus.Conn, unit string, asked uint64) end {
+	e := end{result: "failed", status: -1}
+	var path dbus.ObjectPath
+	if conn.Object(systemdName, systemdPath).CallWithContext(ctx, systemdManager+".GetUnit", 0, unit).Store(&path) != nil {
+		return e
+	}
+	var service map[string]dbus.Variant
+	if conn.Object(systemdName, path).CallWithContext(ctx, properties+".GetAll", 0, systemdService).Store(&service) != nil {
+		return e
+	}
+	began, _ := service["ExecMainStartTimestampMonotonic"].Value().(uint64)
+	e.merged = began != 0 && began < asked
+	// For a process that was killed the status is the number of the signal.
+	const exited = 1 // CLD_EXITED of waitid(2)
+	if code, _ := service["ExecMainCode"].Value().(int32); code == exited {
+		status, _ := service["ExecMainStatus"].Value().(int32)
+		e.status = int(status)
+	}
+	return e
 }
 
 // waitForJob returns the result of the job. Jobs of others are removed meanwhile.

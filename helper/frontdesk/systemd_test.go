@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 
 	"immutray.org/packaging/practice/lab"
 )
@@ -54,8 +55,8 @@ func (b *bus) stop() {
 	b.daemon.Wait()
 }
 
-// manager stands in for org.freedesktop.systemd1 on a bus. Its Subscribe and StartUnit
-// are called as systemd's are.
+// manager stands in for org.freedesktop.systemd1 on a bus. Its methods are called as
+// systemd's are.
 type manager struct {
 	conn       *dbus.Conn
 	subscribed chan struct{}
@@ -92,6 +93,25 @@ func (m *manager) StartUnit(unit, mode string) (dbus.ObjectPath, *dbus.Error) {
 	return m.start(m, unit, mode)
 }
 
+func (m *manager) GetUnit(unit string) (dbus.ObjectPath, *dbus.Error) {
+	if unit != "immutray-lock.service" {
+		return "", dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", nil)
+	}
+	return lockUnit, nil
+}
+
+const lockUnit = dbus.ObjectPath("/org/freedesktop/systemd1/unit/immutray_2dlock_2eservice")
+
+// service is the unit's object, with what it tells of its last run.
+type service map[string]dbus.Variant
+
+func (s service) GetAll(of string) (map[string]dbus.Variant, *dbus.Error) {
+	if of != systemdService {
+		return nil, dbus.MakeFailedError(errors.New("no such interface"))
+	}
+	return s, nil
+}
+
 func (m *manager) jobRemoved(id uint32, job dbus.ObjectPath, unit, result string) {
 	m.conn.Emit(systemdPath, systemdManager+".JobRemoved", id, job, unit, result)
 }
@@ -108,13 +128,66 @@ func TestStart(t *testing.T) {
 			m.conn.Emit(systemdPath, systemdManager+".UnitNew", unit, systemdPath)
 			m.conn.Emit(systemdPath, systemdManager+".JobRemoved", "not what it should be")
 			m.jobRemoved(6, "/org/freedesktop/systemd1/job/6", unit, "done")
-			m.jobRemoved(7, job7, unit, "failed")
+			m.jobRemoved(7, job7, unit, "canceled")
 		}()
 		return job7, nil
 	})
-	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != "failed" || err != nil {
-		t.Errorf("Start() = %q, %v, want the result of our job", got, err)
+	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != (end{result: "canceled", status: -1}) || err != nil {
+		t.Errorf("Start() = %+v, %v, want the result of our job", got, err)
 	}
+}
+
+// Of a failure it can be told whether the run was ours, and what its process said.
+func TestStartOfARunThatFails(t *testing.T) {
+	b := newBus(t)
+	runs := make(chan func() service, 1)
+	newManager(t, b, func(m *manager, unit, _ string) (dbus.ObjectPath, *dbus.Error) {
+		if err := m.conn.Export((<-runs)(), lockUnit, properties); err != nil {
+			t.Error(err)
+		}
+		m.jobRemoved(7, job7, unit, "failed")
+		return job7, nil
+	})
+	const exited, killed = 1, 2 // waitid(2)
+	describe := func(began uint64, code, status int32) service {
+		return service{
+			"ExecMainStartTimestampMonotonic": dbus.MakeVariant(began),
+			"ExecMainCode":                    dbus.MakeVariant(code),
+			"ExecMainStatus":                  dbus.MakeVariant(status),
+			"Type":                            dbus.MakeVariant("oneshot"),
+		}
+	}
+	before := monotonic(t)
+	for _, test := range []struct {
+		name string
+		run  func() service
+		want end
+	}{
+		{"ours", func() service { return describe(monotonic(t), exited, 6) }, end{result: "failed", status: 6}},
+		{"one that had begun", func() service { return describe(before, exited, 3) }, end{result: "failed", status: 3, merged: true}},
+		{"killed", func() service { return describe(monotonic(t), killed, 6) }, end{result: "failed", status: -1}},
+		{"no process", func() service { return describe(0, 0, 0) }, end{result: "failed", status: -1}},
+		{"nothing told", func() service { return service{} }, end{result: "failed", status: -1}},
+	} {
+		runs <- test.run
+		if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != test.want || err != nil {
+			t.Errorf("%s: Start() = %+v, %v, want %+v", test.name, got, err, test.want)
+		}
+	}
+	runs <- func() service { return service{} }
+	if got, err := (systemd{b.address}).Start(context.Background(), "other.service"); got != (end{result: "failed", status: -1}) || err != nil {
+		t.Errorf("Start() of a unit that is gone = %+v, %v", got, err)
+	}
+}
+
+// monotonic returns the time as systemd tells it in properties.
+func monotonic(t *testing.T) uint64 {
+	t.Helper()
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		t.Error(err)
+	}
+	return uint64(now.Nano()) / 1000
 }
 
 // A quick unit is over before the reply to its start is here.
@@ -124,8 +197,8 @@ func TestStartOverBeforeReply(t *testing.T) {
 		m.jobRemoved(7, job7, unit, "done")
 		return job7, nil
 	})
-	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != "done" || err != nil {
-		t.Errorf("Start() = %q, %v, want done", got, err)
+	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); got != (end{result: "done", status: -1}) || err != nil {
+		t.Errorf("Start() = %+v, %v, want done", got, err)
 	}
 }
 
@@ -135,7 +208,7 @@ func TestStartFails(t *testing.T) {
 		return "", dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", []any{"Unit immutray-lock.service not found."})
 	})
 	if got, err := (systemd{b.address}).Start(context.Background(), "immutray-lock.service"); err == nil || err.Error() != "Unit immutray-lock.service not found." {
-		t.Errorf("Start() = %q, %v, want systemd's own words", got, err)
+		t.Errorf("Start() = %+v, %v, want systemd's own words", got, err)
 	}
 }
 
@@ -157,7 +230,7 @@ func TestStartConnectionLost(t *testing.T) {
 		return job7, nil
 	})
 	if got, err := (systemd{b.address}).Start(context.Background(), "x.service"); err == nil {
-		t.Errorf("Start() = %q, nil, want an error: nobody knows how it ended", got)
+		t.Errorf("Start() = %+v, nil, want an error: nobody knows how it ended", got)
 	}
 }
 
