@@ -15,6 +15,7 @@ func ready() Facts {
 			{Place: Place{Name: "/", Real: "/", Btrfs: true, UUID: "u", Inside: "/ROOTVOL", Subvolume: true}},
 			{Place: Place{Name: "/etc", Real: "/etc", Btrfs: true, UUID: "u", Inside: "/ROOTVOL/etc", Subvolume: true}},
 		},
+		Islands:    []string{"/home", "/var/lib", "/var/log", "/tmp"},
 		Fstab:      "/etc/fstab",
 		UtilLinux:  "2.41",
 		Seal:       Seal{Installed: true, Enabled: true},
@@ -22,6 +23,16 @@ func ready() Facts {
 		Session:    Session{Bus: true, Tray: true, Agent: "xfce-polkit"},
 		Mountpoint: "/mnt",
 	}
+}
+
+// fstab returns these lines of one.
+func fstab(t *testing.T, lines ...string) []FstabLine {
+	t.Helper()
+	parsed, err := parseFstab(strings.NewReader(strings.Join(lines, "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
 }
 
 func TestExamine(t *testing.T) {
@@ -145,8 +156,43 @@ func TestExamine(t *testing.T) {
 		{name: "ro in fstab, nothing writable", change: func(f *Facts) { f.Lines = lines("ro", "ro") }},
 		{name: "ro in fstab, taken back", change: func(f *Facts) { f.Lines = lines("ro,rw", "defaults") }},
 		{name: "ro=vfs in fstab", change: func(f *Facts) { f.Lines = lines("ro=vfs", "defaults") }},
+		{
+			"island with nofail",
+			func(f *Facts) {
+				f.Lines = fstab(t, "UUID=u / btrfs defaults", `UUID=u /var/log btrfs subvol=/a\040b,nofail 0 0`)
+			},
+			"fstab", Warning, "/var/log has the option nofail in line 2",
+			[]string{`sed -i '2c\UUID=u /var/log btrfs subvol=/a\\040b,nofail,x-systemd.automount 0 0' /etc/fstab`},
+		},
+		{
+			"island with noauto", func(f *Facts) { f.Lines = fstab(t, "UUID=u /tmp btrfs noauto,user") }, "fstab", Warning,
+			"/tmp has the option noauto in line 1", []string{`sed -i '1c\UUID=u /tmp btrfs noauto,user,x-systemd.automount' /etc/fstab`},
+		},
+		{
+			"island in a mount with nofail",
+			func(f *Facts) { f.Lines = fstab(t, "UUID=u /var ext4 nofail 0 2", "UUID=u /var/lib btrfs rw") },
+			"fstab", Warning, "/var has the option nofail in line 1",
+			[]string{`sed -i '1c\UUID=u /var ext4 nofail,x-systemd.automount 0 2' /etc/fstab`},
+		},
+		{
+			"home with noauto", func(f *Facts) { f.Lines = fstab(t, "UUID=u /home/rrs btrfs noauto") }, "fstab", Warning,
+			"/home/rrs has the option noauto", []string{`sed -i '1c\UUID=u /home/rrs btrfs noauto,x-systemd.automount' /etc/fstab`},
+		},
+		{name: "home with noauto in a /home of its own", change: func(f *Facts) {
+			f.Lines = fstab(t, "UUID=u /home ext4 defaults", "UUID=u /home/rrs btrfs noauto")
+		}},
+		{name: "no island with noauto", change: func(f *Facts) {
+			f.Lines = fstab(t, "UUID=u /media/rrs btrfs noauto", "UUID=u /var/lib/images ext4 nofail", "/swapfile none swap nofail")
+		}},
+		{name: "a protected path with nofail", change: func(f *Facts) { f.Lines = fstab(t, "UUID=u / btrfs nofail") }},
+		{name: "island with an automount", change: func(f *Facts) { f.Lines = fstab(t, "UUID=u /tmp btrfs nofail,x-systemd.automount") }},
+		{name: "island with nofail, taken back", change: func(f *Facts) { f.Lines = fstab(t, "UUID=u /tmp btrfs noauto,nofail,fail,auto") }},
 		{"no seal", func(f *Facts) { f.Seal = Seal{} }, "seal", Warning, "not installed", nil},
 		{"seal not enabled", func(f *Facts) { f.Seal.Enabled = false }, "seal", Warning, "not enabled", []string{"systemctl enable " + sealUnit}},
+		{
+			"seal without unseal", func(f *Facts) { f.Seal.Alone = true }, "seal", Warning, "the word rw does not unlock",
+			[]string{"systemctl reenable " + sealUnit},
+		},
 		{
 			"seal masked", func(f *Facts) { f.Seal.Masked = true }, "seal", Warning, "masked",
 			[]string{"systemctl unmask " + sealUnit, "systemctl enable " + sealUnit},

@@ -6,6 +6,8 @@ type Facts struct {
 	Paths  []Path // the protected paths
 	Locked bool   // some of them can't be written now
 
+	Islands []string // what must stay writable
+
 	Frozen []Place // writable islands that would become read-only
 	Nested []Place // nested subvolumes that show below a protected path, writable
 	Swaps  []Swap
@@ -54,6 +56,8 @@ type Seal struct {
 	Installed bool
 	Enabled   bool
 	Masked    bool
+	// Alone says that it is enabled without the unit that unlocks for the word rw.
+	Alone bool
 	// Override is a unit of the same name that the administrator made: it is what
 	// systemd starts.
 	Override string

@@ -57,6 +57,28 @@ func (l FstabLine) superblockReadOnly() bool {
 	return readOnly
 }
 
+// lateOption returns the option by which the mount may come after local-fs.target, or
+// "". The last word on it counts; an automount is there in time (systemd.mount(5)).
+func (l FstabLine) lateOption() string {
+	late := map[string]bool{}
+	for _, o := range l.Options {
+		switch o {
+		case "noauto", "nofail":
+			late[o] = true
+		case "auto", "fail":
+			late["no"+o] = false
+		case "x-systemd.automount":
+			return ""
+		}
+	}
+	for _, o := range []string{"noauto", "nofail"} {
+		if late[o] {
+			return o
+		}
+	}
+	return ""
+}
+
 // withOption returns the line with its option ro replaced.
 func (l FstabLine) withOption(option string) string {
 	options := slices.Clone(l.Options)
@@ -65,6 +87,10 @@ func (l FstabLine) withOption(option string) string {
 			options[i] = option
 		}
 	}
+	return l.withOptions(options)
+}
+
+func (l FstabLine) withOptions(options []string) string {
 	fields := strings.Fields(l.Text)
 	fields[3] = strings.Join(options, ",")
 	return strings.Join(fields, " ")

@@ -108,6 +108,9 @@ func FuzzParseFstab(f *testing.F) {
 			if l.superblockReadOnly() {
 				l.withOption("rw")
 			}
+			if l.lateOption() != "" {
+				l.withOptions(l.Options)
+			}
 		}
 	})
 }

@@ -106,6 +106,11 @@ func (g *gatherer) close() {
 }
 
 func (g *gatherer) islands() {
+	for _, name := range g.Config.Islands {
+		if !slices.Contains(g.Config.AllowReadonly, name) {
+			g.Facts.Islands = append(g.Facts.Islands, name)
+		}
+	}
 	frozen, err := islands.Frozen(g.Config, g.opened)
 	if err != nil {
 		g.unseen("writable-island", "all writable islands: %v", err)
@@ -155,8 +160,7 @@ func (g *gatherer) fstab(ctx context.Context) {
 
 // seal reads the links that "systemctl enable" makes, and what overrides them.
 func (g *gatherer) seal() {
-	for _, dir := range []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
-		dir = filepath.Join(g.Root, dir)
+	for _, dir := range g.unitDirs() {
 		unit := filepath.Join(dir, sealUnit)
 		if info, err := os.Lstat(unit); err == nil {
 			target, _ := os.Readlink(unit)
@@ -170,11 +174,28 @@ func (g *gatherer) seal() {
 				g.Seal.Installed = true
 			}
 		}
+	}
+	g.Seal.Enabled = g.enabled(sealUnit)
+	g.Seal.Alone = g.Seal.Enabled && !g.enabled(unsealUnit)
+}
+
+func (g *gatherer) enabled(unit string) bool {
+	for _, dir := range g.unitDirs() {
 		for _, kind := range []string{"wants", "requires"} {
-			links, _ := filepath.Glob(filepath.Join(dir, "*."+kind, sealUnit))
-			g.Seal.Enabled = g.Seal.Enabled || len(links) > 0
+			if links, _ := filepath.Glob(filepath.Join(dir, "*."+kind, unit)); len(links) > 0 {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+func (g *gatherer) unitDirs() []string {
+	dirs := []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"}
+	for i, dir := range dirs {
+		dirs[i] = filepath.Join(g.Root, dir)
+	}
+	return dirs
 }
 
 func (g *gatherer) pkexec() {

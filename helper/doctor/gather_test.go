@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,8 +30,16 @@ func TestSeal(t *testing.T) {
 		{name: "installed", files: []string{vendor + sealUnit}, want: Seal{Installed: true}},
 		{
 			name: "enabled", files: []string{vendor + sealUnit},
+			links: map[string]string{
+				admin + "sysinit.target.wants/" + sealUnit:   "/" + vendor + sealUnit,
+				admin + "sysinit.target.wants/" + unsealUnit: "/" + vendor + unsealUnit,
+			},
+			want: Seal{Installed: true, Enabled: true},
+		},
+		{
+			name: "enabled alone", files: []string{vendor + sealUnit},
 			links: map[string]string{admin + "sysinit.target.wants/" + sealUnit: "/" + vendor + sealUnit},
-			want:  Seal{Installed: true, Enabled: true},
+			want:  Seal{Installed: true, Enabled: true, Alone: true},
 		},
 		{
 			name: "masked", files: []string{vendor + sealUnit}, links: map[string]string{admin + sealUnit: "/dev/null"},
@@ -39,7 +48,7 @@ func TestSeal(t *testing.T) {
 		{
 			name: "the article's", files: []string{admin + sealUnit},
 			links: map[string]string{admin + "local-fs.target.wants/" + sealUnit: "/" + admin + sealUnit},
-			want:  Seal{Installed: true, Enabled: true}, override: true,
+			want:  Seal{Installed: true, Enabled: true, Alone: true}, override: true,
 		},
 	} {
 		root := t.TempDir()
@@ -61,6 +70,14 @@ func TestSeal(t *testing.T) {
 		if g.Seal != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, g.Seal, c.want)
 		}
+	}
+}
+
+func TestIslands(t *testing.T) {
+	g := &gatherer{System: &System{Config: config.Config{Islands: []string{"/home", "/srv"}, AllowReadonly: []string{"/srv"}}}}
+	g.islands()
+	if want := []string{"/home"}; !slices.Equal(g.Facts.Islands, want) {
+		t.Errorf("islands %q, want %q", g.Facts.Islands, want)
 	}
 }
 

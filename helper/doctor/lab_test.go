@@ -54,10 +54,12 @@ func newPatient(t *testing.T, s *lab.System, root string) *patient {
 	if err := os.Chmod(pkexec, 0o755|os.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	unit := filepath.Join(root, "usr/lib/systemd/system", sealUnit)
-	write(t, unit, "")
-	if err := os.Symlink(unit, filepath.Join(root, "etc/systemd/system/sysinit.target.wants", sealUnit)); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{sealUnit, unsealUnit} {
+		unit := filepath.Join(root, "usr/lib/systemd/system", name)
+		write(t, unit, "")
+		if err := os.Symlink(unit, filepath.Join(root, "etc/systemd/system/sysinit.target.wants", name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	write(t, filepath.Join(root, "etc/fstab"), "# comment\n")
 	return p

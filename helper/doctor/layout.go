@@ -2,7 +2,11 @@ package doctor
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
+
+	"immutray.org/helper/config"
 )
 
 func checkProtected(f Facts) []Finding {
@@ -93,11 +97,19 @@ func checkSwap(f Facts) []Finding {
 	return found
 }
 
-// checkFstab looks at ro as mount(8) takes it: for the whole filesystem, unless it is
+func checkFstab(f Facts) []Finding {
+	found := append(readOnlyMounts(f), lateIslands(f)...)
+	if found == nil {
+		found = []Finding{{Severity: OK, Check: "fstab", What: f.Fstab + " makes no whole file system read-only", Why: "mounting leaves the rest of it writable"}}
+	}
+	return found
+}
+
+// readOnlyMounts looks at ro as mount(8) takes it: for the whole filesystem, unless it is
 // told otherwise. Since util-linux 2.39 mount sets it through the new mount API, and
 // the other subvolumes of the filesystem may come up read-only as well (util-linux issue
 // 3158); since 2.41 there is ro=vfs for one mount alone.
-func checkFstab(f Facts) []Finding {
+func readOnlyMounts(f Facts) []Finding {
 	var found []Finding
 	for _, l := range f.Lines {
 		if l.Type != "btrfs" || !l.superblockReadOnly() || !f.protects(l.Point) || !f.hasWritable() {
@@ -122,10 +134,40 @@ func checkFstab(f Facts) []Finding {
 		}
 		found = append(found, finding)
 	}
-	if found == nil {
-		found = []Finding{{Severity: OK, Check: "fstab", What: f.Fstab + " makes no whole file system read-only", Why: "mounting leaves the rest of it writable"}}
+	return found
+}
+
+// lateIslands looks for mounts that local-fs.target does not wait for. The seal comes
+// after that target, and what is not mounted then is a directory of the system.
+func lateIslands(f Facts) []Finding {
+	var found []Finding
+	for _, l := range f.Lines {
+		option := l.lateOption()
+		if option == "" || !f.carriesIsland(l.Point) {
+			continue
+		}
+		found = append(found, Finding{
+			Severity: Warning, Check: "fstab",
+			What: fmt.Sprintf("%s has the option %s in line %d of %s", l.Point, option, l.Number, f.Fstab),
+			Why:  "it may be mounted too late for the seal, which then finds that it would become read-only, and does not lock; an automount is there in time",
+			Mend: []string{f.replaceFstab(l.Number, l.withOptions(append(slices.Clone(l.Options), "x-systemd.automount")))},
+		})
 	}
 	return found
+}
+
+// carriesIsland reports whether what fstab mounts at point keeps an island apart from
+// the protected paths: it is mounted there, or above, or it is a person's home.
+func (f Facts) carriesIsland(point string) bool {
+	var points []string
+	for _, l := range f.Lines {
+		points = append(points, l.Point)
+	}
+	return !f.protects(point) && slices.ContainsFunc(f.Islands, func(island string) bool {
+		at := mountOf(island, points)
+		homes := island == config.HomeIsland && (at == "" || f.protects(at))
+		return at == point || homes && path.Dir(point) == island
+	})
 }
 
 func (f Facts) protects(name string) bool {

@@ -2,7 +2,10 @@ package doctor
 
 import "strings"
 
-const sealUnit = "immutability-seal.service"
+const (
+	sealUnit   = "immutability-seal.service"
+	unsealUnit = "immutability-unseal.service"
+)
 
 func checkKernel(f Facts) []Finding {
 	// mount_setattr(2) is what the lock is made of.
@@ -35,6 +38,10 @@ func checkSeal(f Facts) []Finding {
 		finding.What = "sealing at boot is not enabled"
 		finding.Why = why
 		finding.Mend = []string{"systemctl enable " + sealUnit}
+	case f.Seal.Alone:
+		finding.What = "a boot with the word rw does not unlock"
+		finding.Why = "what was shut down locked stays read-only then, as " + unsealUnit + " is not enabled"
+		finding.Mend = []string{"systemctl reenable " + sealUnit} // it enables both
 	default:
 		return []Finding{{Severity: OK, Check: "seal", What: "sealing at boot is enabled", Why: "the system is locked after each restart"}}
 	}
