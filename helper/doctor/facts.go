@@ -72,7 +72,7 @@ type Pkexec struct {
 
 // Session is the desktop that the doctor was called in.
 type Session struct {
-	Bus     bool   // there is a session bus to ask
+	Bus     bool   // there is a desktop's session bus to ask
 	Tray    bool   // a tray shows StatusNotifier items
 	Agent   string // a polkit agent that is known, and runs
 	Desktop string // XDG_CURRENT_DESKTOP

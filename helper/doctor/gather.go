@@ -54,7 +54,7 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g.pkexec()
 	g.Facts.Session = s.Session(ctx)
 	if !g.Facts.Session.Bus {
-		g.unseen("tray", "the polkit agent and the tray: no session bus here; run it as yourself, on the desktop")
+		g.unseen("tray", "the polkit agent and the tray: no desktop here; run it as yourself, on the desktop")
 	}
 	return g.Facts
 }

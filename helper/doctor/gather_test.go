@@ -115,8 +115,19 @@ func TestSession(t *testing.T) {
 	if got := at("unix:path=" + filepath.Join(t.TempDir(), "none")); got.Bus {
 		t.Errorf("without a bus: %+v", got)
 	}
-	if got := at(address); !got.Bus || got.Tray || got.Agent != "" {
-		t.Errorf("on an empty bus: %+v", got)
+	// A login by ssh has a bus as well: that nothing is on it tells nothing.
+	t.Setenv("DISPLAY", "")
+	t.Setenv("WAYLAND_DISPLAY", "")
+	if got := at(address); got.Bus {
+		t.Errorf("on an empty bus without a desktop: %+v", got)
+	}
+	for _, display := range []string{"DISPLAY", "WAYLAND_DISPLAY"} {
+		t.Run(display, func(t *testing.T) {
+			t.Setenv(display, "there")
+			if got := at(address); !got.Bus || got.Tray || got.Agent != "" {
+				t.Errorf("on the empty bus of a desktop: %+v", got)
+			}
+		})
 	}
 	conn, err := dbus.Connect(address)
 	if err != nil {
@@ -130,7 +141,7 @@ func TestSession(t *testing.T) {
 		if err := conn.Export(watcher{registered}, "/StatusNotifierWatcher", "org.freedesktop.DBus.Properties"); err != nil {
 			t.Fatal(err)
 		}
-		if got := at(address); got.Tray != registered {
+		if got := at(address); got.Tray != registered || got.Bus != registered {
 			t.Errorf("with a watcher whose host is %v: %+v", registered, got)
 		}
 	}

@@ -29,12 +29,19 @@ func sessionAt(ctx context.Context, address, proc string, uid int) Session {
 		return Session{}
 	}
 	defer conn.Close()
-	return Session{
+	s := Session{
 		Bus:     true,
 		Tray:    hasTray(ctx, conn),
 		Agent:   findAgent(proc, uid),
 		Desktop: os.Getenv("XDG_CURRENT_DESKTOP"),
 	}
+	// A login by ssh has a bus as well. It is the desktop's, if there is one; if nothing
+	// is found, there need not be one.
+	onDesktop := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+	if !s.Tray && s.Agent == "" && !onDesktop {
+		return Session{}
+	}
+	return s
 }
 
 // hasTray asks the watcher of StatusNotifier items whether something shows them.
