@@ -127,6 +127,7 @@ func TestPackagesHoldWhatMakeInstalls(t *testing.T) {
 			"usr/share/doc/immutray/changelog.Debian.gz",
 			"usr/share/doc/immutray/copyright",
 			"usr/share/lintian/overrides/immutray",
+			"etc/dpkg/dpkg.cfg.d/immutray",
 		}},
 		{".rpm", func(file string) []string { return listed(output(t, "bsdtar", "-tvf", file), 2, 3) }, []string{
 			"usr/share/doc/immutray/changelog.gz",
@@ -149,6 +150,9 @@ func TestPackagesHoldWhatMakeInstalls(t *testing.T) {
 			}
 			for _, name := range tc.more {
 				want = append(want, "-rw-r--r-- root/root "+name)
+			}
+			if tc.suffix == ".deb" {
+				want = append(want, "-rwxr-xr-x root/root usr/libexec/immutray/dpkg-hook")
 			}
 			got := tc.list(packageFile(t, tc.suffix))
 			for _, file := range want {
@@ -182,12 +186,13 @@ func TestManualPagesAreCompressedAlikeEverywhere(t *testing.T) {
 	}
 }
 
-// What an administrator changed in it survives an upgrade; nothing else is theirs.
-func TestOnlyTheAutostartEntryIsConfiguration(t *testing.T) {
+// What an administrator changed in them survives an upgrade; nothing else is theirs.
+func TestConfigurationFiles(t *testing.T) {
 	lab.Require(t, "dpkg-deb:dpkg")
-	conffiles := output(t, "dpkg-deb", "--info", packageFile(t, ".deb"), "conffiles")
-	if strings.TrimSpace(conffiles) != "/etc/xdg/autostart/immutray.desktop" {
-		t.Errorf("the configuration files are\n%s", conffiles)
+	conffiles := strings.Fields(output(t, "dpkg-deb", "--info", packageFile(t, ".deb"), "conffiles"))
+	slices.Sort(conffiles)
+	if want := []string{"/etc/dpkg/dpkg.cfg.d/immutray", "/etc/xdg/autostart/immutray.desktop"}; !slices.Equal(conffiles, want) {
+		t.Errorf("the configuration files are %q, want %q", conffiles, want)
 	}
 }
 
@@ -267,5 +272,5 @@ func TestScripts(t *testing.T) {
 		}
 	}
 	lab.Require(t, "shellcheck:shellcheck")
-	output(t, "shellcheck", scripts...)
+	output(t, "shellcheck", append(scripts, "../apt/dpkg-hook.sh")...)
 }

@@ -24,4 +24,7 @@ fi
 
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
+	# What the boot has started counts as active, and is listed without its file. Not
+	# before: stopped while it can be started, the seal would be, with the next service.
+	systemctl stop immutability-seal.service immutability-unseal.service 2>/dev/null || true
 fi
