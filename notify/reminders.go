@@ -154,15 +154,16 @@ func (r *run) update(status helper.Status) {
 	if status.Window != nil {
 		since = status.Window.Since
 	}
-	r.schedule.update(r.Clock.Now(), status.State, since)
+	now := r.Clock.Now()
+	r.schedule.update(now, status.State, since)
 	if status.State == helper.Unknown {
 		return
 	}
 	r.status = status
 	// The text is compared for the moment it was made for: that time has passed
 	// alone is no reason to bother anybody.
-	if isOpen(status.State) && r.compose(r.textAt).differs(r.text) {
-		r.schedule.textChanged()
+	if isOpen(status.State) {
+		r.schedule.textIs(now, !r.compose(r.textAt).differs(r.text))
 	}
 }
 

@@ -302,6 +302,27 @@ func TestRemindersPartlyLocked(t *testing.T) {
 	s.server.WaitForOpen(1)
 }
 
+// A lock goes path by path, and waits for writers. What is true in between is none of
+// the person's business, whether it ends in a lock or in everything as before.
+func TestRemindersLockUnderWay(t *testing.T) {
+	s := begin(t)
+	s.reminders.Update(unlockedBy("rrs"))
+	s.pass(5 * time.Minute)
+	s.server.WaitForPosts(1)
+	s.clock.Await(t, 15*time.Minute)
+	s.clock.Advance(time.Minute)
+	s.reminders.Update(halfOpen)
+	s.clock.Await(t, refreshGap)
+	s.clock.Advance(5 * time.Second)
+	s.reminders.Update(unlockedBy("rrs"))
+	s.clock.Await(t, 15*time.Minute-65*time.Second)
+	s.reminders.Update(halfOpen)
+	s.clock.Await(t, refreshGap)
+	s.reminders.Update(allLocked)
+	s.server.WaitForOpen(0)
+	s.server.WaitForPosts(1)
+}
+
 func TestRemindersUnknown(t *testing.T) {
 	s := begin(t)
 	s.reminders.Update(unlockedBy("rrs"))

@@ -40,8 +40,10 @@ const (
 	// lockGrace is how long a lock that the reminder's button asked for may take
 	// before the reminder comes back: it may wait for writers, and for a password.
 	lockGrace = 30 * time.Second
-	// refreshGap is the shortest time between two texts of a shown reminder, so
-	// that a script that flips states does not make the screen flicker.
+	// refreshGap is how long the text of a shown reminder stays although it is no
+	// longer true. A lock goes path by path and waits for writers: what is so in
+	// between is nobody's business. Nor does a script that flips states make the
+	// screen flicker.
 	refreshGap = 10 * time.Second
 )
 
@@ -85,8 +87,8 @@ type schedule struct {
 	next     time.Time    // when the next reminder is due, while open
 	snoozed  time.Time    // when the snooze ends; zero when not snoozed
 	visible  visible
-	stale    bool      // the text that is shown is no longer true
-	posted   time.Time // when the text that is shown was posted
+	stale    bool      // what is shown is no longer true, or to be closed
+	untrue   time.Time // since when the text that is shown is no longer true
 }
 
 func isOpen(s helper.State) bool { return s == helper.Unlocked || s == helper.PartlyLocked }
@@ -199,11 +201,15 @@ func (s *schedule) daemonReady(now time.Time) {
 	}
 }
 
-// textChanged says that the reminder, if it is shown, is no longer true.
-func (s *schedule) textChanged() {
-	if s.visible == shown {
-		s.stale = true
+// textIs says whether the text of the reminder, if that is shown, is true now.
+func (s *schedule) textIs(now time.Time, current bool) {
+	if s.visible != shown {
+		return
 	}
+	if !s.stale {
+		s.untrue = now
+	}
+	s.stale = !current
 }
 
 // step returns what is to be done at now. The caller does it and says how it
@@ -216,7 +222,7 @@ func (s *schedule) step(now time.Time) step {
 		return wait
 	case !now.Before(s.next):
 		return remind
-	case s.visible == shown && s.stale && !now.Before(s.posted.Add(refreshGap)):
+	case s.visible == shown && s.stale && !now.Before(s.untrue.Add(refreshGap)):
 		return refresh
 	}
 	return wait
@@ -230,7 +236,7 @@ func (s *schedule) wake() (time.Time, bool) {
 	}
 	at := s.next
 	if s.visible == shown && s.stale {
-		if text := s.posted.Add(refreshGap); text.Before(at) {
+		if text := s.untrue.Add(refreshGap); text.Before(at) {
 			at = text
 		}
 	}
@@ -242,7 +248,6 @@ func (s *schedule) wake() (time.Time, bool) {
 // and then one every 15 minutes.
 func (s *schedule) done(now time.Time, what step, how delivery) {
 	s.stale = false
-	s.posted = now
 	s.visible = missed
 	if how == delivered {
 		s.visible = shown

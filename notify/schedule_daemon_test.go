@@ -12,7 +12,7 @@ func TestScheduleDismissedIsNotRefreshed(t *testing.T) {
 	d.update(helper.Unlocked)
 	d.pass(5 * minute)
 	d.s.dismissed()
-	d.s.textChanged()
+	d.s.textIs(d.now, false)
 	d.pass(14 * minute)
 	d.want("refreshed", d.refreshd)
 	d.pass(minute)

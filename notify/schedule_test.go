@@ -192,11 +192,11 @@ func TestSchedulePartlyLockedDoesNotRestart(t *testing.T) {
 func TestScheduleRefreshesAShownTextWithoutAStorm(t *testing.T) {
 	d := newDesk(t)
 	d.update(helper.Unlocked)
-	d.s.textChanged()
+	d.s.textIs(d.now, false)
 	d.pass(5 * minute)
 	for range 100 { // a script flips the state for a hundred seconds
 		d.update(helper.PartlyLocked)
-		d.s.textChanged()
+		d.s.textIs(d.now, false)
 		d.act()
 		d.pass(time.Second)
 	}
