@@ -49,6 +49,12 @@ test_tools=(
 	bsdtar:libarchive-tools # lists rpm's and Arch's packages
 	systemd-analyze:systemd
 	pkexec:pkexec
+	# A Debian in a virtual machine: packaging/machine.
+	mmdebstrap:mmdebstrap
+	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+	qemu-system-x86_64:qemu-system-x86
+	qemu-img:qemu-utils
+	ssh:openssh-client
 )
 # The oldest compiler that builds this module: the go line of go.mod.
 go_minor=24

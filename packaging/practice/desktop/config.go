@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 )
 
@@ -107,54 +108,63 @@ gtk-cursor-blink=false
 </busconfig>
 {{end}}`))
 
-type settings struct {
-	PanelHeight, TrayIcon int
-	Red, Green, Blue      string
-	Bus, Services         string
+// personal are the files of the configuration in a person's home.
+var personal = map[string]string{
+	".config/xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml":   "xfce4-panel.xml",
+	".config/xfce4/xfconf/xfce-perchannel-xml/xfwm4.xml":         "xfwm4.xml",
+	".config/xfce4/xfconf/xfce-perchannel-xml/xfce4-notifyd.xml": "xfce4-notifyd.xml",
+	".config/gtk-3.0/settings.ini":                               "settings.ini",
+	".config/gtk-3.0/gtk.css":                                    "gtk.css",
+	".config/gtk-4.0/settings.ini":                               "settings.ini",
+}
+
+// PersonalSettings returns what a person has set up, by the name of the file in the
+// home directory. With it [IconPlace] finds the icon in a picture of the screen.
+func PersonalSettings() (map[string]string, error) {
+	channel := func(c uint8) string { return fmt.Sprintf("%.6f", float64(c)/255) }
+	values := struct {
+		PanelHeight, TrayIcon int
+		Red, Green, Blue      string
+	}{panelHeight, trayIcon, channel(panelColor().R), channel(panelColor().G), channel(panelColor().B)}
+	files := map[string]string{}
+	for file, name := range personal {
+		var text strings.Builder
+		if err := configuration.ExecuteTemplate(&text, name, values); err != nil {
+			return nil, err
+		}
+		files[file] = text.String()
+	}
+	return files, nil
 }
 
 // configure writes what the programs of the session read when they start.
 func (s *Session) configure() error {
-	channel := func(c uint8) string { return fmt.Sprintf("%.6f", float64(c)/255) }
-	values := settings{
-		PanelHeight: panelHeight,
-		TrayIcon:    trayIcon,
-		Red:         channel(panelColor().R),
-		Green:       channel(panelColor().G),
-		Blue:        channel(panelColor().B),
-		Bus:         s.busPath(),
-		Services:    s.servicesDir(),
-	}
-	xfconf := filepath.Join(s.person.Home(), ".config/xfce4/xfconf/xfce-perchannel-xml")
-	for _, file := range []struct{ dir, name string }{
-		{xfconf, "xfce4-panel.xml"},
-		{xfconf, "xfwm4.xml"},
-		{xfconf, "xfce4-notifyd.xml"},
-		{filepath.Join(s.person.Home(), ".config/gtk-3.0"), "settings.ini"},
-		{filepath.Join(s.person.Home(), ".config/gtk-3.0"), "gtk.css"},
-		{filepath.Join(s.person.Home(), ".config/gtk-4.0"), "settings.ini"},
-		{s.dir, "bus.conf"},
-	} {
-		if err := s.writeTemplate(filepath.Join(file.dir, file.name), file.name, values); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Session) writeTemplate(path, name string, values settings) error {
-	if err := s.mkdirAll(filepath.Dir(path)); err != nil {
-		return err
-	}
-	f, err := os.Create(path)
+	files, err := PersonalSettings()
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := configuration.ExecuteTemplate(f, name, values); err != nil {
+	for file, text := range files {
+		if err := s.write(filepath.Join(s.person.Home(), file), text); err != nil {
+			return err
+		}
+	}
+	var bus strings.Builder
+	values := struct{ Bus, Services string }{s.busPath(), s.servicesDir()}
+	if err := configuration.ExecuteTemplate(&bus, "bus.conf", values); err != nil {
 		return err
 	}
-	return f.Chown(int(s.person.UID), int(s.person.GID))
+	return s.write(filepath.Join(s.dir, "bus.conf"), bus.String())
+}
+
+// write makes a file of the person's.
+func (s *Session) write(path, text string) error {
+	if err := s.mkdirAll(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Chown(path, int(s.person.UID), int(s.person.GID))
 }
 
 // mkdirAll makes a directory and those above it, all the person's.
