@@ -1,89 +1,56 @@
-//go:build machine
-
 package machine
 
 import (
+	"fmt"
+	"image"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"immutray.org/helper"
 	"immutray.org/icons"
+	"immutray.org/packaging/practice/desktop"
 )
 
 // changeTime is how long a click may take to change the state on the slow machine.
 const changeTime = time.Minute
 
+// A desk is a machine with somebody at it.
+type desk struct {
+	*vm
+	notes   *listener // the notifications of this person's session
+	prompts *listener // the passwords that polkit has asked for
+	told    int       // notifications of this session that were accounted for
+	asked   int       // passwords that were
+}
+
 // What the person at the desk does, with the real display manager, panel, polkit and
 // password prompt. One machine for all of it: each step goes on from the one before.
 func TestDesk(t *testing.T) {
-	v := newMachine(t)
+	t.Parallel()
+	v := newMachine(t, "trixie")
 	check(t, v.boot(textMode))
 	install(t, v)
 	startWriter(t, v)
-	// Now the person logs in.
-	must(t, v.as(root), "systemctl start graphical.target")
-	useDesk(t, v)
-}
-
-// useDesk does what the person does.
-func useDesk(t *testing.T, v *vm) {
+	d := &desk{vm: v}
+	d.prepare(t)
 	steps := []struct {
 		name string
 		do   func(t *testing.T)
 	}{
-		{"the padlock is in the panel", func(t *testing.T) {
-			expectIcon(t, v, icons.Unlocked)
-			takePicture(t, v, "panel-unlocked")
-			expectState(t, v, helper.Unlocked)
-		}},
-		{"a click while unlocked locks", func(t *testing.T) {
-			check(t, v.clickIcon())
-			check(t, v.waitForState(helper.Locked, changeTime))
-			expectIcon(t, v, icons.Locked)
-			takePicture(t, v, "panel-locked")
-			expectState(t, v, helper.Locked)
-			if got := records(t, v, outcome); !strings.Contains(got, "lock for rrs: done") {
-				t.Errorf("the journal does not say that rrs locked: %s", got)
-			}
-		}},
-		{"Escape in the prompt leaves it locked", func(t *testing.T) {
-			check(t, v.clickIcon())
-			check(t, v.waitForPrompt(true))
-			time.Sleep(settleTime)
-			takePicture(t, v, "prompt")
-			check(t, v.press("esc"))
-			check(t, v.waitForPrompt(false))
-			expectIcon(t, v, icons.Locked)
-			time.Sleep(settleTime)
-			takePicture(t, v, "cancelled")
-			expectState(t, v, helper.Locked)
-		}},
-		{"a wrong password leaves it locked", func(t *testing.T) {
-			check(t, v.clickIcon())
-			check(t, v.waitForPrompt(true))
-			time.Sleep(settleTime)
-			check(t, v.typeText("wrong"))
-			check(t, v.press("ret"))
-			must(t, v.as(root), "for i in $(seq 100); do journalctl --boot --no-pager | grep -q 'polkit-1:auth.: authentication failure' && exit 0; sleep 0.5; done; exit 1")
-			time.Sleep(settleTime)
-			takePicture(t, v, "wrong-password")
-			expectState(t, v, helper.Locked)
-		}},
-		{"the right password unlocks", func(t *testing.T) {
-			check(t, v.waitForPrompt(true))
-			check(t, v.typeText(adminPassword))
-			check(t, v.press("ret"))
-			check(t, v.waitForState(helper.Unlocked, changeTime))
-			expectIcon(t, v, icons.Unlocked)
-			takePicture(t, v, "unlocked-again")
-			expectState(t, v, helper.Unlocked)
-			s, err := v.state()
-			check(t, err)
-			if s.Window == nil || s.Window.User != admin {
-				t.Errorf("the window is %+v, want it %s's", s.Window, admin)
-			}
-		}},
+		{"the padlock is in the panel", d.padlockInPanel},
+		{"the reminder locks", d.reminderLocks},
+		{"Escape in the prompt leaves it locked", d.escape},
+		{"the prompt's Cancel leaves it locked", d.cancel},
+		{"giving up after a wrong password leaves it locked", d.giveUp},
+		{"the right password unlocks", d.rightPassword},
+		{"the reminder comes again", d.reminderAgain},
+		{"a click while unlocked locks", d.clickLocks},
+		{"a click in another mount namespace locks the machine", d.clickInAnotherNamespace},
+		{"who is no administrator locks without a password", d.otherLocks},
+		{"who is no administrator needs an administrator's password", d.otherUnlocks},
 		{"islands were writable all the time", func(t *testing.T) { expectWriter(t, v) }},
 	}
 	for _, step := range steps {
@@ -93,12 +60,136 @@ func useDesk(t *testing.T, v *vm) {
 	}
 }
 
-// settleTime is what a window needs until it is drawn and has the keyboard.
-const settleTime = 5 * time.Second
+// prepare sets the desks up, and logs the administrator in. Reminders come soon, and
+// below the padlock, so that one picture shows both.
+func (d *desk) prepare(t *testing.T) {
+	for _, person := range []string{admin, other} {
+		must(t, d.as(root), fmt.Sprintf(`cd /home/%[1]s/.config && mkdir immutray &&
+			echo 'remind_first = "%[2]s"' >immutray/config.toml &&
+			sed -i '/notify-location/s/"3"/"2"/' xfce4/xfconf/xfce-perchannel-xml/xfce4-notifyd.xml &&
+			chown -R %[1]s: .`, person, remindFirst))
+	}
+	var err error
+	d.prompts, err = d.listen(root, "prompts", authenticationAgent)
+	check(t, err)
+	must(t, d.as(root), "systemctl start graphical.target")
+	d.sitDown(t, admin)
+}
+
+// remindFirst is less than the person needs for anything else.
+const remindFirst = 20 * time.Second
+
+// sitDown listens in the session of who has just been logged in.
+func (d *desk) sitDown(t *testing.T, person string) {
+	t.Helper()
+	notes, err := d.listen(person, "notes-"+person, notifications)
+	check(t, err)
+	d.notes, d.told = notes, 0
+}
+
+func (d *desk) padlockInPanel(t *testing.T) {
+	expectIcon(t, d.vm, icons.Unlocked)
+	// Without it the screen behind all is black, and windows have no visible edge.
+	_, err := d.onDisplay("xsetroot -solid '#4c6a82'")
+	check(t, err)
+	takePicture(t, d.vm, "panel-unlocked")
+	expectState(t, d.vm, helper.Unlocked)
+}
+
+func (d *desk) clickLocks(t *testing.T) {
+	check(t, d.clickIcon())
+	check(t, d.waitForState(helper.Locked, changeTime))
+	expectIcon(t, d.vm, icons.Locked)
+	takePicture(t, d.vm, "panel-locked")
+	expectState(t, d.vm, helper.Locked)
+	expectRecord(t, d.vm, outcome, "lock for rrs: done")
+	d.expectTold(t, "Locked")
+	d.expectAsked(t, nil)
+	check(t, d.noNote())
+}
 
 // expectIcon waits for an icon in the panel.
 func expectIcon(t *testing.T, v *vm, name icons.Name) {
 	t.Helper()
 	_, err := v.icon(name)
 	check(t, err)
+}
+
+// expectTold fails unless the applet told just this since the last time that was looked
+// at. It returns what it told.
+func (d *desk) expectTold(t *testing.T, summaries ...string) []notification {
+	t.Helper()
+	var told []notification
+	err := waitFor("the notifications", noteTime, func() error {
+		all, err := d.notes.notifications()
+		if err != nil {
+			return err
+		}
+		if told = all[d.told:]; len(told) < len(summaries) {
+			return fmt.Errorf("there are %+v", told)
+		}
+		return nil
+	})
+	check(t, err)
+	var got []string
+	for _, n := range told {
+		// A panel that is later than half a minute after the applet is this machine's.
+		if n.Summary != "No tray for the padlock" {
+			got = append(got, n.Summary)
+		}
+	}
+	// What a daemon that is only just starting did not answer to is told again.
+	if got = slices.Compact(got); !slices.Equal(got, summaries) {
+		t.Fatalf("the applet told %q, want %q: %+v", got, summaries, told)
+	}
+	d.told += len(told)
+	return told
+}
+
+// expectAsked fails unless polkit had a password asked for, once if there is somebody
+// whose it may be, or never.
+func (d *desk) expectAsked(t *testing.T, uids []int) {
+	t.Helper()
+	all, err := d.prompts.questions()
+	check(t, err)
+	asked := all[d.asked:]
+	d.asked = len(all)
+	if uids == nil {
+		if len(asked) > 0 {
+			t.Errorf("a password was asked for: %+v", asked)
+		}
+		return
+	}
+	want := question{"org.immutray.unlock", sentence, string(icons.Unlocked), uids}
+	if len(asked) != 1 || fmt.Sprint(asked[0]) != fmt.Sprint(want) {
+		t.Errorf("polkit asked %+v, want %+v", asked, want)
+	}
+}
+
+const sentence = "Authentication is required to make the operating system writable"
+
+// keepPart keeps a part of a picture.
+func keepPart(t *testing.T, screen *image.RGBA, part image.Rectangle, name string) {
+	t.Helper()
+	check(t, desktop.Save(desktop.Crop(screen, part), filepath.Join(pictures, name+".png")))
+}
+
+// journal returns what the system and the programs of the desk have said.
+func journal(t *testing.T, v *vm) string {
+	t.Helper()
+	return must(t, v.as(root), "journalctl --sync; journalctl --boot --no-pager --output=cat")
+}
+
+// count counts the lines that have all of the words.
+func count(text string, words ...string) (n int) {
+	for line := range strings.Lines(text) {
+		has := true
+		for _, w := range words {
+			has = has && strings.Contains(line, w)
+		}
+		if has {
+			n++
+		}
+	}
+	return n
 }

@@ -1,5 +1,3 @@
-//go:build machine
-
 // Package machine proves Immutray on a whole Debian workstation: a virtual machine with
 // the article's btrfs layout, systemd, polkit, a display manager and a desktop. Nothing
 // of the machine that runs the tests is touched, and the guest has no network.
@@ -12,12 +10,17 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/packaging/practice/desktop"
 )
 
 // The recipe of the guest.
@@ -60,38 +63,90 @@ func baseOf(suite string) (base, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return base{}, err
 	}
-	rootfs := filepath.Join(cacheDir(), "rootfs-"+hash(suite, rootfsScript))
-	if err := once(rootfs, func(dir string) error {
+	rootfs, err := once("rootfs-"+suite, hash(rootfsScript), func(dir string) error {
 		return script(rootfsScript, suite, filepath.Join(dir, "rootfs.tar"))
-	}); err != nil {
+	})
+	if err != nil {
 		return base{}, fmt.Errorf("cannot install %s: %w", suite, err)
 	}
-	made := filepath.Join(cacheDir(), "image-"+hash(suite, rootfsScript, imageScript))
-	if err := once(made, func(dir string) error {
-		return script(imageScript, filepath.Join(rootfs, "rootfs.tar"), dir)
-	}); err != nil {
+	settings, err := desktop.PersonalSettings()
+	if err != nil {
+		return base{}, err
+	}
+	recipe := []string{rootfsScript, imageScript}
+	for _, file := range slices.Sorted(maps.Keys(settings)) {
+		recipe = append(recipe, file, settings[file])
+	}
+	made, err := once("image-"+suite, hash(recipe...), func(dir string) error {
+		desk := filepath.Join(dir, "desk")
+		if err := writeAll(desk, settings); err != nil {
+			return err
+		}
+		return script(imageScript, filepath.Join(rootfs, "rootfs.tar"), desk, dir)
+	})
+	if err != nil {
 		return base{}, fmt.Errorf("cannot make a disk of %s: %w", suite, err)
 	}
 	return base{dir: made}, nil
 }
 
-// once makes a directory unless it is there already. What was interrupted is not taken
-// for done.
-func once(dir string, make func(dir string) error) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
+// once returns the directory of the cache with this name and version; it makes it unless
+// it is there. What was interrupted is not taken for done. Of other versions it keeps
+// those that somebody used lately.
+func once(name, version string, make func(dir string) error) (dir string, err error) {
+	dir = filepath.Join(cacheDir(), name+"-"+version)
+	now := time.Now()
+	if err := os.Chtimes(dir, now, now); err == nil {
+		return dir, nil
+	}
+	if err := dropOld(name, now.Add(-cacheTime)); err != nil {
+		return "", err
 	}
 	unfinished := dir + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
-		return err
+		return "", err
 	}
 	if err := os.Mkdir(unfinished, 0o755); err != nil {
-		return err
+		return "", err
 	}
 	if err := make(unfinished); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(unfinished, dir)
+}
+
+// writeAll writes files, by their names below a directory.
+func writeAll(dir string, files map[string]string) error {
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cacheTime is how long a version is kept that nobody uses. Each takes two gigabytes.
+const cacheTime = 24 * time.Hour
+
+func dropOld(name string, before time.Time) error {
+	versions, err := filepath.Glob(filepath.Join(cacheDir(), name+"-*"))
+	if err != nil {
 		return err
 	}
-	return os.Rename(unfinished, dir)
+	for _, dir := range versions {
+		info, err := os.Stat(dir)
+		if err == nil && info.ModTime().Before(before) {
+			err = os.RemoveAll(dir)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hash names a recipe by its text.

@@ -7,14 +7,15 @@ suite=$1 file=$2
 
 packages=(
 	linux-image-amd64 initramfs-tools btrfs-progs systemd-sysv udev kmod
-	dbus dbus-user-session libpam-systemd polkitd pkexec sudo openssh-server
+	mount dbus dbus-user-session libpam-systemd polkitd pkexec sudo openssh-server
 	iproute2 procps ca-certificates
 	# The desktop, as the article's reader has it, without what it can do without.
 	lightdm lightdm-gtk-greeter xserver-xorg-core xserver-xorg-input-libinput xserver-xorg-legacy
 	xauth x11-xserver-utils xfce4-panel xfwm4 xfce4-session xfce4-settings xfce4-notifyd
-	mate-polkit adwaita-icon-theme hicolor-icon-theme librsvg2-common fonts-dejavu-core
-	# For looking at it and typing into it.
-	x11-utils xdotool
+	mate-polkit elementary-xfce-icon-theme adwaita-icon-theme hicolor-icon-theme librsvg2-common
+	fonts-dejavu-core
+	# For looking at it and typing into it, and for stopping a program at a system call.
+	x11-utils xdotool strace
 )
 
 include=$(

@@ -1,0 +1,35 @@
+package machine
+
+import (
+	"strings"
+	"testing"
+)
+
+// writeIslands writes all the time where writing must always be possible, and ends with
+// the first error. It starts no program for that: under emulation each costs a tenth of
+// a second of work. Nothing is ever written to descriptor 9, so that reading from it is
+// a pause.
+const writeIslands = `mkfifo /run/island-writer && exec 9<>/run/island-writer
+while true; do
+	for d in /home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp; do
+		echo $RANDOM >$d/.writer || exit 1
+	done
+	read -r -t 0.2 -u 9
+done`
+
+const islandWriter = "island-writer.service"
+
+// startWriter starts it; what it could not do, expectWriter finds.
+func startWriter(t *testing.T, v *vm) {
+	t.Helper()
+	_, err := v.as(root).runWith(strings.NewReader(writeIslands), "cat >/run/write-islands && systemd-run --quiet --unit="+islandWriter+" bash /run/write-islands")
+	check(t, err)
+}
+
+func expectWriter(t *testing.T, v *vm) {
+	t.Helper()
+	if got := property(t, v, islandWriter, "ActiveState"); got != "active" {
+		journal, _ := v.as(root).run("journalctl --boot --no-pager --unit " + islandWriter)
+		t.Errorf("not every island could be written to all the time: %s", journal)
+	}
+}

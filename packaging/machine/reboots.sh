@@ -1,0 +1,131 @@
+#!/bin/bash
+# What the guest does in a boot that looks at the seal: reboots.sh watch|look. It is
+# driven by words of the kernel's command line, and writes what it finds to a serial
+# port of its own, so that such a boot needs no login and ends by itself:
+#
+#   leave=locked|unlocked  how to leave the system before it is switched off
+#   cut=lock|unlock|seal   begin that, stop in the middle, and wait for the power cut
+#   prepare=cut            have the seal of the next boot do so
+#
+# Each program that is started costs the slow machine a tenth of a second; so what can
+# be done without one, is.
+set -u
+notes=/dev/ttyS1
+read -r command_line </proc/cmdline
+
+note() { echo "$*" >$notes; }
+
+word() { # word NAME: its value on the command line
+	local w
+	for w in $command_line; do
+		[[ $w == "$1="* ]] && echo "${w#*=}"
+	done
+}
+
+# mount_flag PATH: ro or rw, as PID 1 sees it; of mounts on one another the last counts.
+mount_flag() {
+	local path options flag=none
+	while read -r _ _ _ _ path options _; do
+		[[ $path == "$1" ]] && flag=${options%%,*}
+	done </proc/1/mountinfo
+	echo "$flag"
+}
+
+# watch writes to the islands from the moment they are mounted, and tells when a change
+# has come to a halt between two paths.
+watch() {
+	local halts=0 island
+	mkfifo /run/pause && exec 9<>/run/pause
+	while true; do
+		for island in /home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp; do
+			echo $RANDOM 2>/dev/null >$island/.watch || note "frozen $island"
+		done
+		if [[ $(mount_flag /) != "$(mount_flag /etc)" ]]; then
+			halts=$((halts + 1))
+		else
+			halts=0
+		fi
+		# A change that is not stopped is past this in a fraction of the time.
+		((halts == 10)) && note "halfway $(mount_flag /) $(mount_flag /etc)"
+		# Nothing is ever written to it: reading from it is a pause without a program.
+		read -r -t 0.3 -u 9
+	done
+}
+
+# look tells how the system came up, and leaves it as it was asked to.
+look() {
+	note "seal $(property immutability-seal.service ActiveState) $(property immutability-seal.service Result)"
+	early
+	local unit
+	while read -r unit _; do
+		note "failed $unit"
+	done < <(systemctl --failed --no-legend --plain)
+	probe
+	case "$(word leave)" in
+	unlocked) immutectl unlock || note "error: cannot unlock" ;;
+	locked) immutectl lock || note "error: cannot lock" ;;
+	esac
+	note "left $(state)"
+	local verb
+	verb=$(word cut)
+	if [[ $verb == lock || $verb == unlock ]]; then
+		stop_in_the_middle "$verb" /run/systemd/system
+		systemctl daemon-reload
+		exec immutectl "$verb"
+	fi
+	[[ $(word prepare) == cut ]] && stop_in_the_middle seal /etc/systemd/system
+	note "end"
+	# Services are killed, not stopped one by one; mounts are taken off as ever.
+	systemctl reboot --force
+}
+
+property() { systemctl show --value --property="$2" "$1"; }
+
+state() { immutectl status --json | tr -d ' \n'; }
+
+# probe tries to write where nothing may be written, and tells the state.
+probe() {
+	local path
+	for path in / /etc; do
+		if true 2>/dev/null >"$path/.probe"; then
+			note "written $path"
+		fi
+	done
+	note "state $(state)"
+}
+
+# early names the services that were started before the seal was done.
+early() {
+	local sealed unit
+	sealed=$(property immutability-seal.service ActiveEnterTimestampMonotonic)
+	while read -r unit; do
+		note "early $unit"
+	done < <(systemctl show --property=Id --property=InactiveExitTimestampMonotonic '*.service' |
+		awk -F= -v sealed="$sealed" '
+			/^Id=/ {id = $2}
+			/^Inactive/ {at = $2}
+			/^$/ {report()}
+			END {report()}
+			function report() {if (at > 0 && at < sealed && id != "immutability-seal.service") print id; at = 0}')
+}
+
+# stop_in_the_middle has a unit of ours stop when it comes to the mount flag of /etc.
+stop_in_the_middle() {
+	local unit=immutray-$1 arguments="$1 --work"
+	[[ $1 == seal ]] && unit=immutability-seal arguments=seal
+	mkdir -p "$2/$unit.service.d"
+	cat >"$2/$unit.service.d/cut.conf" <<-TEXT
+		[Service]
+		SystemCallFilter=
+		ExecStart=
+		ExecStart=/bin/bash $(realpath "$0") begin /usr/libexec/immutray/immutray-helper $arguments
+	TEXT
+}
+
+# begin runs a program, and if this boot is to be cut it stops there.
+begin() {
+	[[ -n $(word cut) ]] || exec "$@"
+	exec strace -f -qq -o /run/cut.trace -P /etc -e trace=mount_setattr -e inject=mount_setattr:delay_enter=3600s "$@"
+}
+
+"$@"
