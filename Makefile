@@ -51,13 +51,17 @@ LDFLAGS ?= -X immutray.org/helper.version=$(VERSION)
 RACE ?= $(if $(shell command -v gcc),-race)
 # Not from the cache: what the kernel does is no input that Go knows of.
 TESTFLAGS ?= -count=1 -timeout 14m
+# The Debian suites that the machine tests boot. An hour also makes an image of each.
+SUITES ?= trixie
+export SUITES
+MACHINEFLAGS ?= -count=1 -timeout 60m
 
 PROGRAMS := immutray immutectl immutray-helper
 SHELLS := bash zsh fish
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build run test test-all lint bench icons install uninstall packages clean tools-run tools-test
+.PHONY: help build run test test-all test-machine lint bench icons install uninstall packages clean tools-run tools-test
 
 ## help: this list
 help:
@@ -85,7 +89,15 @@ test: tools-test
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
 test-all: lint build
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) ./...
+# The virtual machines by themselves: they want every processor there is.
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
+	$(MACHINETEST)
+
+## test-machine: only what boots a Debian in a virtual machine; SUITES="bookworm trixie sid"
+test-machine: tools-test
+	$(MACHINETEST)
+
+MACHINETEST = CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/machine
 
 ## lint: gofmt, vet, staticcheck
 lint:
