@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -203,6 +204,23 @@ func (i *trayItem) text() string {
 // choose clicks on the entry with a label, once it can be chosen.
 func (i *trayItem) choose(label string) {
 	i.p.t.Helper()
+	if err := i.clickEntry(label); err != nil {
+		i.p.t.Fatalf("Event(clicked) on %q: %v", label, err)
+	}
+}
+
+// chooseQuit allows for an applet that is gone before it has answered.
+func (i *trayItem) chooseQuit() {
+	i.p.t.Helper()
+	var gone dbus.Error
+	if err := i.clickEntry("Quit"); err != nil && !(errors.As(err, &gone) && gone.Name == "org.freedesktop.DBus.Error.NoReply") {
+		i.p.t.Fatalf("Event(clicked) on Quit: %v", err)
+	}
+}
+
+// clickEntry waits until the menu has the entry, and chooses it.
+func (i *trayItem) clickEntry(label string) error {
+	i.p.t.Helper()
 	var id int32
 	eventually(i.p.t, "the entry "+label, func() bool {
 		for _, e := range i.layout() {
@@ -213,10 +231,7 @@ func (i *trayItem) choose(label string) {
 		}
 		return false
 	}, true)
-	call := i.menu().Call("com.canonical.dbusmenu.Event", 0, id, "clicked", dbus.MakeVariant(0), uint32(0))
-	if call.Err != nil {
-		i.p.t.Fatalf("Event(clicked) on %q: %v", label, call.Err)
-	}
+	return i.menu().Call("com.canonical.dbusmenu.Event", 0, id, "clicked", dbus.MakeVariant(0), uint32(0)).Err
 }
 
 func (i *trayItem) activate() error {

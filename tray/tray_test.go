@@ -125,7 +125,7 @@ func TestMenuAsks(t *testing.T) {
 	c.expect("do unlock")
 	c.answer(reply{Cancelled: true})
 	eventually(t, "the tooltip", item.tooltip, "Locked")
-	item.choose("Quit")
+	item.chooseQuit()
 	if code := c.waitEnd(); code != exitDone {
 		t.Errorf("exit code %d, want %d", code, exitDone)
 	}
