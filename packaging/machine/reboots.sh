@@ -8,7 +8,7 @@
 #   prepare=cut            have the seal of the next boot do so
 #
 # Each program that is started costs the slow machine a tenth of a second; so what can
-# be done without one, is.
+# be done without one, is. What PID 1 did when is read on the console, from outside.
 set -u
 notes=/dev/ttyS1
 read -r command_line </proc/cmdline
@@ -22,51 +22,52 @@ word() { # word NAME: its value on the command line
 	done
 }
 
-# mount_flag PATH: ro or rw, as PID 1 sees it; of mounts on one another the last counts.
-mount_flag() {
-	local path options flag=none
+# mount_flags tells the flags of / and /etc, ro or rw, as PID 1 sees them; of mounts on
+# one another the last counts.
+mount_flags() {
+	local path options root=none etc=none
 	while read -r _ _ _ _ path options _; do
-		[[ $path == "$1" ]] && flag=${options%%,*}
+		case $path in
+		/) root=${options%%,*} ;;
+		/etc) etc=${options%%,*} ;;
+		esac
 	done </proc/1/mountinfo
-	echo "$flag"
+	flags="$root $etc"
 }
 
 # watch writes to the islands from the moment they are mounted, and tells when a change
 # has come to a halt between two paths.
 watch() {
-	local halts=0 island
+	local halts=0 island cut flags
+	cut=$(word cut)
 	mkfifo /run/pause && exec 9<>/run/pause
 	while true; do
 		for island in /home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp; do
 			echo $RANDOM 2>/dev/null >$island/.watch || note "frozen $island"
 		done
-		if [[ $(mount_flag /) != "$(mount_flag /etc)" ]]; then
+		# Nothing is ever written to it: reading from it is a pause without a program.
+		read -r -t 0.5 -u 9
+		[[ -n $cut ]] || continue
+		mount_flags
+		if [[ $flags == "ro rw" || $flags == "rw ro" ]]; then
 			halts=$((halts + 1))
 		else
 			halts=0
 		fi
 		# A change that is not stopped is past this in a fraction of the time.
-		((halts == 10)) && note "halfway $(mount_flag /) $(mount_flag /etc)"
-		# Nothing is ever written to it: reading from it is a pause without a program.
-		read -r -t 0.3 -u 9
+		((halts == 6)) && note "halfway $flags"
 	done
 }
 
 # look tells how the system came up, and leaves it as it was asked to.
 look() {
-	note "seal $(property immutability-seal.service ActiveState) $(property immutability-seal.service Result)"
-	early
-	local unit
-	while read -r unit _; do
-		note "failed $unit"
-	done < <(systemctl --failed --no-legend --plain)
+	note seal $(systemctl show --property=ActiveState --property=Result immutability-seal.service)
 	probe
-	case "$(word leave)" in
-	unlocked) immutectl unlock || note "error: cannot unlock" ;;
-	locked) immutectl lock || note "error: cannot lock" ;;
-	esac
-	note "left $(state)"
-	local verb
+	local leave verb
+	leave=$(word leave)
+	if [[ -n $leave ]]; then
+		immutectl "${leave%ed}" && note "left $leave"
+	fi
 	verb=$(word cut)
 	if [[ $verb == lock || $verb == unlock ]]; then
 		stop_in_the_middle "$verb" /run/systemd/system
@@ -79,34 +80,15 @@ look() {
 	systemctl reboot --force
 }
 
-property() { systemctl show --value --property="$2" "$1"; }
-
-state() { immutectl status --json | tr -d ' \n'; }
-
 # probe tries to write where nothing may be written, and tells the state.
 probe() {
-	local path
+	local path state
 	for path in / /etc; do
 		if true 2>/dev/null >"$path/.probe"; then
 			note "written $path"
 		fi
 	done
-	note "state $(state)"
-}
-
-# early names the services that were started before the seal was done.
-early() {
-	local sealed unit
-	sealed=$(property immutability-seal.service ActiveEnterTimestampMonotonic)
-	while read -r unit; do
-		note "early $unit"
-	done < <(systemctl show --property=Id --property=InactiveExitTimestampMonotonic '*.service' |
-		awk -F= -v sealed="$sealed" '
-			/^Id=/ {id = $2}
-			/^Inactive/ {at = $2}
-			/^$/ {report()}
-			END {report()}
-			function report() {if (at > 0 && at < sealed && id != "immutability-seal.service") print id; at = 0}')
+	state=$(immutectl status --json) && note "state ${state//[$'\n ']/}"
 }
 
 # stop_in_the_middle has a unit of ours stop when it comes to the mount flag of /etc.
