@@ -3,6 +3,7 @@ package machine
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 	"immutray.org/icons"
@@ -29,7 +30,8 @@ func (d *desk) clickInAnotherNamespace(t *testing.T) {
 	}
 	expectIcon(t, d.vm, icons.Unlocked)
 	check(t, d.clickIcon())
-	expectIcon(t, d.vm, icons.Locked)
+	// The icon tells of what is writable to the applet, which in there / still is.
+	check(t, d.waitForState(helper.Locked, time.Minute))
 	expectState(t, d.vm, helper.Locked)
 	d.expectAsked(t, nil)
 	must(t, d.as(root), "systemctl stop apart")

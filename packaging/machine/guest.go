@@ -54,6 +54,17 @@ func (v *vm) state() (helper.Status, error) {
 	return s, nil
 }
 
+// waitForState asks the guest. Where the panel shows the state too, that costs less.
+func (v *vm) waitForState(want helper.State, patience time.Duration) error {
+	return waitFor(fmt.Sprintf("the system to be %s", want), patience, func() error {
+		s, err := v.state()
+		if err == nil && s.State != want {
+			err = fmt.Errorf("it is %s", s.State)
+		}
+		return err
+	})
+}
+
 // look returns what is on the screen.
 func (v *vm) look() (*image.RGBA, error) {
 	file := filepath.Join(v.dir, "screen.png")
