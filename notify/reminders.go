@@ -54,6 +54,17 @@ func (r *Reminders) Snooze() {
 	r.send(func(r *run) { r.schedule.snooze(r.Clock.Now()) })
 }
 
+// LockBegan says that a lock was asked for. Reminders stay as they are until LockEnded
+// says that there is an answer, but no longer than a few minutes.
+func (r *Reminders) LockBegan() {
+	r.send(func(r *run) { r.schedule.lockBegan(r.Clock.Now()) })
+}
+
+// LockEnded ends what LockBegan began.
+func (r *Reminders) LockEnded() {
+	r.send(func(r *run) { r.schedule.lockEnded() })
+}
+
 // SessionBegan says that the person has just come to the desk: reminding starts
 // anew, as if the system had been unlocked now. Run says so itself at its start.
 func (r *Reminders) SessionBegan() {

@@ -40,6 +40,9 @@ const (
 	// lockGrace is how long a lock that the reminder's button asked for may take
 	// before the reminder comes back: it may wait for writers, and for a password.
 	lockGrace = 30 * time.Second
+	// lockPatience is how long a lock that has no answer yet holds reminders back. One
+	// that waits for a password may never get one.
+	lockPatience = 5 * time.Minute
 	// refreshGap is how long the text of a shown reminder stays although it is no
 	// longer true. A lock goes path by path and waits for writers: what is so in
 	// between is nobody's business. Nor does a script that flips states make the
@@ -89,6 +92,7 @@ type schedule struct {
 	visible  visible
 	stale    bool      // what is shown is no longer true, or to be closed
 	untrue   time.Time // since when the text that is shown is no longer true
+	locking  time.Time // until when to leave everything to a lock that is under way
 }
 
 func isOpen(s helper.State) bool { return s == helper.Unlocked || s == helper.PartlyLocked }
@@ -180,6 +184,13 @@ func (s *schedule) lockAsked(now time.Time) {
 	}
 }
 
+// lockBegan says that a lock was asked for, in whatever way: it comes by states that
+// are nobody's business, and will make the reminder go.
+func (s *schedule) lockBegan(now time.Time) { s.locking = now.Add(lockPatience) }
+
+// lockEnded says that the lock has its answer.
+func (s *schedule) lockEnded() { s.locking = time.Time{} }
+
 // dismissed says that the reminder was closed, and not by us. That is the person's
 // right: the next one comes when it is due.
 func (s *schedule) dismissed() {
@@ -218,7 +229,7 @@ func (s *schedule) step(now time.Time) step {
 	switch {
 	case s.visible == hidden && s.stale:
 		return unshow
-	case !isOpen(s.state):
+	case !isOpen(s.state), now.Before(s.locking):
 		return wait
 	case !now.Before(s.next):
 		return remind
@@ -239,6 +250,9 @@ func (s *schedule) wake() (time.Time, bool) {
 		if text := s.untrue.Add(refreshGap); text.Before(at) {
 			at = text
 		}
+	}
+	if at.Before(s.locking) {
+		at = s.locking
 	}
 	return at, true
 }

@@ -48,6 +48,8 @@ type reminders interface {
 	Update(status helper.Status)
 	Snooze()
 	SessionBegan() // reminding starts anew, and a snooze ends
+	LockBegan()    // what changes now is a lock at work
+	LockEnded()
 	SnoozedUntil() (time.Time, bool)
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type stage struct {
 	blind   int   // how often the tray can't be reached
 	failure error // of every notification
 	answers chan reply
+	locking atomic.Bool // as the reminders were told
 }
 
 // newStage starts a controller, and waits until it shows the report.
@@ -225,6 +227,8 @@ type fakeReminders struct{ s *stage }
 func (f fakeReminders) Update(status helper.Status) { f.s.note("remind %s", status.State) }
 func (f fakeReminders) Snooze()                     { f.s.note("snooze") }
 func (f fakeReminders) SessionBegan()               { f.s.note("began") }
+func (f fakeReminders) LockBegan()                  { f.s.locking.Store(true) }
+func (f fakeReminders) LockEnded()                  { f.s.locking.Store(false) }
 func (f fakeReminders) SnoozedUntil() (time.Time, bool) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()

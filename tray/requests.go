@@ -21,6 +21,9 @@ func (c *Controller) request(verb helper.Verb, delay time.Duration) {
 		return
 	}
 	c.asked = verb
+	if verb == helper.Lock {
+		c.Reminders.LockBegan()
+	}
 	if c.trouble != nil {
 		c.forgive()
 	}
@@ -55,6 +58,9 @@ func (c *Controller) pause(ctx context.Context, d time.Duration) bool {
 func (c *Controller) answered(verb helper.Verb, result *helper.Result, err error) {
 	c.asked = ""
 	c.took(c.System.Read())
+	if verb == helper.Lock {
+		c.Reminders.LockEnded()
+	}
 	switch {
 	case err == nil:
 		c.Log.Info("done", "verb", verb, "state", c.report.Status.State)
