@@ -24,6 +24,11 @@ type Config struct {
 	AllowReadonly []string
 	// Drain is how long a lock waits for writers to finish.
 	Drain time.Duration
+	// UnlockDefault is how long an unlock lasts for which nothing else is asked;
+	// UntilLocked is until someone locks.
+	UnlockDefault time.Duration
+	// UnlockMax is how long an unlock may last at most; UntilLocked is without a limit.
+	UnlockMax time.Duration
 	// StateDir holds the state file and the lock between helpers.
 	StateDir string
 }
@@ -34,9 +39,11 @@ const HomeIsland = "/home"
 // Default returns the configuration that holds where the file says nothing.
 func Default() Config {
 	return Config{
-		Paths:    []string{"/", "/etc"},
-		Islands:  []string{HomeIsland, "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/tmp", "/run"},
-		Drain:    5 * time.Second,
-		StateDir: "/run/immutray",
+		Paths:         []string{"/", "/etc"},
+		Islands:       []string{HomeIsland, "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/tmp", "/run"},
+		Drain:         5 * time.Second,
+		UnlockDefault: time.Hour,
+		UnlockMax:     UntilLocked,
+		StateDir:      "/run/immutray",
 	}
 }

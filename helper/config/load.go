@@ -50,8 +50,15 @@ func Parse(r io.Reader) (Config, error) {
 		return Config{}, err
 	}
 	c := Default()
+	defaultIsSet := table.has("unlock_default")
 	if err := table.Apply(c.keys()); err != nil {
 		return Config{}, err
+	}
+	if exceeds(c.UnlockDefault, c.UnlockMax) {
+		if defaultIsSet {
+			return Config{}, errors.New("unlock_default is longer than unlock_max")
+		}
+		c.UnlockDefault = c.UnlockMax
 	}
 	if slices.Contains(c.Paths, c.StateDir) {
 		return Config{}, fmt.Errorf("state_dir %s is a protected path; it must stay writable", c.StateDir)
@@ -59,7 +66,7 @@ func Parse(r io.Reader) (Config, error) {
 	return c, nil
 }
 
-// keys is every key of the file. unlock_default and unlock_max come with timed windows.
+// keys is every key of the file.
 func (c *Config) keys() []Key {
 	return []Key{
 		{"paths", func(v Value) error { return setPaths(&c.Paths, v, 1) }},
@@ -69,6 +76,8 @@ func (c *Config) keys() []Key {
 			c.Drain, err = v.Duration(0, maxDrain)
 			return err
 		}},
+		{"unlock_default", func(v Value) error { return setWindow(&c.UnlockDefault, v) }},
+		{"unlock_max", func(v Value) error { return setWindow(&c.UnlockMax, v) }},
 		{"state_dir", func(v Value) error {
 			dir, err := v.Text()
 			if err == nil {

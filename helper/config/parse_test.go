@@ -16,12 +16,16 @@ func TestParse(t *testing.T) {
 islands=[]# none
 allow_readonly = ['/var/tmp']
 drain = "1m30s"
+unlock_default = "until-locked"
+unlock_max = "until-locked"
 state_dir = "/run/other"`
 	want := Config{
 		Paths:         []string{"/", "/etc", "/srv/a\tbé🔒\\\""},
 		Islands:       []string{},
 		AllowReadonly: []string{"/var/tmp"},
 		Drain:         90 * time.Second,
+		UnlockDefault: UntilLocked,
+		UnlockMax:     UntilLocked,
 		StateDir:      "/run/other",
 	}
 	for name, text := range map[string]string{
@@ -44,8 +48,8 @@ func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		// what the keys hold
 		{"unknown key", "drian = \"5s\"", "line 1: unknown key drian; did you mean drain?"},
-		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, allow_readonly, drain, state_dir"},
-		{"key of a later version", "unlock_max = \"4h\"", "line 1: unknown key unlock_max; known keys are"},
+		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, allow_readonly, drain, unlock_default, unlock_max, state_dir"},
+		{"key of a later version", "relock_on = [\"sleep\"]", "line 1: unknown key relock_on; known keys are"},
 		{"key twice", "drain = \"5s\"\n\ndrain = \"6s\"", "line 3: key drain is there already, in line 1"},
 		{"relative path", `paths = ["etc"]`, `line 1: paths: "etc" is not an absolute path; it must begin with /`},
 		{"path with ..", `paths = ["/srv/../etc"]`, `line 1: paths: "/srv/../etc" contains ..; write the path without it`},
@@ -63,6 +67,13 @@ func TestParseRefuses(t *testing.T) {
 		{"drain without quotes", "drain = 5", "line 1: drain: it must be a time with its unit"},
 		{"negative drain", `drain = "-1s"`, "line 1: drain: it must be between 0s and 10m"},
 		{"long drain", `drain = "11m"`, "line 1: drain: it must be between 0s and 10m"},
+		{"short window", `unlock_default = "59s"`, "line 1: unlock_default: it must be between 1m and 720h, or \"until-locked\""},
+		{"long window", `unlock_max = "721h"`, "line 1: unlock_max: it must be between 1m and 720h"},
+		{"window of nothing", `unlock_max = "0"`, "line 1: unlock_max: it must be between 1m and 720h"},
+		{"window without quotes", "unlock_max = 4", "line 1: unlock_max: it must be a time with its unit in quotes, such as \"30m\", or \"until-locked\""},
+		{"window in words", `unlock_default = "forever"`, "line 1: unlock_default: it must be a time with its unit in quotes"},
+		{"default above the most", "unlock_default = \"2h\"\nunlock_max = \"1h\"", "unlock_default is longer than unlock_max"},
+		{"endless default above the most", "unlock_default = \"until-locked\"\nunlock_max = \"720h\"", "unlock_default is longer than unlock_max"},
 		{"relative state directory", `state_dir = "run"`, `line 1: state_dir: "run" is not an absolute path`},
 		{"state directory /", `state_dir = "/"`, "line 1: state_dir: it must be a directory of its own, not /"},
 		{"state directory in a list", `state_dir = ["/run"]`, "line 1: state_dir: it must be a text in quotes"},
@@ -160,8 +171,8 @@ func TestDuration(t *testing.T) {
 		value time.Duration
 		want  string
 	}{{0, "0s"}, {10 * time.Minute, "10m"}, {24 * time.Hour, "24h"}, {90 * time.Second, "1m30s"}, {30 * time.Second, "30s"}} {
-		if got := shortDuration(d.value); got != d.want {
-			t.Errorf("shortDuration(%v) = %q, want %q", d.value, got, d.want)
+		if got := Short(d.value); got != d.want {
+			t.Errorf("Short(%v) = %q, want %q", d.value, got, d.want)
 		}
 	}
 }

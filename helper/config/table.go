@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,6 +27,11 @@ func (t Table) Apply(keys []Key) error {
 		}
 	}
 	return nil
+}
+
+// has reports whether the file has a key of that name.
+func (t Table) has(name string) bool {
+	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.key == name })
 }
 
 func find(keys []Key, name string) func(Value) error {
@@ -95,13 +101,13 @@ func (v Value) Duration(least, most time.Duration) (time.Duration, error) {
 		return 0, errors.New(`it must be a time with its unit in quotes, such as "5s", "15m" or "1h"`)
 	}
 	if d < least || d > most {
-		return 0, fmt.Errorf("it must be between %s and %s", shortDuration(least), shortDuration(most))
+		return 0, fmt.Errorf("it must be between %s and %s", Short(least), Short(most))
 	}
 	return d, nil
 }
 
-// shortDuration writes 10m where String writes 10m0s.
-func shortDuration(d time.Duration) string {
+// Short writes a time span as a person does: 10m where String writes 10m0s.
+func Short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

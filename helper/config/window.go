@@ -1,0 +1,62 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// UntilLocked, as the length of a window, means that it has no end of its own.
+const UntilLocked time.Duration = 0
+
+const (
+	// ShortestAsked is the shortest window that can be asked for.
+	ShortestAsked = time.Second
+	// LongestWindow bounds every window but one without an end.
+	LongestWindow = 30 * 24 * time.Hour
+	// shortestSet is the shortest that the file may set: what is shorter is a slip of
+	// the unit.
+	shortestSet = time.Minute
+)
+
+// ErrTooLong is in the chain of the error for a window that UnlockMax does not allow.
+var ErrTooLong = errors.New("longer than unlock_max")
+
+// Allows returns nil when a window of that length may be opened, else an error that
+// wraps ErrTooLong.
+func (c Config) Allows(length time.Duration) error {
+	switch {
+	case !exceeds(length, c.UnlockMax):
+		return nil
+	case length == UntilLocked:
+		return &tooLong{fmt.Sprintf("cannot unlock until someone locks: at most %s is allowed", Short(c.UnlockMax))}
+	}
+	return &tooLong{fmt.Sprintf("cannot unlock for %s: at most %s is allowed", Short(length), Short(c.UnlockMax))}
+}
+
+// exceeds compares two windows, either of which may have no end.
+func exceeds(length, most time.Duration) bool {
+	return most != UntilLocked && (length == UntilLocked || length > most)
+}
+
+type tooLong struct{ text string }
+
+func (e *tooLong) Error() string { return e.text }
+func (e *tooLong) Unwrap() error { return ErrTooLong }
+
+func setWindow(to *time.Duration, v Value) error {
+	if text, err := v.Text(); err == nil && text == "until-locked" {
+		*to = UntilLocked
+		return nil
+	}
+	text, err := v.Text()
+	d, notDuration := time.ParseDuration(text)
+	switch {
+	case err != nil || notDuration != nil:
+		return errors.New(`it must be a time with its unit in quotes, such as "30m", or "until-locked"`)
+	case d < shortestSet || d > LongestWindow:
+		return fmt.Errorf(`it must be between %s and %s, or "until-locked"`, Short(shortestSet), Short(LongestWindow))
+	}
+	*to = d
+	return nil
+}
