@@ -23,14 +23,16 @@ const desktopEntry = "immutray"
 // replaces what it showed.
 const (
 	SlotReminder = "reminder" // belongs to [Reminders]
+	SlotEnding   = "ending"   // belongs to [Reminders] too
 	SlotFeedback = "feedback" // how a request went
 	SlotProblem  = "problem"  // what keeps the system from being locked
 )
 
-// The keys of the reminder's actions.
+// The keys of the actions: the reminder's, and that of the announcement of an end.
 const (
 	ActionLock   = "lock"
 	ActionSnooze = "snooze"
+	ActionExtend = "extend"
 )
 
 // An Urgency says how a notification is to be shown.

@@ -18,6 +18,9 @@ type Reminders struct {
 	Settings Settings // the zero value means DefaultSettings
 	// LockNow is called when the person presses "Lock now". It must not block.
 	LockNow func()
+	// Extend is called when the person wants the window to last longer, by Extension.
+	// It must not block.
+	Extend func()
 	// Changed is called when SnoozedUntil has changed. It must not block.
 	Changed func()
 	// Failed is told of notifications that could not be shown. It must not block.
@@ -38,6 +41,7 @@ type Reminders struct {
 type run struct {
 	*Reminders
 	schedule schedule
+	ending   ending
 	status   helper.Status // the last that was not unknown
 	text     Notification  // what is shown
 	textAt   time.Time     // the time of day that text was made for
@@ -110,7 +114,7 @@ func (r *Reminders) bell() chan struct{} {
 	return r.arrived
 }
 
-// Run reminds until the context ends, and closes the reminder then: its buttons
+// Run reminds until the context ends, and closes what it shows then: the buttons
 // would do nothing any more. It may be called once.
 func (r *Reminders) Run(ctx context.Context) {
 	state := &run{Reminders: r, schedule: schedule{settings: r.Settings.orDefault()}}
@@ -154,6 +158,9 @@ func (r *Reminders) Run(ctx context.Context) {
 // others only.
 func (r *run) timer() (<-chan time.Time, func()) {
 	at, ok := r.schedule.wake()
+	if end, ends := r.ending.wake(); ends && (!ok || end.Before(at)) {
+		at, ok = end, true
+	}
 	if !ok {
 		return nil, func() {}
 	}
@@ -167,6 +174,7 @@ func (r *run) update(status helper.Status) {
 	}
 	now := r.Clock.Now()
 	r.schedule.update(now, status.State, since)
+	r.ending.update(now, r.now(), status)
 	if status.State == helper.Unknown {
 		return
 	}
@@ -179,11 +187,14 @@ func (r *run) update(status helper.Status) {
 }
 
 func (r *run) compose(at time.Time) Notification {
-	icon := ""
-	if r.Icon != nil {
-		icon = r.Icon(r.status.State)
+	return Reminder(r.status, at, r.schedule.settings.Snooze, r.icon())
+}
+
+func (r *run) icon() string {
+	if r.Icon == nil {
+		return ""
 	}
-	return Reminder(r.status, at, r.schedule.settings.Snooze, icon)
+	return r.Icon(r.status.State)
 }
 
 func (n Notification) differs(from Notification) bool {
@@ -197,6 +208,9 @@ func (r *run) heard(e event) {
 	shows := r.Notifier.Shows(SlotReminder)
 	switch e.kind {
 	case actionInvoked:
+		if e.slot == SlotEnding && e.action == ActionExtend && r.Extend != nil {
+			r.Extend()
+		}
 		if e.slot != SlotReminder {
 			return
 		}
@@ -213,6 +227,9 @@ func (r *run) heard(e event) {
 		if e.slot == SlotReminder && !shows {
 			r.schedule.dismissed()
 		}
+		if e.slot == SlotEnding && !r.Notifier.Shows(SlotEnding) {
+			r.ending.dismissed()
+		}
 	case daemonGone:
 		if !shows {
 			r.schedule.lost()
@@ -222,8 +239,29 @@ func (r *run) heard(e event) {
 	}
 }
 
-// act does what the schedule says is to be done now.
+// act does what is to be done now.
 func (r *run) act(ctx context.Context) {
+	r.announce(ctx)
+	r.remind(ctx)
+}
+
+// announce does what the end of the window asks for.
+func (r *run) announce(ctx context.Context) {
+	for ctx.Err() == nil {
+		at := r.now()
+		switch r.ending.step(r.Clock.Now(), at) {
+		case endingAnnounce:
+			r.fail(r.Notifier.Post(ctx, SlotEnding, Ending(r.ending.until, at, r.icon())))
+		case endingWithdraw:
+			r.fail(r.Notifier.Close(ctx, SlotEnding))
+		default:
+			return
+		}
+	}
+}
+
+// remind does what the schedule asks for.
+func (r *run) remind(ctx context.Context) {
 	for ctx.Err() == nil {
 		switch what := r.schedule.step(r.Clock.Now()); what {
 		case wait:
@@ -277,10 +315,11 @@ func (r *run) publish() {
 	}
 }
 
-// leave closes the reminder although the context has ended. It does not wait long:
+// leave closes what is shown although the context has ended. It does not wait long:
 // the request is on its way, and a daemon that hangs reads it when it comes to.
 func (r *run) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	r.fail(r.Notifier.Close(ctx, SlotReminder))
+	r.fail(r.Notifier.Close(ctx, SlotEnding))
 }

@@ -19,6 +19,7 @@ type session struct {
 	clock     *notifytest.Clock
 	reminders *Reminders
 	locks     chan struct{} // LockNow was called
+	extends   chan struct{} // Extend was called
 	changes   chan struct{} // Changed was called
 	failures  chan error
 	end       func() // ends Run and waits for that
@@ -31,6 +32,7 @@ func newSession(t *testing.T, options Options) *session {
 		bus:      notifytest.StartBus(t),
 		clock:    notifytest.NewClock(noon),
 		locks:    make(chan struct{}, 100),
+		extends:  make(chan struct{}, 100),
 		changes:  make(chan struct{}, 100),
 		failures: make(chan error, 100),
 	}
@@ -44,6 +46,7 @@ func newSession(t *testing.T, options Options) *session {
 		Clock:    s.clock,
 		Wall:     s.clock.Now,
 		LockNow:  func() { s.locks <- struct{}{} },
+		Extend:   func() { s.extends <- struct{}{} },
 		Changed:  func() { s.changes <- struct{}{} },
 		Failed:   func(err error) { s.failures <- err },
 		Icon:     func(state helper.State) string { return "immutray-" + string(state) },

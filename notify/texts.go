@@ -43,6 +43,20 @@ func Feedback(status helper.Status, now time.Time, icon string) Notification {
 	return n
 }
 
+// Ending returns the notification that announces when the system locks by itself. It is
+// for [SlotEnding].
+func Ending(until, now time.Time, icon string) Notification {
+	left := max(time.Minute, until.Sub(now).Round(time.Minute))
+	return Notification{
+		Summary: "Locks in " + spokenDuration(left),
+		Body:    "The operating system becomes read-only again at " + TimeOfDay(until, now) + ".",
+		Urgency: Normal,
+		Icon:    icon,
+		Actions: []Action{{ActionExtend, fmt.Sprintf("%d more minutes", Extension/time.Minute)}},
+		Command: fmt.Sprintf("For more time, run: immutectl unlock --for %dm", (left+Extension)/time.Minute),
+	}
+}
+
 // Blocked returns the notification for a lock that failed because files are open
 // for writing. It is for [SlotProblem].
 func Blocked(writers []helper.Writer, icon string) Notification {

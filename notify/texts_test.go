@@ -219,6 +219,7 @@ func TestSummariesAreShort(t *testing.T) {
 		Feedback(status(helper.Unlocked, late), noon, ""),
 		Feedback(status(helper.PartlyLocked, nil), noon, ""),
 		Blocked(nil, ""),
+		Ending(noon.Add(5*time.Minute), noon, ""),
 		RequestFailed(helper.Unlock, errors.New("x"), "", ""),
 		RequestFailed(helper.Seal, errors.New("x"), "", ""),
 	} {
