@@ -68,7 +68,7 @@ func TestStatusAsJSON(t *testing.T) {
 }
 
 func TestExitCodesStayOutOfPkexecsWay(t *testing.T) {
-	want := map[Outcome]int{Done: 0, Failed: 1, Usage: 2, Blocked: 3, NotPrepared: 4, PackageManager: 5, ConfigRefused: 6, "": 1, "something new": 1}
+	want := map[Outcome]int{Done: 0, Failed: 1, Usage: 2, Blocked: 3, NotPrepared: 4, PackageManager: 5, ConfigRefused: 6, TooLong: 2, "": 1, "something new": 1}
 	for outcome, code := range want {
 		if got := outcome.ExitCode(); got != code || got >= 126 {
 			t.Errorf("Outcome(%q).ExitCode() = %d, want %d", outcome, got, code)

@@ -26,6 +26,8 @@ func Hint(err error) string {
 		return ""
 	case errors.Is(err, ErrNoResult):
 		return `See with "immutectl status" how things stand, then ask again: it is safe to repeat.`
+	case errors.Is(err, config.ErrTooLong):
+		return outcomeHints()[TooLong]
 	case errors.Is(err, config.ErrRefused):
 		return outcomeHints()[ConfigRefused]
 	case errors.Is(err, context.DeadlineExceeded):
@@ -48,6 +50,7 @@ func outcomeHints() map[Outcome]string {
 		Blocked:        `Close these programs or stop their services, then lock again. "immutectl writers" lists them.`,
 		NotPrepared:    "Give each of these directories a subvolume or file system of its own, or name it in allow_readonly in " + config.Path + ".",
 		PackageManager: "Wait until it has finished, then try again.",
+		TooLong:        "Ask for less, and again when more is needed; or, as root, raise unlock_max in " + config.Path + ".",
 		ConfigRefused:  "As root, correct " + config.Path + ", or remove it to use the defaults. Nothing was changed.",
 	}
 }

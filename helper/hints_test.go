@@ -24,6 +24,8 @@ func TestHint(t *testing.T) {
 		{"blocked by nobody known", result(Blocked), "The kernel does not say which program it is."},
 		{"not prepared", result(NotPrepared), "allow_readonly in " + config.Path},
 		{"package manager", result(PackageManager), "Wait until it has finished"},
+		{"too long", result(TooLong), "raise unlock_max in " + config.Path},
+		{"too long as known here", config.Config{UnlockMax: 1}.Allows(2), "raise unlock_max in " + config.Path},
 		{"configuration", result(ConfigRefused), "As root, correct " + config.Path},
 		{"configuration read here", fmt.Errorf("cannot start: %w", config.ErrRefused), "As root, correct " + config.Path},
 		{"cancelled", ErrCancelled, ""},

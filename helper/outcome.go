@@ -12,6 +12,7 @@ const (
 	NotPrepared    Outcome = "not-prepared"    // a writable island would become read-only
 	PackageManager Outcome = "package-manager" // a package manager is at work
 	ConfigRefused  Outcome = "config-refused"  // the configuration can't be trusted or read
+	TooLong        Outcome = "too-long"        // the window asked for is longer than the configuration allows
 )
 
 // Exit codes of immutray-helper and immutectl. 126 and 127 belong to pkexec, and
@@ -32,7 +33,7 @@ func (o Outcome) ExitCode() int {
 	switch o {
 	case Done:
 		return ExitDone
-	case Usage:
+	case Usage, TooLong:
 		return ExitUsage
 	case Blocked:
 		return ExitBlocked

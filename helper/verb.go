@@ -7,6 +7,8 @@
 // frontdesk receives the request.
 package helper
 
+import "time"
+
 // A Verb is what root's helper can be asked to do: its first argument, and the
 // part of the command line that a polkit action is bound to.
 type Verb string
@@ -45,4 +47,11 @@ type Request struct {
 	UID uint32 `json:"uid"`
 	// User is the name of UID, or its number when it has no name.
 	User string `json:"user"`
+	// For is how long to unlock, and UntilLocked until someone locks. With neither it
+	// is the configured time, or what is left of the window if that is more.
+	For         time.Duration `json:"for,omitempty"` // in nanoseconds
+	UntilLocked bool          `json:"until_locked,omitempty"`
+	// Due is a lock that nobody asks for but the end of a window: it does nothing
+	// unless a window has ended.
+	Due bool `json:"due,omitempty"`
 }

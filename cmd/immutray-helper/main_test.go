@@ -69,7 +69,7 @@ func (s *system) configure(t *testing.T, paths []string) {
 	for _, p := range paths {
 		list = append(list, "'"+p+"'")
 	}
-	s.write(t, fmt.Sprintf("paths = [%s]\nislands = []\ndrain = \"0s\"\nstate_dir = '%s'\n", strings.Join(list, ", "), s.State))
+	s.write(t, fmt.Sprintf("paths = [%s]\nislands = []\ndrain = \"0s\"\nunlock_default = \"until-locked\"\nstate_dir = '%s'\n", strings.Join(list, ", "), s.State))
 }
 
 func (s *system) write(t *testing.T, text string) {

@@ -36,7 +36,11 @@ func skippedAtBoot(verb helper.Verb) (string, error) {
 // at the same boot the other verb may have written it.
 func (e *Engine) skip(result *helper.Result, why string) {
 	status := (&lockstate.Reader{Paths: e.Config.Paths, StateDir: e.Config.StateDir}).Read()
-	result.Before, result.Status = &status, &status
+	e.nothingDone(result, &status, why)
+}
+
+func (e *Engine) nothingDone(result *helper.Result, status *helper.Status, why string) {
+	result.Before, result.Status = status, status
 	result.Outcome = helper.Done
 	result.Notices = append(result.Notices, why)
 	result.Finished = time.Now()

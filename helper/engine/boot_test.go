@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -97,11 +97,13 @@ func TestTheBootForgetsAnOldWindow(t *testing.T) {
 			t.Errorf("window = %+v, want one of this boot", w)
 		}
 	}
-	for _, verb := range []helper.Verb{helper.Seal, helper.Unseal} {
-		r := &helper.Result{Request: helper.Request{Verb: verb}, Before: &helper.Status{Window: old}}
-		if got := windowAfter(r, errors.New("it failed")); got != nil {
-			t.Errorf("window after a %s that failed = %+v", verb, got)
-		}
+	f.commandLine("ro")
+	f.start("writes", filepath.Join(f.Root, "file"))
+	if err := statefile.Write(f.State, statefile.State{Window: old}); err != nil {
+		t.Fatal(err)
+	}
+	if result := f.run(helper.Seal); result.Outcome != helper.Blocked || result.Status.Window != nil {
+		t.Errorf("seal with a writer = %s, window %+v, want none", result.Outcome, result.Status.Window)
 	}
 }
 

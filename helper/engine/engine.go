@@ -41,6 +41,11 @@ type Engine struct {
 	Config config.Config
 	// Journal takes a record of every change; it must not block. It may be nil.
 	Journal func(journal.Entry)
+	// Relock locks when a window ends. Without it no window can be opened that has an
+	// end.
+	Relock Relock
+
+	clock clock // the zero value is the machine's
 }
 
 // Run carries out one request, after those that came before it, and returns how it
@@ -97,35 +102,52 @@ func (e *Engine) inTurn(ctx context.Context, work func() error) error {
 
 // carryOut does the work of one request, whose turn it is.
 func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
+	recorded, unread := statefile.Read(e.Config.StateDir)
+	if unread != nil {
+		// Only who unlocked, when and how long is lost with it; the next write mends it.
+		result.Notices = append(result.Notices, unread.Error())
+	}
+	// When nobody knows of the window any more, the timer is what is left of it.
+	if result.Request.Due && recorded != (statefile.State{}) && !e.isOver(recorded.Deadline) {
+		return e.putOff(ctx, result, recorded)
+	}
 	paths, err := openPaths(e.Config.Paths)
 	if err != nil {
 		return err
 	}
 	defer closePaths(paths)
-	recorded, err := statefile.Read(e.Config.StateDir)
-	if err != nil {
-		// Only who unlocked and when is lost with it; the next write mends it.
-		result.Notices = append(result.Notices, err.Error())
-	}
 	before := e.read(paths, recorded.Window)
 	result.Before = &before
 	e.logIntent(result)
 
-	err = e.do(ctx, paths, result)
+	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline}
+	if result.Request.Verb.AtBoot() {
+		next = statefile.State{} // the boot forgets the window there was
+	}
+	err = e.do(ctx, paths, result, &next)
 
-	after := e.read(paths, windowAfter(result, err))
+	after := e.read(paths, next.Window)
+	if after.State == helper.Locked {
+		next.Deadline = nil
+	}
 	result.Status = &after
 	result.Finished = time.Now()
-	e.conclude(result, err)
+	failedUnlock := err != nil && result.Request.Verb == helper.Unlock // perhaps after it armed
+	if unread != nil || recorded.Deadline != nil || next.Deadline != nil || failedUnlock {
+		e.disarm(ctx, result, next.Deadline)
+	}
+	e.conclude(result, next.Deadline, err)
 	return nil
 }
 
-func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
+// do carries out the verb. next is what will be recorded of the window; an unlock
+// changes it.
+func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
 	switch result.Request.Verb {
 	case helper.Lock:
 		return verified(e.lock(ctx, paths, result), paths, helper.Locked)
 	case helper.Unlock, helper.Unseal:
-		return verified(e.unlock(paths, result), paths, helper.Unlocked)
+		return verified(e.unlock(ctx, paths, result, next), paths, helper.Unlocked)
 	case helper.Seal:
 		return e.seal(ctx, paths, result)
 	}
@@ -147,12 +169,12 @@ func verified(err error, paths []*protected.Path, want helper.State) error {
 
 // conclude settles the outcome and leaves the result for others to show. That it can't
 // be left does not undo anything, but is said.
-func (e *Engine) conclude(result *helper.Result, err error) {
+func (e *Engine) conclude(result *helper.Result, deadline *statefile.Deadline, err error) {
 	result.Outcome = helper.Done
 	if err != nil {
 		fail(result, err)
 	}
-	err = statefile.Write(e.Config.StateDir, statefile.State{Window: result.Status.Window, Last: result})
+	err = statefile.Write(e.Config.StateDir, statefile.State{Window: result.Status.Window, Deadline: deadline, Last: result})
 	if err != nil && result.Outcome == helper.Done {
 		fail(result, err)
 	} else if err != nil {

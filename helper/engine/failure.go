@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/protected"
 )
 
@@ -106,6 +107,8 @@ func fail(result *helper.Result, err error) {
 		result.Outcome, result.Islands = helper.NotPrepared, island.islands
 	case errors.As(err, &manager):
 		result.Outcome, result.Holder = helper.PackageManager, &manager.holder
+	case errors.Is(err, config.ErrTooLong):
+		result.Outcome = helper.TooLong
 	case errors.Is(err, protected.ErrUnfit):
 		result.Outcome = helper.ConfigRefused
 	case onlyBlocked(err):

@@ -35,7 +35,7 @@ func newFaultFixture(t *testing.T) *faultFixture {
 	f.log = filepath.Join(f.Dir, "strace.log")
 	f.command("go", "build", "-o", f.program, "immutray.org/cmd/immutray-helper")
 	list := func(paths []string) string { return `["` + strings.Join(paths, `", "`) + `"]` }
-	writeFile(t, f.config, fmt.Sprintf("paths = %s\nislands = %s\nstate_dir = %q\ndrain = \"100ms\"\n",
+	writeFile(t, f.config, fmt.Sprintf("paths = %s\nislands = %s\nstate_dir = %q\ndrain = \"100ms\"\nunlock_default = \"until-locked\"\n",
 		list(f.Protected()), list(f.IslandPaths()), f.State))
 	return f
 }

@@ -51,7 +51,13 @@ func newFixture(t testing.TB) *fixture {
 }
 
 func (f *fixture) run(verb helper.Verb) *helper.Result {
-	return f.engine.Run(context.Background(), helper.Request{Verb: verb, ID: "test", UID: 1000, User: "rrs"})
+	return f.ask(helper.Request{Verb: verb, ID: "test"})
+}
+
+// ask is run for a request that says more than a verb.
+func (f *fixture) ask(r helper.Request) *helper.Result {
+	r.UID, r.User = 1000, "rrs"
+	return f.engine.Run(context.Background(), r)
 }
 
 // must runs a verb that has to succeed.

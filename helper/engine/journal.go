@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/journal"
@@ -30,7 +31,7 @@ func (e *Engine) logIntent(result *helper.Result) {
 	e.log(journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageIntent,
-		Message:   fmt.Sprintf("about to %s %s for %s", result.Request.Verb, quoted(e.Config.Paths), result.Request.User),
+		Message:   fmt.Sprintf("about to %s %s for %s", result.Request.Verb, quoted(e.Config.Paths), onBehalf(result.Request)),
 		Fields:    fields,
 	})
 }
@@ -44,7 +45,7 @@ func (e *Engine) logOutcome(result *helper.Result) {
 	entry := journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageOutcome,
-		Message:   fmt.Sprintf("%s for %s: %s, the system is %s", result.Request.Verb, result.Request.User, result.Outcome, result.Status.State),
+		Message:   fmt.Sprintf("%s for %s: %s, the system is %s", result.Request.Verb, onBehalf(result.Request), result.Outcome, result.Status.State),
 		Fields:    fields,
 	}
 	if result.Outcome != helper.Done {
@@ -57,6 +58,14 @@ func (e *Engine) logOutcome(result *helper.Result) {
 	e.log(entry)
 }
 
+// onBehalf says who asked, or that it was nobody.
+func onBehalf(r helper.Request) string {
+	if r.Due {
+		return "the end of the window"
+	}
+	return r.User
+}
+
 func (e *Engine) log(entry journal.Entry) {
 	if e.Journal != nil {
 		e.Journal(entry)
@@ -64,13 +73,20 @@ func (e *Engine) log(entry journal.Entry) {
 }
 
 func (e *Engine) fields(result *helper.Result) map[string]string {
-	return map[string]string{
+	fields := map[string]string{
 		"IMMUTRAY_VERB":    string(result.Request.Verb),
 		"IMMUTRAY_REQUEST": result.Request.ID,
 		"IMMUTRAY_UID":     strconv.FormatUint(uint64(result.Request.UID), 10),
 		"IMMUTRAY_USER":    result.Request.User,
 		"IMMUTRAY_PATHS":   quoted(e.Config.Paths),
 	}
+	if result.Request.Due {
+		fields["IMMUTRAY_DUE"] = "1"
+	}
+	if result.Status != nil && result.Status.Window != nil && result.Status.Window.Until != nil {
+		fields["IMMUTRAY_UNTIL"] = result.Status.Window.Until.UTC().Format(time.RFC3339)
+	}
+	return fields
 }
 
 // flags writes the layers of every path, such as `"/" property=ro mount=rw superblock=rw`.

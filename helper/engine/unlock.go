@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
@@ -12,16 +11,24 @@ import (
 )
 
 // unlock unlocks every path, or none: on failure those that it unlocked are locked
-// again.
-func (e *Engine) unlock(paths []*protected.Path, result *helper.Result) error {
+// again. What locks when the window ends is armed before anything is unlocked.
+func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
+	had := *next
+	opened, err := e.open(ctx, result, had)
+	if err != nil {
+		return err
+	}
 	// Who opens the window is on record before it opens, so that no crash leaves one
 	// that nobody is known to have opened.
-	early := statefile.State{Window: windowAfter(result, nil)}
-	if err := statefile.Write(e.Config.StateDir, early); err != nil {
+	if err := statefile.Write(e.Config.StateDir, opened); err != nil {
 		return fmt.Errorf("cannot unlock: %w", err)
 	}
+	*next = opened
 	for i, p := range paths {
 		if err := unlockPath(p); err != nil {
+			if next.Window = had.Window; had.Window != nil {
+				next.Deadline = had.Deadline // the window before goes on
+			}
 			return join(err, e.rollBack(paths[:i+1], result.Before.Paths))
 		}
 	}
@@ -63,22 +70,4 @@ func (e *Engine) rollBack(paths []*protected.Path, before []helper.PathStatus) e
 		}
 	}
 	return all
-}
-
-// windowAfter returns the window that goes with a request that ended with err, if the
-// system is not locked then. To unlock what is unlocked already goes on with the
-// window there is; the boot forgets it.
-func windowAfter(result *helper.Result, err error) *helper.Window {
-	verb, window := result.Request.Verb, result.Before.Window
-	if verb.AtBoot() {
-		window = nil
-	}
-	if verb == helper.Lock || verb == helper.Seal || window != nil || err != nil {
-		return window
-	}
-	return &helper.Window{
-		Since: result.Started.Round(time.Second),
-		UID:   result.Request.UID,
-		User:  result.Request.User,
-	}
 }

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 )
 
 // A task is a command line that was understood.
@@ -13,6 +15,10 @@ type task struct {
 	verb   helper.Verb
 	work   bool   // do it in this process: a unit of ours runs us
 	config string // "" is the installed configuration
+
+	unlockFor   time.Duration // 0 is the configured time
+	untilLocked bool
+	due         bool // lock only if a window has ended
 }
 
 // A usageError is a command line that was refused.
@@ -40,6 +46,20 @@ func parse(args []string) (task, error) {
 		case rest[0] == "--work" && !t.work:
 			t.work = true
 			rest = rest[1:]
+		case rest[0] == "--due" && verb == helper.Lock && !t.due:
+			t.due = true
+			rest = rest[1:]
+		case rest[0] == "--until-locked" && verb == helper.Unlock && !t.limited():
+			t.untilLocked = true
+			rest = rest[1:]
+		case rest[0] == "--for" && verb == helper.Unlock && !t.limited() && len(rest) > 1:
+			var err error
+			if t.unlockFor, err = window(rest[1]); err != nil {
+				return t, err
+			}
+			rest = rest[2:]
+		case rest[0] == "--for" && verb == helper.Unlock && !t.limited():
+			return t, usagef("cannot unlock: the time is missing after --for")
 		case rest[0] == "--config" && t.config == "" && len(rest) > 1:
 			if !strings.HasPrefix(rest[1], "/") {
 				return t, usagef("cannot use configuration %s: its path must begin with /", shown(rest[1]))
@@ -52,10 +72,32 @@ func parse(args []string) (task, error) {
 			return t, usagef("cannot %s: unexpected argument %s", verb, shown(rest[0]))
 		}
 	}
+	switch {
+	case t.work && t.limited():
+		return t, usagef("cannot unlock: with --work the request says for how long")
+	case t.due && !t.work:
+		return t, usagef("cannot lock: --due is for a unit, with --work")
+	}
 	if t.work && t.verb.AtBoot() {
 		return t, usagef("cannot %s: it always works in its own process, without --work", verb)
 	}
 	return t, nil
+}
+
+// limited reports whether it was said how long to unlock.
+func (t task) limited() bool { return t.unlockFor != 0 || t.untilLocked }
+
+// window reads the time after --for.
+func window(arg string) (time.Duration, error) {
+	const longest = len("720h0m0s.000000000")
+	d, err := time.ParseDuration(arg)
+	if err != nil || len(arg) > longest || arg[0] == '+' {
+		return 0, usagef("cannot unlock for %s: write a time with its unit, such as 30m or 2h", shown(arg))
+	}
+	if d < config.ShortestAsked || d > config.LongestWindow {
+		return 0, usagef("cannot unlock for %s: it must be between %s and %s", shown(arg), config.Short(config.ShortestAsked), config.Short(config.LongestWindow))
+	}
+	return d, nil
 }
 
 // fitForUser refuses what is root's own: pkexec lets every argument after the first

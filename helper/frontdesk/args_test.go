@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 )
@@ -23,6 +24,12 @@ func TestParse(t *testing.T) {
 		{[]string{"unlock", "--config", "/x", "--work"}, task{verb: helper.Unlock, config: "/x", work: true}},
 		{[]string{"seal", "--config", "/x"}, task{verb: helper.Seal, config: "/x"}},
 		{[]string{"unseal", "--config", "/x"}, task{verb: helper.Unseal, config: "/x"}},
+		{[]string{"unlock", "--for", "30m"}, task{verb: helper.Unlock, unlockFor: 30 * time.Minute}},
+		{[]string{"unlock", "--for", "1h30m0s"}, task{verb: helper.Unlock, unlockFor: 90 * time.Minute}},
+		{[]string{"unlock", "--config", "/x", "--for", "1s"}, task{verb: helper.Unlock, config: "/x", unlockFor: time.Second}},
+		{[]string{"unlock", "--for", "720h0m0s"}, task{verb: helper.Unlock, unlockFor: 720 * time.Hour}},
+		{[]string{"unlock", "--until-locked"}, task{verb: helper.Unlock, untilLocked: true}},
+		{[]string{"lock", "--work", "--due"}, task{verb: helper.Lock, work: true, due: true}},
 	}
 	for _, test := range tests {
 		if got, err := parse(append([]string{"immutray-helper"}, test.args...)); err != nil || got != test.want {
@@ -63,6 +70,26 @@ func TestParseRefuses(t *testing.T) {
 		{"no configuration named", []string{"x", "lock", "--config"}, "the file's name is missing after --config", helper.Lock},
 		{"empty configuration", []string{"x", "lock", "--config", ""}, `cannot use configuration "": its path must begin with /`, helper.Lock},
 		{"relative configuration", []string{"x", "lock", "--config", "a"}, `cannot use configuration "a": its path must begin with /`, helper.Lock},
+		{"no time", []string{"x", "unlock", "--for"}, "cannot unlock: the time is missing after --for", helper.Unlock},
+		{"empty time", []string{"x", "unlock", "--for", ""}, `cannot unlock for "": write a time with its unit, such as 30m or 2h`, helper.Unlock},
+		{"time without a unit", []string{"x", "unlock", "--for", "30"}, `cannot unlock for "30": write a time with its unit`, helper.Unlock},
+		{"time with a sign", []string{"x", "unlock", "--for", "+30m"}, `cannot unlock for "+30m": write a time`, helper.Unlock},
+		{"negative time", []string{"x", "unlock", "--for", "-30m"}, `cannot unlock for "-30m": it must be between 1s and 720h`, helper.Unlock},
+		{"no time at all", []string{"x", "unlock", "--for", "0"}, `cannot unlock for "0": it must be between 1s and 720h`, helper.Unlock},
+		{"short time", []string{"x", "unlock", "--for", "999ms"}, `it must be between 1s and 720h`, helper.Unlock},
+		{"long time", []string{"x", "unlock", "--for", "720h1s"}, `it must be between 1s and 720h`, helper.Unlock},
+		{"time beyond all", []string{"x", "unlock", "--for", "9999999999h"}, `write a time with its unit`, helper.Unlock},
+		{"a megabyte of time", []string{"x", "unlock", "--for", strings.Repeat("0", 1<<20) + "1m"}, `write a time with its unit`, helper.Unlock},
+		{"time joined", []string{"x", "unlock", "--for=30m"}, `unexpected argument "--for=30m"`, helper.Unlock},
+		{"two times", []string{"x", "unlock", "--for", "1m", "--for", "2m"}, `unexpected argument "--for"`, helper.Unlock},
+		{"a time and no end", []string{"x", "unlock", "--for", "1m", "--until-locked"}, `unexpected argument "--until-locked"`, helper.Unlock},
+		{"no end and a time", []string{"x", "unlock", "--until-locked", "--for", "1m"}, `unexpected argument "--for"`, helper.Unlock},
+		{"a time for a lock", []string{"x", "lock", "--for", "1m"}, `cannot lock: unexpected argument "--for"`, helper.Lock},
+		{"no end for a lock", []string{"x", "lock", "--until-locked"}, `cannot lock: unexpected argument "--until-locked"`, helper.Lock},
+		{"a time for an unseal", []string{"x", "unseal", "--for", "1m"}, `cannot unseal: unexpected argument "--for"`, helper.Unseal},
+		{"a time for a unit", []string{"x", "unlock", "--work", "--for", "1m"}, "cannot unlock: with --work the request says for how long", helper.Unlock},
+		{"due without a unit", []string{"x", "lock", "--due"}, "cannot lock: --due is for a unit, with --work", helper.Lock},
+		{"due unlock", []string{"x", "unlock", "--work", "--due"}, `cannot unlock: unexpected argument "--due"`, helper.Unlock},
 		{"seal as a unit's work", []string{"x", "seal", "--work"}, "cannot seal: it always works in its own process", helper.Seal},
 		{"unseal as a unit's work", []string{"x", "unseal", "--work"}, "cannot unseal: it always works in its own process", helper.Unseal},
 		{"10,000 arguments", many, `cannot lock: unexpected argument "lock"`, helper.Lock},
@@ -102,6 +129,9 @@ func FuzzParse(f *testing.F) {
 	f.Add("unlock\n--config\n/etc/x.toml")
 	f.Add("seal\n\x00")
 	f.Add("unseal")
+	f.Add("unlock\n--for\n1h30m")
+	f.Add("unlock\n--until-locked")
+	f.Add("lock\n--work\n--due")
 	f.Fuzz(func(t *testing.T, line string) {
 		args := append([]string{"x"}, strings.Split(line, "\n")...)
 		got, err := parse(args)
@@ -114,6 +144,20 @@ func FuzzParse(f *testing.F) {
 		}
 		if got.config != "" {
 			again = append(again, "--config", got.config)
+		}
+		if got.untilLocked {
+			again = append(again, "--until-locked")
+		}
+		if got.due {
+			again = append(again, "--due")
+		}
+		if got.unlockFor != 0 {
+			again = append(again, "--for", got.unlockFor.String())
+			i := slices.Index(args, "--for") + 1
+			if d, err := time.ParseDuration(args[i]); err != nil || d != got.unlockFor {
+				t.Errorf("parse(%q) = %+v", args, got)
+			}
+			args[i] = got.unlockFor.String() // a time can be written in many ways
 		}
 		// Nothing may be understood in two ways.
 		slices.Sort(again[1:])

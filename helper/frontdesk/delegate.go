@@ -8,6 +8,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/engine"
 )
 
 // jobs starts units.
@@ -127,10 +128,13 @@ func tooLate(unit string) error {
 }
 
 // serveQueue is what a unit does: it works off every request that waits, and returns
-// the last result. A lock that nobody waits for is root's own, or a timer's. An unlock
-// never is: all it could be is a start too many.
-func (d *desk) serveQueue(ctx context.Context, c config.Config, own helper.Request) (*helper.Result, error) {
-	q, err := openQueue(c.StateDir)
+// the last result. A lock that nobody waits for is root's own. An unlock never is: all
+// it could be is a start too many. The unit of a timer has one thing to do, and no queue.
+func (d *desk) serveQueue(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
+	if own.Due {
+		return d.run(e, ctx, own), nil
+	}
+	q, err := openQueue(e.Config.StateDir)
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +156,9 @@ func (d *desk) serveQueue(ctx context.Context, c config.Config, own helper.Reque
 		case !ok && own.Verb == helper.Unlock:
 			return nil, errors.New("cannot unlock: no request is waiting; use \"immutectl unlock\"")
 		case !ok:
-			return d.work(ctx, c, own), nil
+			return d.run(e, ctx, own), nil
 		}
-		last = d.work(ctx, c, r)
+		last = d.run(e, ctx, r)
 		if err := q.reply(last); err != nil {
 			// Who asked is told that there is no answer; what was done stays true.
 			last.Notices = append(last.Notices, err.Error())

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
-	"immutray.org/helper/journal"
+	"immutray.org/helper/engine"
 )
 
 var done, failed = end{result: "done", status: -1}, end{result: "failed", status: helper.ExitFailed}
@@ -88,14 +89,14 @@ func (d *delegating) queue() queue {
 
 func TestDelegate(t *testing.T) {
 	d := newDelegating(t)
-	r, code := d.serve(t, uid("65534"), "unlock")
+	r, code := d.serve(t, uid("65534"), "unlock", "--for", "30m")
 	if code != 0 || r.Outcome != helper.Done {
 		t.Fatalf("exit %d, %+v", code, r)
 	}
 	if len(d.worked) > 0 {
 		t.Errorf("the desk itself worked: %+v", d.worked)
 	}
-	if want := []helper.Request{r.Request}; !slices.Equal(d.worker.worked, want) || r.Request.User != "nobody" {
+	if want := []helper.Request{r.Request}; !slices.Equal(d.worker.worked, want) || r.Request.User != "nobody" || r.Request.For != 30*time.Minute {
 		t.Errorf("the unit worked for %+v, want %+v", d.worker.worked, want)
 	}
 	if names := d.queue().names(t); len(names) > 0 {
@@ -109,7 +110,7 @@ func TestDelegate(t *testing.T) {
 // A unit that failed, because it was blocked for instance, has answered all the same.
 func TestDelegateBlocked(t *testing.T) {
 	d := newDelegating(t)
-	d.worker.desk.engine = func(_ context.Context, _ config.Config, _ func(journal.Entry), r helper.Request) *helper.Result {
+	d.worker.desk.run = func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 		return &helper.Result{Request: r, Outcome: helper.Blocked, Error: "cannot lock", Writers: []helper.Writer{{PID: 7}}}
 	}
 	if r, code := d.serve(t, nil, "lock"); code != helper.ExitBlocked || len(r.Writers) != 1 {
@@ -289,6 +290,19 @@ func TestWorkWithoutRequest(t *testing.T) {
 	r, code = d.worker.serve(t, nil, "unlock", "--work")
 	if want := `cannot unlock: no request is waiting; use "immutectl unlock"`; code != helper.ExitFailed || r.Error != want || len(d.worker.worked) != 1 {
 		t.Errorf("unlock: exit %d, %q, worked %+v, want %q", code, r.Error, d.worker.worked, want)
+	}
+}
+
+// The unit of a timer does not work off what waits for another.
+func TestWorkWhenDue(t *testing.T) {
+	d := newDelegating(t)
+	put(t, d.queue(), helper.Request{Verb: helper.Lock, ID: "1"})
+	r, code := d.worker.serve(t, nil, "lock", "--work", "--due")
+	if code != 0 || len(d.worker.worked) != 1 || !r.Request.Due || r.Request.User != "root" {
+		t.Errorf("exit %d, %+v, worked %+v", code, r, d.worker.worked)
+	}
+	if names := d.queue().names(t); !slices.Equal(names, []string{"lock.1"}) {
+		t.Errorf("in the queue: %q", names)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/engine"
 	"immutray.org/helper/journal"
 	"immutray.org/packaging/practice/lab"
 )
@@ -80,7 +81,7 @@ func newFixture(t *testing.T) *fixture {
 			f.records = append(f.records, e)
 			return errors.New("there is no journal")
 		},
-		engine: func(_ context.Context, _ config.Config, _ func(journal.Entry), r helper.Request) *helper.Result {
+		run: func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.worked = append(f.worked, r)
@@ -143,12 +144,25 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// What was asked for beside the verb reaches who does the work, whoever asks.
+func TestServeHandsOnHowLong(t *testing.T) {
+	for _, pkexec := range []*string{nil, uid("1000")} {
+		f := newFixture(t)
+		f.serve(t, pkexec, "unlock", "--for", "30m")
+		f.serve(t, pkexec, "unlock", "--until-locked")
+		f.serve(t, pkexec, "unlock")
+		if len(f.worked) != 3 || f.worked[0].For != 30*time.Minute || !f.worked[1].UntilLocked || f.worked[2].For != 0 || f.worked[2].UntilLocked {
+			t.Errorf("worked %+v", f.worked)
+		}
+	}
+}
+
 func TestServeOutcomes(t *testing.T) {
 	for outcome, code := range map[helper.Outcome]int{
-		helper.Failed: 1, helper.Usage: 2, helper.Blocked: 3, helper.NotPrepared: 4, helper.PackageManager: 5, helper.ConfigRefused: 6,
+		helper.Failed: 1, helper.Usage: 2, helper.Blocked: 3, helper.NotPrepared: 4, helper.PackageManager: 5, helper.ConfigRefused: 6, helper.TooLong: 2,
 	} {
 		f := newFixture(t)
-		f.desk.engine = func(_ context.Context, _ config.Config, _ func(journal.Entry), r helper.Request) *helper.Result {
+		f.desk.run = func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 			return &helper.Result{Request: r, Outcome: outcome, Error: "cannot lock: why"}
 		}
 		r, got := f.serve(t, nil, "lock")
@@ -173,6 +187,7 @@ func TestServeRefuses(t *testing.T) {
 	}{
 		{"user's configuration", uid("1000"), good, []string{"lock", "--config", "/tmp/x"}, 2, "cannot choose a configuration: only root may"},
 		{"user's --work", uid("1000"), good, []string{"lock", "--work"}, 2, "cannot use --work: only units may"},
+		{"user's due lock", uid("1000"), good, []string{"lock", "--work", "--due"}, 2, "cannot use --work: only units may"},
 		{"user's seal", uid("1000"), good, []string{"seal"}, 2, "cannot seal: only the boot may"},
 		{"user's unseal", uid("1000"), good, []string{"unseal"}, 2, "cannot unseal: only the boot may"},
 		{"user root's unseal", uid("0"), good, []string{"unseal"}, 2, "cannot unseal: only the boot may"},

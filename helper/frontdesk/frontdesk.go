@@ -24,6 +24,7 @@ import (
 )
 
 const usage = `usage: immutray-helper lock|unlock|seal|unseal [--config FILE]
+       immutray-helper unlock [--for TIME | --until-locked] [--config FILE]
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
@@ -33,7 +34,10 @@ Use "immutectl" instead.
   seal           lock, unless the kernel command line says otherwise
   unseal         unlock, if the kernel command line says rw
   --config FILE  read FILE instead of ` + config.Path + `; root only
+  --for TIME     unlock for 30m, 2h and the like, then lock again
+  --until-locked unlock until someone locks
   --work         do it in this process; only for the units of immutray
+  --due          lock only if the time of an unlock is over; only for the units
 
 exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 5 package manager at work, 6 configuration refused
@@ -51,10 +55,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		load:         load,
 		machine:      kernel{},
 		jobs:         systemd{address: systemBus},
+		timers:       timers{address: systemBus},
 		journal:      journal.Send,
-		engine: func(ctx context.Context, c config.Config, record func(journal.Entry), r helper.Request) *helper.Result {
-			return (&engine.Engine{Config: c, Journal: record}).Run(ctx, r)
-		},
+		run:          (*engine.Engine).Run,
+		detach:       func() error { return detach(0, 1, 2) },
 	}
 	return d.serve(context.Background(), args, pkexecUID)
 }
@@ -67,8 +71,12 @@ type desk struct {
 	load           func(path string) (config.Config, error)
 	machine        machine
 	jobs           jobs
+	timers         engine.Relock // of PID 1
 	journal        func(journal.Entry) error
-	engine         func(context.Context, config.Config, func(journal.Entry), helper.Request) *helper.Result
+	run            func(*engine.Engine, context.Context, helper.Request) *helper.Result
+	detach         func() error // from who reads the answer
+
+	keeper *keeper // of the window that this process itself has opened; may be nil
 }
 
 // serve answers one command line: handshake, work, result, exit code. Refusals are
@@ -77,7 +85,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
 	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID()}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {
@@ -89,7 +97,9 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	if err == nil {
 		var done *helper.Result
 		if done, err = d.handle(ctx, t, pkexecUID != nil, result.Request); err == nil {
-			return d.answer(done)
+			code := d.answer(done)
+			d.keep(ctx)
+			return code
 		}
 	}
 	result.Outcome = outcomeOf(err)
@@ -131,14 +141,21 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		d.logAsked(r)
 		return d.delegate(ctx, c, r)
 	case t.work:
-		return d.serveQueue(ctx, c, r)
+		return d.serveQueue(ctx, d.engine(c, d.timers), r)
+	case t.verb.AtBoot():
+		d.logAsked(r)
+		return d.run(d.engine(c, d.timers), ctx, r), nil
 	}
 	d.logAsked(r)
-	return d.work(ctx, c, r), nil
+	// PID 1 is not systemd, or the paths are not the machine's: nothing but this process
+	// will be there when the window ends.
+	d.keeper = &keeper{}
+	d.keeper.engine = d.engine(c, d.keeper)
+	return d.run(d.keeper.engine, ctx, r), nil
 }
 
-func (d *desk) work(ctx context.Context, c config.Config, r helper.Request) *helper.Result {
-	return d.engine(ctx, c, d.record, r)
+func (d *desk) engine(c config.Config, r engine.Relock) *engine.Engine {
+	return &engine.Engine{Config: c, Journal: d.record, Relock: r}
 }
 
 // load reads the configuration that root named, else the installed one.

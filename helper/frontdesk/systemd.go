@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
@@ -26,15 +27,25 @@ type systemd struct{ address string }
 // Start starts a unit and waits for its job to be removed, which for a oneshot unit
 // is when its process has ended.
 func (s systemd) Start(ctx context.Context, unit string) (end, error) {
-	var asked unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &asked); err != nil {
-		return end{}, fmt.Errorf("cannot read the clock: %w", err)
+	asked, err := monotonicNow()
+	if err != nil {
+		return end{}, err
 	}
 	conn, err := dbus.Connect(s.address, dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
 		return end{}, contextOr(ctx, err)
 	}
 	defer conn.Close()
+	result, err := runJob(ctx, conn, systemdManager+".StartUnit", unit, "replace")
+	if err != nil || result != "failed" {
+		return end{result: result, status: -1}, err
+	}
+	return failure(ctx, conn, unit, uint64(asked.Microseconds())), nil
+}
+
+// runJob calls a method that begins a job and waits until the job is removed. It returns
+// the job's result. The connection must hand on signals in their order.
+func runJob(ctx context.Context, conn *dbus.Conn, method string, args ...any) (string, error) {
 	// Before the start: the job may be gone before its reply is here.
 	signals := make(chan *dbus.Signal, 16)
 	conn.Signal(signals)
@@ -45,21 +56,27 @@ func (s systemd) Start(ctx context.Context, unit string) (end, error) {
 		dbus.WithMatchMember("JobRemoved"),
 	}
 	if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
-		return end{}, contextOr(ctx, err)
+		return "", contextOr(ctx, err)
 	}
 	manager := conn.Object(systemdName, systemdPath)
 	if err := manager.CallWithContext(ctx, systemdManager+".Subscribe", 0).Err; err != nil {
-		return end{}, contextOr(ctx, err)
+		return "", contextOr(ctx, err)
 	}
 	var job dbus.ObjectPath
-	if err := manager.CallWithContext(ctx, systemdManager+".StartUnit", 0, unit, "replace").Store(&job); err != nil {
-		return end{}, contextOr(ctx, err)
+	if err := manager.CallWithContext(ctx, method, 0, args...).Store(&job); err != nil {
+		return "", contextOr(ctx, err)
 	}
-	result, err := waitForJob(ctx, signals, job)
-	if err != nil || result != "failed" {
-		return end{result: result, status: -1}, err
+	return waitForJob(ctx, signals, job)
+}
+
+// monotonicNow returns the time of CLOCK_MONOTONIC, by which systemd tells when things
+// were.
+func monotonicNow() (time.Duration, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0, fmt.Errorf("cannot read the clock: %w", err)
 	}
-	return failure(ctx, conn, unit, uint64(asked.Nano())/1000), nil
+	return time.Duration(now.Nano()), nil
 }
 
 // failure looks at the run that failed, after it was asked for at a time in

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +28,18 @@ const maxSize = 1 << 20
 // A State is the content of the state file.
 type State struct {
 	Window *helper.Window `json:"window"`
-	Last   *helper.Result `json:"last"`
+	// Deadline is when the window ends; nil when it has no end. It outlives a window
+	// that ended in a failure half-way.
+	Deadline *Deadline      `json:"deadline"`
+	Last     *helper.Result `json:"last"`
+}
+
+// A Deadline is the end of a window on a clock that nobody can set.
+type Deadline struct {
+	// ID names the timer that locks then: the id of the request that set it.
+	ID string `json:"id"`
+	// SinceBoot is the time of CLOCK_BOOTTIME, which counts the machine's sleep.
+	SinceBoot time.Duration `json:"since_boot"` // in nanoseconds
 }
 
 // Read returns the state in dir. A missing file is the empty State.

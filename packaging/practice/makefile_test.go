@@ -22,6 +22,7 @@ func installed() []string {
 		"usr/lib/systemd/system/immutability-seal.service",
 		"usr/lib/systemd/system/immutability-unseal.service",
 		"usr/lib/systemd/system/immutray-lock.service",
+		"usr/lib/systemd/system/immutray-relock@.service",
 		"usr/lib/systemd/system/immutray-unlock.service",
 		"usr/libexec/immutray/immutray-helper",
 		"usr/share/applications/immutray.desktop",

@@ -37,7 +37,7 @@ func newSandbox(t *testing.T) *sandbox {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s.config = filepath.Join(s.Dir, "config.toml")
-	text := fmt.Sprintf("paths = ['%s', '%s']\nislands = []\ndrain = \"0s\"\nstate_dir = '%s'\n", s.Root, s.Etc, s.State)
+	text := fmt.Sprintf("paths = ['%s', '%s']\nislands = []\ndrain = \"0s\"\nunlock_default = \"until-locked\"\nstate_dir = '%s'\n", s.Root, s.Etc, s.State)
 	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,17 @@ func unitOf(verb helper.Verb) string {
 	return "immutray-" + string(verb) + ".service"
 }
 
+// relock is the unit of the timers that end windows.
+const relock = "immutray-relock@.service"
+
+func units() []string {
+	names := []string{relock}
+	for _, verb := range helper.Verbs() {
+		names = append(names, unitOf(verb))
+	}
+	return names
+}
+
 // An option is one line of a unit.
 type option struct{ section, name, value string }
 
@@ -75,10 +86,14 @@ func values(options []option, name string) []string {
 }
 
 func TestUnitsRunTheHelper(t *testing.T) {
-	for _, verb := range []helper.Verb{helper.Lock, helper.Unlock} {
-		options := read(t, unitOf(verb))
+	for unit, arguments := range map[string]string{
+		unitOf(helper.Lock):   "lock --work",
+		unitOf(helper.Unlock): "unlock --work",
+		relock:                "lock --work --due",
+	} {
+		options := read(t, unit)
 		for name, want := range map[string]string{
-			"ExecStart": helper.HelperPath + " " + string(verb) + " --work",
+			"ExecStart": helper.HelperPath + " " + arguments,
 			"Type":      "oneshot",
 			// Else a sixth request within ten seconds would be refused.
 			"StartLimitIntervalSec": "0",
@@ -86,7 +101,7 @@ func TestUnitsRunTheHelper(t *testing.T) {
 			"PrivateMounts": "no",
 		} {
 			if got := values(options, name); !slices.Equal(got, []string{want}) {
-				t.Errorf("%s: %s=%q, want %q", unitOf(verb), name, got, want)
+				t.Errorf("%s: %s=%q, want %q", unit, name, got, want)
 			}
 		}
 		for _, name := range []string{
@@ -96,7 +111,7 @@ func TestUnitsRunTheHelper(t *testing.T) {
 			"SuccessExitStatus",
 		} {
 			if got := values(options, name); got != nil {
-				t.Errorf("%s has %s=%q", unitOf(verb), name, got)
+				t.Errorf("%s has %s=%q", unit, name, got)
 			}
 		}
 	}
@@ -119,10 +134,10 @@ func TestNoMountNamespace(t *testing.T) {
 		"LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted", "ImportCredential",
 		"StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory",
 	}
-	for _, verb := range helper.Verbs() {
-		for _, o := range read(t, unitOf(verb)) {
+	for _, unit := range units() {
+		for _, o := range read(t, unit) {
 			if slices.Contains(forbidden, o.name) {
-				t.Errorf("%s: %s=%s gives it a mount namespace of its own", unitOf(verb), o.name, o.value)
+				t.Errorf("%s: %s=%s gives it a mount namespace of its own", unit, o.name, o.value)
 			}
 		}
 	}
@@ -131,14 +146,21 @@ func TestNoMountNamespace(t *testing.T) {
 // The units may do the same, and differ in nothing but the verb. Those of the boot are
 // started by it instead of a request, when all is mounted.
 func TestUnitsAreAlike(t *testing.T) {
-	without := func(verb helper.Verb, section string, names ...string) []option {
-		return slices.DeleteFunc(read(t, unitOf(verb)), func(o option) bool {
+	withoutIn := func(unit, section string, names ...string) []option {
+		return slices.DeleteFunc(read(t, unit), func(o option) bool {
 			return slices.Contains(names, o.name) || section != "" && o.section != section
 		})
+	}
+	without := func(verb helper.Verb, section string, names ...string) []option {
+		return withoutIn(unitOf(verb), section, names...)
 	}
 	lock, unlock := without(helper.Lock, "", "Description", "ExecStart"), without(helper.Unlock, "", "Description", "ExecStart")
 	if !slices.Equal(lock, unlock) {
 		t.Errorf("the units differ:\n%v\n%v", lock, unlock)
+	}
+	timed := withoutIn(relock, "", "Description", "ExecStart", "CollectMode", "Restart", "RestartSec")
+	if !slices.Equal(lock, timed) {
+		t.Errorf("the units differ:\n%v\n%v", lock, timed)
 	}
 	lock = without(helper.Lock, "Service", "ExecStart")
 	seal := without(helper.Seal, "Service", "ExecStart", "ExecCondition", "ExecStop", "RemainAfterExit", "RuntimeDirectory", "RuntimeDirectoryPreserve")
@@ -152,24 +174,40 @@ func TestUnitsAreAlike(t *testing.T) {
 	}
 }
 
+// A window that could not be closed is closed later, and not by a busy loop: within 35
+// seconds after what was in the way is gone.
+func TestTheEndOfAWindowIsTriedAgain(t *testing.T) {
+	options := read(t, relock)
+	for name, want := range map[string]string{
+		"Restart":    "on-failure", // systemd 244: also for Type=oneshot
+		"RestartSec": "20s",
+		// Else each id that failed would stay in memory.
+		"CollectMode": "inactive-or-failed",
+	} {
+		if got := values(options, name); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s=%q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestExposure(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	for _, verb := range helper.Verbs() {
-		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", "./"+unitOf(verb)).CombinedOutput()
+	for _, unit := range units() {
+		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", "./"+unit).CombinedOutput()
 		if err != nil {
-			t.Errorf("%s is more exposed than 3.5: %v\n%s", unitOf(verb), err, out)
+			t.Errorf("%s is more exposed than 3.5: %v\n%s", unit, err, out)
 		}
 	}
 }
 
 func TestUnitsAreValid(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	for _, verb := range helper.Verbs() {
-		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unitOf(verb)).CombinedOutput()
+	for _, unit := range units() {
+		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unit).CombinedOutput()
 		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 			// Where the tests run the helper need not be installed.
 			notInstalled := strings.Contains(line, helper.HelperPath+" is not executable")
-			if strings.Contains(line, unitOf(verb)) && !notInstalled {
+			if strings.Contains(line, unit) && !notInstalled {
 				t.Errorf("%v: %s", err, line)
 			}
 		}

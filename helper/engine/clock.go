@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A clock tells the time of day, for people, and the time since boot, which counts the
+// machine's sleep and which nobody can set: windows end by that one. The zero value
+// tells those of the machine.
+type clock struct {
+	wall func() time.Time
+	boot func() time.Duration
+}
+
+func (c clock) now() (wall time.Time, sinceBoot time.Duration) {
+	if c.wall != nil {
+		return c.wall(), c.boot()
+	}
+	return time.Now(), bootTime()
+}
+
+// in returns when about d will have passed, on both clocks and from now on: at a full
+// second of the time of day, so that what is shown is what happens.
+func (c clock) in(d time.Duration) (until time.Time, after, sinceBoot time.Duration) {
+	wall, boot := c.now()
+	until = wall.Add(d).Truncate(time.Second)
+	if until.Before(wall.Add(d)) {
+		until = until.Add(time.Second)
+	}
+	after = until.Sub(wall)
+	return until.Round(0), after, boot + after
+}
+
+func bootTime() time.Duration {
+	var ts unix.Timespec
+	// It fails only for a clock that the kernel does not know (clock_gettime(2));
+	// this one is there since Linux 2.6.39.
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("internal error: cannot read CLOCK_BOOTTIME: " + err.Error())
+	}
+	return time.Duration(ts.Nano())
+}

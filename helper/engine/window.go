@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/lockstate"
+	"immutray.org/helper/statefile"
+)
+
+// A Relock has a lock that is [helper.Request.Due] asked for when a window ends,
+// whatever becomes of this process and of everything of the user's. It goes on asking
+// until that lock is done.
+type Relock interface {
+	// Arm sets a timer, called id, beside those that are set already.
+	Arm(ctx context.Context, id string, after time.Duration) error
+	// Disarm takes back every timer but the one called except.
+	Disarm(ctx context.Context, except string) error
+}
+
+// nearly is how much too early a timer may come, because clocks are read one after
+// the other.
+const nearly = time.Second
+
+// isOver reports whether a window with that deadline has ended.
+func (e *Engine) isOver(d *statefile.Deadline) bool {
+	return d != nil && e.left(d) <= nearly
+}
+
+func (e *Engine) left(d *statefile.Deadline) time.Duration {
+	_, sinceBoot := e.clock.now()
+	return d.SinceBoot - sinceBoot
+}
+
+// open decides how long the window is that a request opens or goes on with, and arms
+// what ends it.
+func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.State) (statefile.State, error) {
+	r := result.Request
+	length, err := e.length(r, had)
+	if err != nil {
+		return had, err
+	}
+	next := statefile.State{Window: &helper.Window{Since: result.Started.Round(time.Second), UID: r.UID, User: r.User}}
+	if had.Window != nil {
+		*next.Window = *had.Window
+	}
+	next.Window.Until = nil
+	if length == config.UntilLocked {
+		return next, nil
+	}
+	until, after, sinceBoot := e.clock.in(length)
+	next.Window.Until = &until
+	next.Deadline = &statefile.Deadline{ID: r.ID, SinceBoot: sinceBoot}
+	if err := e.arm(ctx, r.ID, after); err != nil {
+		return had, fmt.Errorf("cannot unlock: %w", err)
+	}
+	return next, nil
+}
+
+// length returns how long a request unlocks. One that names no time does not shorten
+// the window there is.
+func (e *Engine) length(r helper.Request, had statefile.State) (time.Duration, error) {
+	switch {
+	case r.Verb.AtBoot():
+		return config.UntilLocked, nil // the kernel command line asks for it, not a person
+	case r.UntilLocked:
+		return config.UntilLocked, e.Config.Allows(config.UntilLocked)
+	case r.For != 0:
+		return r.For, e.Config.Allows(r.For)
+	case had.Window == nil:
+		return e.Config.UnlockDefault, nil
+	}
+	left := config.UntilLocked
+	if had.Deadline != nil {
+		left = max(e.left(had.Deadline), 1) // one that is overdue is no window without an end
+	}
+	longer := left == config.UntilLocked || e.Config.UnlockDefault != config.UntilLocked && left > e.Config.UnlockDefault
+	if longer && e.Config.Allows(left) == nil {
+		return left, nil
+	}
+	return e.Config.UnlockDefault, nil
+}
+
+func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error {
+	err := errors.New("there is nothing here that could")
+	if e.Relock != nil {
+		err = e.Relock.Arm(ctx, id, after)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot arrange for the lock at the end of the window: %w", err)
+	}
+	return nil
+}
+
+// disarm takes back every timer but that of the deadline that holds now. One that stays
+// does no harm: when it comes, it finds that no window has ended.
+func (e *Engine) disarm(ctx context.Context, result *helper.Result, keep *statefile.Deadline) {
+	if e.Relock == nil {
+		return
+	}
+	except := ""
+	if keep != nil {
+		except = keep.ID
+	}
+	if err := e.Relock.Disarm(ctx, except); err != nil {
+		result.Notices = append(result.Notices, fmt.Sprintf("the timer of a window that has ended is still set: %v", err))
+	}
+}
+
+// putOff ends a lock that comes before its time: its window was extended a moment ago,
+// or the time of day was set. In the latter case the timer is set anew for what is left
+// of the window, and the time of day that goes with it is recorded.
+func (e *Engine) putOff(ctx context.Context, result *helper.Result, recorded statefile.State) error {
+	why := "not locked: no window has ended"
+	if d := recorded.Deadline; d != nil {
+		until, after, sinceBoot := e.clock.in(e.left(d))
+		if err := e.arm(ctx, result.Request.ID, after); err != nil {
+			return fmt.Errorf("cannot put the lock off: %w", err)
+		}
+		recorded.Deadline = &statefile.Deadline{ID: result.Request.ID, SinceBoot: sinceBoot}
+		if recorded.Window != nil {
+			recorded.Window.Until = &until
+		}
+		if err := statefile.Write(e.Config.StateDir, recorded); err != nil {
+			return fmt.Errorf("cannot put the lock off: %w", err)
+		}
+		why = "not locked: the window lasts until " + until.Format(time.RFC3339)
+	}
+	e.disarm(ctx, result, recorded.Deadline)
+	status := (&lockstate.Reader{Paths: e.Config.Paths, StateDir: e.Config.StateDir}).Read()
+	e.nothingDone(result, &status, why)
+	return nil
+}

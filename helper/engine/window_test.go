@@ -1,0 +1,378 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
+	"immutray.org/helper/statefile"
+)
+
+// timers are a Relock that sets nothing, but complains of a system that is unlocked,
+// for a limited time, without a timer.
+type timers struct {
+	f     *timedFixture
+	armed map[string]time.Duration // since boot
+	err   error                    // of Arm and Disarm
+}
+
+func (r *timers) Arm(_ context.Context, id string, after time.Duration) error {
+	if r.err != nil {
+		return r.err
+	}
+	if _, taken := r.armed[id]; taken {
+		r.f.t.Errorf("timer %s is armed twice", id)
+	}
+	r.f.checkGuarded("before " + id + " is armed")
+	r.armed[id] = r.f.boot + after
+	return nil
+}
+
+func (r *timers) Disarm(_ context.Context, except string) error {
+	if r.err != nil {
+		return r.err
+	}
+	for id := range r.armed {
+		if id != except {
+			delete(r.armed, id)
+		}
+	}
+	r.f.checkGuarded("after all but " + except + " are disarmed")
+	return nil
+}
+
+// A timedFixture is a fixture with a clock and timers to play with.
+type timedFixture struct {
+	*fixture
+	wall    time.Time
+	boot    time.Duration
+	timers  *timers
+	limited bool // the window, if there is one, has an end
+	asked   int
+}
+
+func newTimedFixture(t *testing.T) *timedFixture {
+	f := &timedFixture{
+		fixture: newFixture(t),
+		wall:    time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC),
+		boot:    100 * time.Hour,
+	}
+	f.timers = &timers{f: f, armed: map[string]time.Duration{}}
+	f.engine.Relock = f.timers
+	f.engine.clock = clock{func() time.Time { return f.wall }, func() time.Duration { return f.boot }}
+	f.engine.Config.UnlockDefault = time.Hour
+	f.must(helper.Lock)
+	return f
+}
+
+// pass lets time pass, on both clocks.
+func (f *timedFixture) pass(d time.Duration) {
+	f.wall, f.boot = f.wall.Add(d), f.boot+d
+}
+
+func (f *timedFixture) checkGuarded(when string) {
+	f.t.Helper()
+	if f.limited && len(f.timers.armed) == 0 && f.status().State != helper.Locked {
+		f.t.Errorf("%s: unlocked, and no timer is armed", when)
+	}
+}
+
+// unlock asks with an id of its own, and wants it done.
+func (f *timedFixture) unlock(r helper.Request) *helper.Result {
+	f.t.Helper()
+	f.asked++
+	r.Verb, r.ID = helper.Unlock, fmt.Sprintf("unlock%d", f.asked)
+	f.limited = !r.UntilLocked
+	result := f.ask(r)
+	if result.Outcome != helper.Done {
+		f.t.Fatalf("unlock: %s: %s", result.Outcome, result.Error)
+	}
+	return result
+}
+
+func (f *timedFixture) due() *helper.Result {
+	f.t.Helper()
+	f.asked++
+	return f.ask(helper.Request{Verb: helper.Lock, ID: fmt.Sprintf("due%d", f.asked), Due: true})
+}
+
+// expectWindow holds the window as anybody reads it, and its one timer, against want.
+func (f *timedFixture) expectWindow(when string, until time.Time, end time.Duration) {
+	f.t.Helper()
+	w := f.status().Window
+	if w == nil || w.Until == nil || !w.Until.Equal(until) {
+		f.t.Errorf("%s: window %+v, want until %v", when, w, until)
+	}
+	state, err := statefile.Read(f.State)
+	if err != nil || state.Deadline == nil || state.Deadline.SinceBoot != end {
+		f.t.Errorf("%s: deadline %+v, %v, want %v", when, state.Deadline, err, end)
+		return
+	}
+	if want := map[string]time.Duration{state.Deadline.ID: end}; !reflect.DeepEqual(f.timers.armed, want) {
+		f.t.Errorf("%s: timers %v, want %v", when, f.timers.armed, want)
+	}
+}
+
+func (f *timedFixture) expectNoTimer(when string) {
+	f.t.Helper()
+	state, err := statefile.Read(f.State)
+	if err != nil || state.Deadline != nil || len(f.timers.armed) > 0 {
+		f.t.Errorf("%s: deadline %+v, %v, timers %v, want none", when, state.Deadline, err, f.timers.armed)
+	}
+}
+
+func TestAWindowEnds(t *testing.T) {
+	f := newTimedFixture(t)
+	start, boot := f.wall, f.boot
+	f.unlock(helper.Request{For: 30 * time.Minute})
+	f.expect("unlocked", helper.Unlocked)
+	f.expectWindow("unlocked", start.Add(30*time.Minute), boot+30*time.Minute)
+
+	f.pass(30 * time.Minute)
+	if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked || r.Status.Window != nil {
+		t.Errorf("at the end: %s %s, %+v", r.Outcome, r.Error, r.Status)
+	}
+	f.expect("at the end", helper.Locked)
+	f.expectNoTimer("at the end")
+}
+
+func TestALockTakesTheTimerBack(t *testing.T) {
+	f := newTimedFixture(t)
+	for _, verb := range []helper.Verb{helper.Lock, helper.Seal} {
+		f.commandLine("ro")
+		f.unlock(helper.Request{})
+		f.must(verb)
+		f.expectNoTimer(string(verb))
+	}
+	// Already locked by hand: who says so once more is not followed by a timer.
+	f.unlock(helper.Request{})
+	f.arrange("locked")
+	f.must(helper.Lock)
+	f.expectNoTimer("locked by hand, then by request")
+}
+
+// What cannot be closed again is not opened.
+func TestNoTimerNoUnlock(t *testing.T) {
+	f := newTimedFixture(t)
+	f.timers.err = errors.New("no bus")
+	r := f.ask(helper.Request{Verb: helper.Unlock, ID: "1", For: time.Minute})
+	if want := "cannot unlock: cannot arrange for the lock at the end of the window: no bus"; r.Outcome != helper.Failed || r.Error != want {
+		t.Errorf("unlock = %s: %q, want %q", r.Outcome, r.Error, want)
+	}
+	f.expect("without a bus", helper.Locked)
+	f.engine.Relock = nil
+	if r := f.ask(helper.Request{Verb: helper.Unlock, ID: "2"}); r.Outcome != helper.Failed || r.Status.State != helper.Locked {
+		t.Errorf("unlock without a Relock = %s, %s", r.Outcome, r.Status.State)
+	}
+	f.engine.Relock, f.timers.err = f.timers, nil
+
+	// Nor does a failed extension cost the window that there was.
+	f.unlock(helper.Request{For: time.Hour})
+	end, until := f.boot+time.Hour, f.wall.Add(time.Hour)
+	f.timers.err = errors.New("no bus")
+	if r := f.ask(helper.Request{Verb: helper.Unlock, ID: "3", For: 2 * time.Hour}); r.Outcome != helper.Failed {
+		t.Errorf("extension = %s", r.Outcome)
+	}
+	f.expectWindow("after an extension that failed", until, end)
+	f.expect("after an extension that failed", helper.Unlocked)
+}
+
+func TestHowLong(t *testing.T) {
+	const open = config.UntilLocked
+	minute := func(n int) *statefile.Deadline { return &statefile.Deadline{SinceBoot: time.Duration(n) * time.Minute} }
+	for _, test := range []struct {
+		name      string
+		def, most time.Duration
+		ask       helper.Request
+		unlocked  bool
+		deadline  *statefile.Deadline
+		want      time.Duration
+		refused   bool
+	}{
+		{name: "nothing said", def: time.Hour, want: time.Hour},
+		{name: "nothing said, no default", def: open, want: open},
+		{name: "said", def: time.Hour, ask: helper.Request{For: 2 * time.Hour}, want: 2 * time.Hour},
+		{name: "until locked", def: time.Hour, ask: helper.Request{UntilLocked: true}, want: open},
+		{name: "too long", def: time.Hour, most: time.Hour, ask: helper.Request{For: 2 * time.Hour}, refused: true},
+		{name: "until locked, not allowed", def: time.Hour, most: time.Hour, ask: helper.Request{UntilLocked: true}, refused: true},
+		{name: "shortened", def: time.Hour, ask: helper.Request{For: time.Minute}, unlocked: true, deadline: minute(30), want: time.Minute},
+		{name: "unlocked, nothing said", def: time.Hour, unlocked: true, deadline: minute(30), want: time.Hour},
+		{name: "unlocked for longer, nothing said", def: time.Hour, unlocked: true, deadline: minute(90), want: 90 * time.Minute},
+		{name: "unlocked for longer than is allowed by now", def: time.Hour, most: time.Hour, unlocked: true, deadline: minute(90), want: time.Hour},
+		{name: "unlocked without an end", def: time.Hour, unlocked: true, want: open},
+		{name: "unlocked without an end, no longer allowed", def: time.Hour, most: 2 * time.Hour, unlocked: true, want: time.Hour},
+		{name: "overdue", def: time.Hour, unlocked: true, deadline: minute(-3), want: time.Hour},
+		{name: "unlocked, no default", def: open, unlocked: true, deadline: minute(30), want: open},
+		{name: "at boot", def: time.Hour, most: time.Hour, ask: helper.Request{Verb: helper.Unseal}, want: open},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := &Engine{
+				Config: config.Config{UnlockDefault: test.def, UnlockMax: test.most},
+				clock:  clock{func() time.Time { return time.Time{} }, func() time.Duration { return 0 }},
+			}
+			had := statefile.State{Deadline: test.deadline}
+			if test.unlocked {
+				had.Window = &helper.Window{}
+			}
+			got, err := e.length(test.ask, had)
+			if refused := errors.Is(err, config.ErrTooLong); refused != test.refused || !refused && (err != nil || got != test.want) {
+				t.Errorf("length() = %v, %v, want %v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestAWindowThatIsTooLongIsRefused(t *testing.T) {
+	f := newTimedFixture(t)
+	f.engine.Config.UnlockMax = time.Hour
+	r := f.ask(helper.Request{Verb: helper.Unlock, ID: "1", UntilLocked: true})
+	if want := "cannot unlock until someone locks: at most 1h is allowed"; r.Outcome != helper.TooLong || r.Error != want {
+		t.Errorf("unlock = %s: %q, want %q", r.Outcome, r.Error, want)
+	}
+	f.expect("refused", helper.Locked)
+	f.expectNoTimer("refused")
+}
+
+// Who unlocked first stays on record, and the rest is as it was asked for last.
+func TestAskingAgain(t *testing.T) {
+	f := newTimedFixture(t)
+	first := f.unlock(helper.Request{For: time.Hour}).Status.Window
+	f.pass(10 * time.Minute)
+	for _, d := range []time.Duration{2 * time.Hour, time.Minute} {
+		r := f.unlock(helper.Request{For: d})
+		if w := r.Status.Window; !w.Since.Equal(first.Since) || w.User != first.User {
+			t.Errorf("window %+v, want it to begin as %+v", w, first)
+		}
+		f.expectWindow("for "+d.String(), f.wall.Add(d), f.boot+d)
+	}
+	r := f.unlock(helper.Request{UntilLocked: true})
+	if w := r.Status.Window; w.Until != nil || !w.Since.Equal(first.Since) {
+		t.Errorf("window %+v, want one without an end", w)
+	}
+	f.expectNoTimer("until locked")
+	f.pass(100 * time.Hour)
+	if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Unlocked {
+		t.Errorf("a timer that was forgotten: %s, %s", r.Outcome, r.Status.State)
+	}
+}
+
+// Every step of every extension keeps a timer armed; see timers, which looks.
+func TestExtensionsLeaveNoMomentWithoutATimer(t *testing.T) {
+	f := newTimedFixture(t)
+	for range 100 {
+		d := time.Duration(1+rand.IntN(7200)) * time.Second
+		f.unlock(helper.Request{For: d})
+		f.expectWindow("for "+d.String(), f.wall.Add(d), f.boot+d)
+		f.pass(time.Duration(rand.IntN(int(min(d, time.Minute)))).Truncate(time.Second))
+	}
+	f.expect("after all", helper.Unlocked)
+}
+
+// Time is what passes, the machine's sleep included, and not what the clock is set to.
+func TestTheTimeOfDayIsSet(t *testing.T) {
+	for _, jump := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		t.Run(jump.String(), func(t *testing.T) {
+			f := newTimedFixture(t)
+			f.unlock(helper.Request{For: time.Hour})
+			end := f.boot + time.Hour
+			f.pass(20 * time.Minute)
+			f.wall = f.wall.Add(jump)
+			r := f.due() // the timer notices
+			if r.Outcome != helper.Done || r.Status.State != helper.Unlocked || len(r.Notices) != 1 || !strings.HasPrefix(r.Notices[0], "not locked: the window lasts until ") {
+				t.Errorf("when the clock is set: %s %s, %s, %q", r.Outcome, r.Error, r.Status.State, r.Notices)
+			}
+			f.expectWindow("when the clock is set", f.wall.Add(40*time.Minute), end)
+			f.pass(40 * time.Minute)
+			if r := f.due(); r.Status.State != helper.Locked {
+				t.Errorf("at the end: %s %s, %s", r.Outcome, r.Error, r.Status.State)
+			}
+			f.expectNoTimer("at the end")
+		})
+	}
+}
+
+// It is found at the next attempt, and the timer asks until then.
+func TestABlockedEndIsTriedAgain(t *testing.T) {
+	f := newTimedFixture(t)
+	f.unlock(helper.Request{For: time.Minute})
+	end, until := f.boot+time.Minute, f.wall.Add(time.Minute)
+	a := f.start("writes", filepath.Join(f.Root, "file"))
+	f.pass(time.Minute)
+	for range 2 {
+		if r := f.due(); r.Outcome != helper.Blocked || len(r.Writers) != 1 {
+			t.Errorf("with a writer: %s %s", r.Outcome, r.Error)
+		}
+		f.expectWindow("blocked", until, end)
+		f.pass(20 * time.Second)
+	}
+	a.stop()
+	if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked {
+		t.Errorf("without the writer: %s %s", r.Outcome, r.Error)
+	}
+}
+
+// With the record of the window lost, the timer is what is left of it.
+func TestALostRecordEndsTheWindow(t *testing.T) {
+	f := newTimedFixture(t)
+	for name, content := range map[string]string{"missing": "", "damaged": `{"window": {`} {
+		f.unlock(helper.Request{})
+		f.command("rm", filepath.Join(f.State, statefile.Name))
+		if content != "" {
+			writeFile(t, filepath.Join(f.State, statefile.Name), content)
+		}
+		if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked {
+			t.Errorf("%s: %s %s", name, r.Outcome, r.Error)
+		}
+		f.timers.armed = map[string]time.Duration{} // with a missing file nobody knows that there was one
+	}
+}
+
+func TestTheJournalTellsOfWindows(t *testing.T) {
+	f := newTimedFixture(t)
+	var outcomes []journal.Entry
+	f.engine.Journal = func(e journal.Entry) {
+		if e.MessageID == MessageOutcome {
+			outcomes = append(outcomes, e)
+		}
+	}
+	f.unlock(helper.Request{For: 30 * time.Minute})
+	f.pass(30 * time.Minute)
+	f.due()
+	var messages []string
+	for _, e := range outcomes {
+		messages = append(messages, e.Message)
+	}
+	if want := []string{"unlock for rrs: done, the system is unlocked", "lock for the end of the window: done, the system is locked"}; !slices.Equal(messages, want) {
+		t.Errorf("journal %q, want %q", messages, want)
+	}
+	if got := outcomes[0].Fields["IMMUTRAY_UNTIL"]; got != "2026-11-23T14:30:00Z" {
+		t.Errorf("IMMUTRAY_UNTIL=%q", got)
+	}
+	if got := outcomes[1].Fields["IMMUTRAY_DUE"]; got != "1" {
+		t.Errorf("IMMUTRAY_DUE=%q", got)
+	}
+}
+
+// What is shown as the end is at a full second, never before the time asked for.
+func TestClockIn(t *testing.T) {
+	wall := time.Date(2026, 11, 23, 14, 0, 0, 123, time.UTC)
+	c := clock{func() time.Time { return wall }, func() time.Duration { return time.Hour }}
+	until, after, sinceBoot := c.in(time.Minute)
+	if want := time.Date(2026, 11, 23, 14, 1, 1, 0, time.UTC); !until.Equal(want) || after != want.Sub(wall) || sinceBoot != time.Hour+after {
+		t.Errorf("in(1m) = %v, %v, %v", until, after, sinceBoot)
+	}
+	until, after, _ = clock{}.in(time.Hour)
+	if until.Nanosecond() != 0 || after < time.Hour || after > time.Hour+time.Second {
+		t.Errorf("in(1h) on the real clock = %v, %v", until, after)
+	}
+}
