@@ -46,7 +46,7 @@ func TestDoWithoutHandshake(t *testing.T) {
 				end = "kill -9 $$"
 			}
 			c := &Client{Pkexec: script(t, "cat >&2 <<'END'\n"+test.stderr+"END\n"+end)}
-			r, err := c.Do(context.Background(), Unlock)
+			r, err := c.Do(context.Background(), Request{Verb: Unlock})
 			var auth *AuthorizationError
 			if r != nil || !errors.As(err, &auth) || auth.Kind != test.want {
 				t.Fatalf("Do() = %v, %v, want an AuthorizationError of kind %d", r, err, test.want)
@@ -65,7 +65,7 @@ func TestDoCancelledByUser(t *testing.T) {
 	}
 	// A script is faster than a person.
 	c := &Client{Pkexec: script(t, "echo 'Error executing command as another user: Request dismissed' >&2; exit 126")}
-	_, err := c.Do(context.Background(), Unlock)
+	_, err := c.Do(context.Background(), Request{Verb: Unlock})
 	if !errors.Is(err, ErrCancelled) || !errors.Is(err, ErrNoDialog) {
 		t.Errorf("Do() = %v, want ErrNoDialog, which is an ErrCancelled too", err)
 	}
@@ -87,7 +87,7 @@ func TestDoGarbage(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Client{Pkexec: script(t, test.script)}
-			_, err := c.Do(context.Background(), Lock)
+			_, err := c.Do(context.Background(), Request{Verb: Lock})
 			var auth *AuthorizationError
 			if !errors.As(err, &auth) || auth.Kind != test.want || len(err.Error()) > 500 {
 				t.Errorf("Do() = %.600v, want an AuthorizationError of kind %d", err, test.want)
@@ -99,20 +99,20 @@ func TestDoGarbage(t *testing.T) {
 func TestDoMissingPrograms(t *testing.T) {
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	var auth *AuthorizationError
-	_, err := (&Client{Pkexec: nowhere}).Do(context.Background(), Lock)
+	_, err := (&Client{Pkexec: nowhere}).Do(context.Background(), Request{Verb: Lock})
 	if !errors.As(err, &auth) || auth.Kind != PkexecMissing {
 		t.Errorf("Do() without pkexec = %v", err)
 	}
-	_, err = (&Client{Direct: true, Helper: nowhere}).Do(context.Background(), Lock)
+	_, err = (&Client{Direct: true, Helper: nowhere}).Do(context.Background(), Request{Verb: Lock})
 	if !errors.As(err, &auth) || auth.Kind != HelperMissing {
 		t.Errorf("Do() without the helper = %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	_, err = (&Client{}).Do(context.Background(), Lock)
+	_, err = (&Client{}).Do(context.Background(), Request{Verb: Lock})
 	if !errors.As(err, &auth) || auth.Kind != PkexecMissing {
 		t.Errorf("Do() without pkexec in PATH = %v", err)
 	}
-	_, err = (&Client{Direct: true, Helper: t.TempDir()}).Do(context.Background(), Lock)
+	_, err = (&Client{Direct: true, Helper: t.TempDir()}).Do(context.Background(), Request{Verb: Lock})
 	if !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), "cannot start the helper: ") {
 		t.Errorf("Do() with a directory for a helper = %v", err)
 	}
@@ -120,7 +120,7 @@ func TestDoMissingPrograms(t *testing.T) {
 
 func TestDoDirectCrash(t *testing.T) {
 	c := &Client{Direct: true, Helper: script(t, "echo 'fatal error: out of memory' >&2; exit 2")}
-	_, err := c.Do(context.Background(), Lock)
+	_, err := c.Do(context.Background(), Request{Verb: Lock})
 	var auth *AuthorizationError
 	if !errors.As(err, &auth) || !strings.Contains(err.Error(), "fatal error: out of memory") {
 		t.Errorf("Do() = %v, want what the helper said", err)
@@ -135,7 +135,7 @@ func TestDoRealPkexec(t *testing.T) {
 	t.Setenv("LANGUAGE", "a/b")
 	kindOf := func(c *Client) AuthorizationKind {
 		t.Helper()
-		_, err := c.Do(context.Background(), Lock)
+		_, err := c.Do(context.Background(), Request{Verb: Lock})
 		var auth *AuthorizationError
 		if !errors.As(err, &auth) {
 			t.Fatalf("Do() = %v, want an AuthorizationError", err)

@@ -36,8 +36,8 @@ const defaultPatience = 15 * time.Minute
 // promptAtLeast is the time within which nobody reads a dialog and closes it.
 const promptAtLeast = 500 * time.Millisecond
 
-// Do sends one request and waits for the answer. The error is nil exactly if the
-// outcome is Done. Else it is
+// Do sends one request and waits for the answer. ID, UID and User of the request are
+// the helper's to fill in. The error is nil exactly if the outcome is Done. Else it is
 //   - a *ResultError when the helper answered; the Result is returned as well,
 //   - ErrCancelled when the password prompt was dismissed,
 //   - an *AuthorizationError when the helper was never started,
@@ -45,39 +45,33 @@ const promptAtLeast = 500 * time.Millisecond
 //
 // When ctx ends before the helper has begun, the request is withdrawn. A helper at
 // work is never stopped: Do then only waits no longer.
-func (c *Client) Do(ctx context.Context, verb Verb) (*Result, error) {
-	cmd, err := c.command(verb)
+func (c *Client) Do(ctx context.Context, r Request) (*Result, error) {
+	cmd, err := c.command(r)
 	if err != nil {
 		return nil, err
 	}
-	out := newAnswer()
-	var words clipped
-	cmd.Stdout, cmd.Stderr = out, &words
-	// A child of the helper's could keep the pipes open; nobody should, but then
-	// the answer is complete as soon as the helper has ended.
-	cmd.WaitDelay = time.Second
 	started := time.Now()
-	if err := cmd.Start(); err != nil {
+	child, err := start(cmd)
+	if err != nil {
 		return nil, c.startError(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	if err := c.wait(ctx, cmd.Process, out, ended); err != nil {
+	if err := c.wait(ctx, child); err != nil {
 		return nil, err
 	}
 	tooSoon := time.Since(started) < promptAtLeast
-	return c.judge(verb, out, cmd.ProcessState.ExitCode(), words.String(), tooSoon)
+	code, words := child.end()
+	return c.judge(r.Verb, child.out, code, words, tooSoon)
 }
 
 // command builds the command line. Nothing ties the child's life to ours: it must
 // be free to finish when we are gone.
-func (c *Client) command(verb Verb) (*exec.Cmd, error) {
+func (c *Client) command(r Request) (*exec.Cmd, error) {
 	program := c.Helper
 	if program == "" {
 		program = HelperPath
 	}
+	args := r.arguments()
 	if c.Direct {
-		args := []string{string(verb)}
 		if c.Config != "" {
 			args = append(args, "--config", c.Config)
 		}
@@ -94,7 +88,7 @@ func (c *Client) command(verb Verb) (*exec.Cmd, error) {
 	}
 	// pkexec's own agent asks on the terminal, and fails there in polkit 122 and 127
 	// (polkit-org/polkit #17, #686).
-	cmd := exec.Command(pkexec, "--disable-internal-agent", program, string(verb))
+	cmd := exec.Command(pkexec, append([]string{"--disable-internal-agent", program}, args...)...)
 	cmd.Env = cleanEnvironment(os.Environ())
 	return cmd, nil
 }
@@ -133,13 +127,19 @@ func (c *Client) startError(err error) error {
 	return &AuthorizationError{Kind: PkexecMissing}
 }
 
-// wait returns nil when the child has ended, else why nobody waits any longer.
-func (c *Client) wait(ctx context.Context, child *os.Process, out *answer, ended <-chan error) error {
-	begun := out.begun
+// wait returns nil when the child has answered or ended, else why nobody waits any
+// longer.
+func (c *Client) wait(ctx context.Context, child *child) error {
+	begun := child.out.begun
 	var late <-chan time.Time
 	for {
 		select {
-		case <-ended:
+		case <-child.silent:
+			if child.out.isComplete() {
+				return nil
+			}
+			child.silent = nil
+		case <-child.ended:
 			return nil
 		case <-begun:
 			begun = nil
@@ -153,13 +153,13 @@ func (c *Client) wait(ctx context.Context, child *os.Process, out *answer, ended
 		case <-late:
 			return fmt.Errorf("cannot wait for the helper any longer: %w", ErrNoResult)
 		case <-ctx.Done():
-			if out.hasBegun() {
+			if child.out.hasBegun() {
 				return fmt.Errorf("cannot wait for the helper any longer: %w: %w", ErrNoResult, context.Cause(ctx))
 			}
 			if !c.Direct {
 				// Before the password is given pkexec still is the user's to end, and its
 				// dialog goes with it. Afterwards it is root's, and this fails.
-				_ = child.Signal(unix.SIGTERM)
+				_ = child.cmd.Process.Signal(unix.SIGTERM)
 			}
 			return fmt.Errorf("cannot get authorization: %w", context.Cause(ctx))
 		}

@@ -67,6 +67,12 @@ func (a *answer) hasBegun() bool {
 	}
 }
 
+// isComplete reports whether the answer ends with a whole line after the first.
+func (a *answer) isComplete() bool {
+	_, last := a.lines()
+	return last != ""
+}
+
 // lines returns the first line and the last, which is empty when there is only one
 // or when it is not complete.
 func (a *answer) lines() (first, last string) {

@@ -56,7 +56,7 @@ func release(t *testing.T, fifo string) {
 func TestDo(t *testing.T) {
 	want := Result{Request: Request{Verb: Lock, ID: "1", User: "rrs"}, Outcome: Done}
 	c := &Client{Pkexec: script(t, answering(t, want)+"\nexit 5")}
-	got, err := c.Do(context.Background(), Lock)
+	got, err := c.Do(context.Background(), Request{Verb: Lock})
 	if err != nil {
 		t.Fatalf("Do() = %v, want nil whatever the exit code is", err)
 	}
@@ -66,11 +66,11 @@ func TestDo(t *testing.T) {
 }
 
 func TestDoResultError(t *testing.T) {
-	for _, outcome := range []Outcome{Failed, Usage, Blocked, NotPrepared, PackageManager, ConfigRefused} {
+	for _, outcome := range []Outcome{Failed, Usage, Blocked, NotPrepared, PackageManager, ConfigRefused, TooLong} {
 		want := Result{Request: Request{Verb: Unlock}, Outcome: outcome, Error: "cannot unlock: why"}
 		// pkexec's own words on the way do not count any more, nor does its exit code.
 		c := &Client{Pkexec: script(t, answering(t, want)+"\necho 'Not authorized' >&2\nexit 126")}
-		got, err := c.Do(context.Background(), Unlock)
+		got, err := c.Do(context.Background(), Request{Verb: Unlock})
 		var refused *ResultError
 		if !errors.As(err, &refused) || refused.Result != got || got == nil || got.Outcome != outcome {
 			t.Errorf("%s: Do() = %+v, %v, want a ResultError with the result", outcome, got, err)
@@ -90,11 +90,12 @@ func TestDoCommandLine(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	tests := []struct {
-		name   string
-		client Client
-		args   []string
-		env    []string
-		absent []string
+		name    string
+		client  Client
+		request Request
+		args    []string
+		env     []string
+		absent  []string
 	}{
 		{
 			name:   "through pkexec",
@@ -114,10 +115,23 @@ func TestDoCommandLine(t *testing.T) {
 			client: Client{Direct: true, Helper: record, Config: "/etc/other.toml"},
 			args:   []string{"lock", "--config", "/etc/other.toml"},
 		},
+		{
+			name:    "for a time",
+			client:  Client{Pkexec: record},
+			request: Request{For: 90 * time.Minute},
+			args:    []string{"--disable-internal-agent", HelperPath, "lock", "--for", "1h30m0s"},
+		},
+		{
+			name:    "until locked, directly with a configuration",
+			client:  Client{Direct: true, Helper: record, Config: "/etc/other.toml"},
+			request: Request{UntilLocked: true},
+			args:    []string{"lock", "--until-locked", "--config", "/etc/other.toml"},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := test.client.Do(context.Background(), Lock); err != nil {
+			test.request.Verb = Lock
+			if _, err := test.client.Do(context.Background(), test.request); err != nil {
 				t.Fatal(err)
 			}
 			data, err := os.ReadFile(log)
@@ -159,7 +173,7 @@ func TestCleanEnvironmentDropsStrangeDisplay(t *testing.T) {
 
 func TestCommandIsNotTiedToUs(t *testing.T) {
 	for _, c := range []*Client{{}, {Direct: true}} {
-		cmd, err := c.command(Lock)
+		cmd, err := c.command(Request{Verb: Lock})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +185,7 @@ func TestCommandIsNotTiedToUs(t *testing.T) {
 
 func TestDoRefusesConfigForUsers(t *testing.T) {
 	c := &Client{Pkexec: script(t, "exit 0"), Config: "/etc/other.toml"}
-	if _, err := c.Do(context.Background(), Lock); err == nil || err.Error() != "cannot choose a configuration: only root may" {
+	if _, err := c.Do(context.Background(), Request{Verb: Lock}); err == nil || err.Error() != "cannot choose a configuration: only root may" {
 		t.Errorf("Do() = %v", err)
 	}
 }
@@ -195,11 +209,32 @@ func TestDoWithoutResult(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Client{Pkexec: script(t, test.script)}
-			r, err := c.Do(context.Background(), Lock)
+			r, err := c.Do(context.Background(), Request{Verb: Lock})
 			if r != nil || !errors.Is(err, ErrNoResult) || test.want != "" && err.Error() != test.want {
 				t.Errorf("Do() = %v, %v, want ErrNoResult %q", r, err, test.want)
 			}
 		})
+	}
+}
+
+// A helper that stays to lock when the window ends has answered when it falls silent.
+func TestDoDoesNotWaitForAHelperThatStays(t *testing.T) {
+	fifo := fifo(t)
+	good := answering(t, Result{Request: Request{Verb: Unlock}, Outcome: Done})
+	c := &Client{Direct: true, Helper: script(t, good+"\nexec >/dev/null 2>&1\nread x < "+fifo)}
+	if r, err := c.Do(context.Background(), Request{Verb: Unlock}); err != nil || r.Outcome != Done {
+		t.Errorf("Do() = %v, %v, want the answer", r, err)
+	}
+	release(t, fifo)
+}
+
+// One that closes its output without an answer may still be about to say why.
+func TestDoWaitsForTheEndOfWhoDoesNotAnswer(t *testing.T) {
+	c := &Client{Pkexec: script(t, "exec >&-\nsleep 0.1\necho 'Not authorized' >&2\nexit 127")}
+	_, err := c.Do(context.Background(), Request{Verb: Lock})
+	var refused *AuthorizationError
+	if !errors.As(err, &refused) || refused.Kind != NotAuthorized {
+		t.Errorf("Do() = %v, want that it was not authorized", err)
 	}
 }
 
@@ -209,7 +244,7 @@ func TestDoHangingHelper(t *testing.T) {
 		Pkexec:   script(t, "echo '"+Handshake+"'\nread x < "+fifo),
 		patience: time.Millisecond,
 	}
-	_, err := c.Do(context.Background(), Lock)
+	_, err := c.Do(context.Background(), Request{Verb: Lock})
 	if !errors.Is(err, ErrNoResult) {
 		t.Errorf("Do() = %v, want ErrNoResult", err)
 	}
@@ -223,7 +258,7 @@ func TestDoCancelledBeforeHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := c.Do(ctx, Unlock)
+		_, err := c.Do(ctx, Request{Verb: Unlock})
 		ended <- err
 	}()
 	data, err := os.ReadFile(fifo) // waits for the script
@@ -253,7 +288,7 @@ func TestDoCancelledAfterHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := c.Do(ctx, Lock)
+		_, err := c.Do(ctx, Request{Verb: Lock})
 		ended <- err
 	}()
 	if _, err := os.ReadFile(begun); err != nil {

@@ -55,3 +55,16 @@ type Request struct {
 	// unless a window has ended.
 	Due bool `json:"due,omitempty"`
 }
+
+// arguments is the helper's command line for the request. The verb comes first: it is
+// what polkit looks at.
+func (r Request) arguments() []string {
+	args := []string{string(r.Verb)}
+	if r.For != 0 {
+		args = append(args, "--for", r.For.String())
+	}
+	if r.UntilLocked {
+		args = append(args, "--until-locked")
+	}
+	return args
+}

@@ -120,6 +120,7 @@ func (a *app) reminders(c *Controller, n *notify.Notifier) *notify.Reminders {
 		Clock:    a.clock,
 		Settings: a.settings.Remind,
 		LockNow:  c.LockNow,
+		Extend:   c.Extend,
 		Changed:  c.Refresh,
 		Failed:   func(err error) { a.log.Warn("cannot remind", "error", err) },
 		Icon:     func(s helper.State) string { return string(iconFor(face(s))) },

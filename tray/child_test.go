@@ -153,8 +153,8 @@ type playedHelper struct {
 	answers chan reply
 }
 
-func (p *playedHelper) Do(ctx context.Context, verb helper.Verb) (*helper.Result, error) {
-	fmt.Fprintln(p.out, "do", verb)
+func (p *playedHelper) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
+	fmt.Fprintln(p.out, "do", asked(r))
 	select {
 	case r := <-p.answers:
 		return r.Result, r.err()

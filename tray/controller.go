@@ -36,7 +36,7 @@ type source interface {
 }
 
 type requester interface {
-	Do(ctx context.Context, verb helper.Verb) (*helper.Result, error)
+	Do(ctx context.Context, r helper.Request) (*helper.Result, error)
 }
 
 type poster interface {
@@ -99,7 +99,10 @@ func (c *Controller) Activate() { c.in.put(c.activated) }
 func (c *Controller) Choose(id ID) { c.in.put(func() { c.chosen(id) }) }
 
 // LockNow is the reminder's button. It does not wait.
-func (c *Controller) LockNow() { c.in.put(func() { c.request(helper.Lock, 0) }) }
+func (c *Controller) LockNow() { c.in.put(c.lock) }
+
+// Extend is the button of the announcement that the window ends. It does not wait.
+func (c *Controller) Extend() { c.in.put(c.extend) }
 
 // Refresh says that something else that is shown has changed. It does not wait.
 func (c *Controller) Refresh() { c.in.put(func() {}) }
@@ -278,9 +281,9 @@ func (c *Controller) activated() {
 	case shown == notSetUp, shown == unknown:
 		c.explain()
 	case shown != locked:
-		c.request(helper.Lock, 0)
+		c.lock()
 	case c.Settings.Click == ClickToggle:
-		c.request(helper.Unlock, 0)
+		c.request(helper.Request{Verb: helper.Unlock}, 0)
 	default:
 		c.post(notify.SlotFeedback, notify.Feedback(c.report.Status, c.now(), string(icons.Locked)))
 	}
@@ -290,9 +293,13 @@ func (c *Controller) activated() {
 func (c *Controller) chosen(id ID) {
 	switch id {
 	case IDLock:
-		c.request(helper.Lock, settle)
+		c.request(helper.Request{Verb: helper.Lock}, settle)
+	case IDQuarter:
+		c.request(helper.Request{Verb: helper.Unlock, For: quarter}, settle)
+	case IDHour:
+		c.request(helper.Request{Verb: helper.Unlock, For: hour}, settle)
 	case IDUnlock:
-		c.request(helper.Unlock, settle)
+		c.request(helper.Request{Verb: helper.Unlock, UntilLocked: true}, settle)
 	case IDSnooze:
 		c.Reminders.Snooze()
 	case IDRemind:

@@ -131,7 +131,12 @@ func TestOneRequestAtATime(t *testing.T) {
 }
 
 func TestMenuHasToCloseFirst(t *testing.T) {
-	for id, verb := range map[ID]helper.Verb{IDLock: helper.Lock, IDUnlock: helper.Unlock} {
+	for id, want := range map[ID]string{
+		IDLock:    "lock",
+		IDUnlock:  "unlock until locked",
+		IDQuarter: "unlock for 15m0s",
+		IDHour:    "unlock for 1h0m0s",
+	} {
 		s := newStage(t, DefaultSettings(), partlyAt)
 		s.clearLog()
 		s.c.Choose(id)
@@ -139,7 +144,48 @@ func TestMenuHasToCloseFirst(t *testing.T) {
 		s.clock.Await(t, settle)
 		s.expectLog()
 		s.passTime(settle)
-		s.waitLog("do " + string(verb))
+		s.waitLog("do " + want)
+	}
+}
+
+func TestFeedbackSaysUntilWhen(t *testing.T) {
+	until := testNow.Add(23 * time.Minute)
+	limited := unlockedAt
+	limited.Status.Window = &helper.Window{Since: testNow, Until: &until, UID: 1000, User: "rrs"}
+	s := newStage(t, DefaultSettings(), lockedAt)
+	s.clearLog()
+	s.c.Activate()
+	s.waitLog("do unlock")
+	s.answer(done(helper.Unlock), limited)
+	s.waitLog("do unlock", "remind unlocked", "feedback: Unlocked until 14:30 | The operating system can be changed.")
+	s.waitTooltip("Unlocked for less than 1 min by rrs, locks at 14:30")
+}
+
+// The button adds to what is left, as far as the administrator allows.
+func TestMoreTime(t *testing.T) {
+	for _, test := range []struct {
+		left, most time.Duration
+		want       string
+	}{
+		{5 * time.Minute, 0, "do unlock for 20m0s"},
+		{4*time.Minute + 600*time.Millisecond, 0, "do unlock for 19m1s"},
+		{-time.Minute, 0, "do unlock for 15m0s"},
+		{5 * time.Minute, 18 * time.Minute, "do unlock for 18m0s"},
+	} {
+		until := testNow.Add(test.left)
+		limited := unlockedAt
+		limited.UnlockMax = test.most
+		limited.Status.Window = &helper.Window{Since: testNow.Add(-time.Hour), Until: &until, UID: 1000, User: "rrs"}
+		s := newStage(t, DefaultSettings(), limited)
+		s.clearLog()
+		s.c.Extend()
+		s.waitLog(test.want)
+	}
+	for _, report := range []Report{lockedAt, unlockedAt} {
+		s := newStage(t, DefaultSettings(), report)
+		s.clearLog()
+		s.c.Extend()
+		s.expectLog()
 	}
 }
 

@@ -185,14 +185,26 @@ func (s *stage) Show(m Model) error {
 	return nil
 }
 
-func (s *stage) Do(ctx context.Context, verb helper.Verb) (*helper.Result, error) {
-	s.note("do %s", verb)
+func (s *stage) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
+	s.note("do %s", asked(r))
 	select {
 	case r := <-s.answers:
 		return r.Result, r.err()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// asked says what is asked for.
+func asked(r helper.Request) string {
+	words := string(r.Verb)
+	if r.For != 0 {
+		words += " for " + r.For.String()
+	}
+	if r.UntilLocked {
+		words += " until locked"
+	}
+	return words
 }
 
 // answer gives the helper's answer, while the system is as the report says.

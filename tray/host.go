@@ -189,7 +189,7 @@ func (h *Host) makeMenu() {
 	h.addList(IDWhy, maxWhy)
 	h.addList(IDPath, maxPaths)
 	systray.AddSeparator()
-	h.add(IDLock, IDUnlock, IDSnooze, IDSnoozed, IDRemind)
+	h.add(IDLock, IDQuarter, IDHour, IDUnlock, IDSnooze, IDSnoozed, IDRemind)
 	for _, id := range []ID{IDWriters, IDTrouble} {
 		h.add(id)
 		parent := h.slots[len(h.slots)-1]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/icons"
 )
 
@@ -18,6 +19,8 @@ type Report struct {
 	Status helper.Status
 	// Problem says why this machine can't be locked as it is; nil when it can.
 	Problem *Problem
+	// UnlockMax is how long an unlock may last; config.UntilLocked is without a limit.
+	UnlockMax time.Duration
 }
 
 // A Problem is why the system is not set up to be locked, in lines for people.
@@ -52,7 +55,9 @@ const (
 	IDWhy     ID = "why"  // a list
 	IDPath    ID = "path" // a list
 	IDLock    ID = "lock"
-	IDUnlock  ID = "unlock"
+	IDUnlock  ID = "unlock" // until someone locks
+	IDQuarter ID = "quarter"
+	IDHour    ID = "hour"
 	IDSnooze  ID = "snooze"
 	IDSnoozed ID = "snoozed"
 	IDRemind  ID = "remind"
@@ -162,15 +167,42 @@ func actions(s Snapshot) []Item {
 	if shown != locked {
 		items = append(items, Item{ID: IDLock, Label: "Lock now", Disabled: busy})
 	}
-	// A path that can't be read may hide that the others are locked, and the way to
-	// mend it: both are offered then.
-	if s.Report.Status.State != helper.Unlocked {
-		items = append(items, Item{ID: IDUnlock, Label: "Unlock until I lock it…", Disabled: busy})
-	}
+	items = append(items, unlockItems(s)...)
 	if shown == unlocked || shown == partlyLocked {
 		items = append(items, reminderItems(s)...)
 	}
 	return append(items, troubleItems(s.Trouble)...)
+}
+
+// quarter and hour are the windows that the menu offers beside one without an end.
+const (
+	quarter = 15 * time.Minute
+	hour    = time.Hour
+)
+
+// unlockItems open a window, or say of the one that is open when it is to end.
+func unlockItems(s Snapshot) []Item {
+	timed, endless := "Unlock for ", "Unlock until I lock it…"
+	// A path that can't be read may hide that the others are locked, and the way to
+	// mend it: both are offered then.
+	if s.Report.Status.State == helper.Unlocked {
+		if s.Report.face() != unlocked {
+			return nil
+		}
+		timed, endless = "Lock in ", "Stay unlocked until I lock it…"
+	}
+	limit := config.Config{UnlockMax: s.Report.UnlockMax}
+	item := func(id ID, label string, length time.Duration) Item {
+		return Item{ID: id, Label: label, Disabled: s.Asked != "" || limit.Allows(length) != nil}
+	}
+	items := []Item{
+		item(IDQuarter, timed+spoken(quarter)+"…", quarter),
+		item(IDHour, timed+spoken(hour)+"…", hour),
+	}
+	if w := s.Report.Status.Window; s.Report.Status.State != helper.Unlocked || w != nil && w.Until != nil {
+		items = append(items, item(IDUnlock, endless, config.UntilLocked))
+	}
+	return items
 }
 
 func reminderItems(s Snapshot) []Item {

@@ -84,6 +84,8 @@ immutray-locked | Locked
 (/: locked (property read-only, mount read-only))
 (/etc: locked (property read-only, mount read-only))
 ---
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 ---
 About Immutray
@@ -96,6 +98,8 @@ immutray-unlocked | Unlocked for 23 min by rrs
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
 Remind me in 1 hour
 ---
 About Immutray
@@ -108,6 +112,9 @@ immutray-unlocked | Unlocked for 2 h by rrs, locks at 14:30
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
+Stay unlocked until I lock it…
 Remind me in 1 hour
 ---
 About Immutray
@@ -120,6 +127,9 @@ immutray-unlocked | Unlocked for less than 1 min by user 1000, should have locke
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
+Stay unlocked until I lock it…
 Remind me in 1 hour
 ---
 About Immutray
@@ -132,6 +142,8 @@ immutray-unlocked | Unlocked
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
 (Reminders off until 14:30)
 Turn reminders on again
 ---
@@ -145,6 +157,8 @@ immutray-partly-locked | Partly locked: /etc: open mount
 (/etc: open mount (property read-only, mount writable))
 ---
 Lock now
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 Remind me in 1 hour
 ---
@@ -165,6 +179,8 @@ immutray-partly-locked | Partly locked: /a: mount only
 (/d_\n\x1b\xff: unknown)
 ---
 Lock now
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 Remind me in 1 hour
 ---
@@ -177,7 +193,37 @@ immutray-working | Waiting for the password…
 (/: locked (property read-only, mount read-only))
 (/etc: locked (property read-only, mount read-only))
 ---
+(Unlock for 15 minutes…)
+(Unlock for 1 hour…)
 (Unlock until I lock it…)
+---
+About Immutray
+Quit
+`},
+		{"locked, with a limit", Snapshot{Report: Report{Status: lockedAt.Status, UnlockMax: 30 * time.Minute}}, `
+immutray-locked | Locked
+(Locked)
+(/: locked (property read-only, mount read-only))
+(/etc: locked (property read-only, mount read-only))
+---
+Unlock for 15 minutes…
+(Unlock for 1 hour…)
+(Unlock until I lock it…)
+---
+About Immutray
+Quit
+`},
+		{"unlocked, with a limit", Snapshot{Report: Report{Status: limited.Status, UnlockMax: time.Hour}}, `
+immutray-unlocked | Unlocked for 2 h by rrs, locks at 14:30
+(Unlocked for 2 h by rrs, locks at 14:30)
+(/: unlocked (property writable, mount writable))
+(/etc: unlocked (property writable, mount writable))
+---
+Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
+(Stay unlocked until I lock it…)
+Remind me in 1 hour
 ---
 About Immutray
 Quit
@@ -189,6 +235,8 @@ immutray-working | Locking…
 (/etc: unlocked (property writable, mount writable))
 ---
 (Lock now)
+(Lock in 15 minutes…)
+(Lock in 1 hour…)
 Remind me in 1 hour
 ---
 About Immutray
@@ -201,6 +249,8 @@ immutray-unlocked | Unlocked for 23 min by rrs
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
 Remind me in 1 hour
 Who is writing…
   > (vim (4242): /etc/fstab)
@@ -220,6 +270,8 @@ immutray-unlocked | Unlocked for 23 min by rrs
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
 Remind me in 1 hour
 What went wrong…
   > (Cannot lock: / is in use.)
@@ -237,6 +289,8 @@ immutray-locked | Locked
 (/: locked (property read-only, mount read-only))
 (/etc: locked (property read-only, mount read-only))
 ---
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 What went wrong…
   > (Cannot get authorization: there is no program here that can)
@@ -251,6 +305,8 @@ immutray-unknown | Unknown
 (Unknown)
 ---
 Lock now
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 ---
 About Immutray
@@ -266,6 +322,8 @@ immutray-unknown | Unknown: cannot open "/etc": permission denied
 (/etc: unknown)
 ---
 Lock now
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 ---
 About Immutray
@@ -278,6 +336,8 @@ immutray-unknown | Not set up: cannot use /etc/immutray/config.toml: line 3: unk
 (pahts; did you mean paths?)
 ---
 Lock now
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 ---
 About Immutray
@@ -305,6 +365,8 @@ immutray-unlocked | Unlocked for 23 min by rrs
 (/etc: unlocked (property writable, mount writable))
 ---
 Lock now
+Lock in 15 minutes…
+Lock in 1 hour…
 Remind me in 1 hour
 ---
 About Immutray
@@ -316,6 +378,8 @@ immutray-locked | Locked
 (/: locked (property read-only, mount read-only))
 (/etc: locked (property read-only, mount read-only))
 ---
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 ---
 About Immutray

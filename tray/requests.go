@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/icons"
 	"immutray.org/notify"
 )
@@ -15,13 +16,13 @@ import (
 //
 // A request may wait for hours: the password dialog stands behind a locked screen
 // until that is unlocked.
-func (c *Controller) request(verb helper.Verb, delay time.Duration) {
+func (c *Controller) request(r helper.Request, delay time.Duration) {
 	if c.asked != "" {
-		c.Log.Debug("one request is under way", "verb", c.asked, "dropped", verb)
+		c.Log.Debug("one request is under way", "verb", c.asked, "dropped", r.Verb)
 		return
 	}
-	c.asked = verb
-	if verb == helper.Lock {
+	c.asked = r.Verb
+	if r.Verb == helper.Lock {
 		c.Reminders.LockBegan()
 	}
 	if c.trouble != nil {
@@ -32,10 +33,26 @@ func (c *Controller) request(verb helper.Verb, delay time.Duration) {
 		if !c.pause(ctx, delay) {
 			return
 		}
-		c.Log.Debug("asking the helper", "verb", verb)
-		result, err := c.Helper.Do(ctx, verb)
-		c.in.put(func() { c.answered(verb, result, err) })
+		c.Log.Debug("asking the helper", "verb", r.Verb)
+		result, err := c.Helper.Do(ctx, r)
+		c.in.put(func() { c.answered(r.Verb, result, err) })
 	}()
+}
+
+func (c *Controller) lock() { c.request(helper.Request{Verb: helper.Lock}, 0) }
+
+// extend asks for a window that ends a quarter of an hour later, or as late as is
+// allowed.
+func (c *Controller) extend() {
+	w := c.report.Status.Window
+	if w == nil || w.Until == nil {
+		return
+	}
+	more := max(0, w.Until.Sub(c.now())).Round(time.Second) + notify.Extension
+	if most := c.report.UnlockMax; most != config.UntilLocked {
+		more = min(more, most)
+	}
+	c.request(helper.Request{Verb: helper.Unlock, For: more}, 0)
 }
 
 // pause waits; false when ctx ended first.

@@ -31,6 +31,8 @@ func TestTrayShowsTheState(t *testing.T) {
 (/: locked (property read-only, mount read-only))
 (/etc: locked (property read-only, mount read-only))
 ---
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 ---
 About Immutray
@@ -45,6 +47,8 @@ Quit
 (/etc: open mount (property read-only, mount writable))
 ---
 Lock now
+Unlock for 15 minutes…
+Unlock for 1 hour…
 Unlock until I lock it…
 Remind me in 1 hour
 ---
@@ -122,7 +126,7 @@ func TestMenuAsks(t *testing.T) {
 	c.answer(done(helper.Lock))
 	eventually(t, "the tooltip", item.tooltip, "Locked")
 	item.choose("Unlock until I lock it…")
-	c.expect("do unlock")
+	c.expect("do unlock until locked")
 	c.answer(reply{Cancelled: true})
 	eventually(t, "the tooltip", item.tooltip, "Locked")
 	item.chooseQuit()

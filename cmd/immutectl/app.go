@@ -30,7 +30,7 @@ type writerScanner interface {
 
 // A requester asks root's helper for something.
 type requester interface {
-	Do(ctx context.Context, verb helper.Verb) (*helper.Result, error)
+	Do(ctx context.Context, r helper.Request) (*helper.Result, error)
 }
 
 // An app is immutectl with everything it touches outside of itself.

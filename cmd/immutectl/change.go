@@ -3,29 +3,26 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 )
 
 // errCancelled is a request that the person took back.
 var errCancelled = errors.New("cancelled")
 
-// changeCommand is "lock" or "unlock".
-func (a *app) changeCommand(verb helper.Verb) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:         string(verb),
+func (a *app) lockCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:         "lock",
 		Args:        noArguments,
 		Annotations: map[string]string{changesSystem: ""},
-		Example:     "  immutectl " + string(verb),
-		RunE:        func(cmd *cobra.Command, _ []string) error { return a.change(cmd.Context(), verb) },
-	}
-	if verb == helper.Lock {
-		cmd.Short = "Make the protected paths read-only"
-		cmd.Long = `Make the protected paths read-only. No program is stopped: one that has a file
+		Short:       "Make the protected paths read-only",
+		Long: `Make the protected paths read-only. No program is stopped: one that has a file
 open for writing there keeps that path from being locked, and is listed.
 
 Exit status:
@@ -35,24 +32,70 @@ Exit status:
   3  blocked: something is open for writing
   4  a directory that must stay writable would become read-only
   5  a package manager is at work
-  6  the configuration was refused`
-	} else {
-		cmd.Short = "Make the protected paths writable"
-		cmd.Long = `Make the protected paths writable until they are locked again. Asks for an
-administrator's password.
+  6  the configuration was refused`,
+		Example: "  immutectl lock",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.change(cmd.Context(), helper.Request{Verb: helper.Lock})
+		},
+	}
+}
+
+func (a *app) unlockCommand() *cobra.Command {
+	r := helper.Request{Verb: helper.Unlock}
+	cmd := &cobra.Command{
+		Use:         "unlock",
+		Args:        noArguments,
+		Annotations: map[string]string{changesSystem: ""},
+		Short:       "Make the protected paths writable for a while",
+		Long: `Make the protected paths writable, and lock them again by itself when the time is
+over: an hour, unless the configuration or --for says otherwise. Asks for an
+administrator's password. Asked again, the time counts anew; without --for it is not
+shortened.
 
 Exit status:
   0  unlocked, or so already
   1  failed, or cancelled at the password prompt
-  2  the command line was not understood
-  6  the configuration was refused`
+  2  the command line was not understood, or asks for longer than is allowed
+  6  the configuration was refused`,
+		Example: `  immutectl unlock
+  immutectl unlock --for 30m
+  immutectl unlock --until-locked`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.checkWindow(cmd, r); err != nil {
+				return err
+			}
+			return a.change(cmd.Context(), r)
+		},
 	}
+	cmd.Flags().DurationVar(&r.For, "for", 0, "lock again after `TIME`, such as 30m or 2h")
+	cmd.Flags().BoolVar(&r.UntilLocked, "until-locked", false, "stay unlocked until someone locks")
 	return cmd
+}
+
+// checkWindow refuses what the helper would refuse, before anyone is asked for a password.
+func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
+	timed := cmd.Flags().Changed("for")
+	switch {
+	case timed && r.UntilLocked:
+		return usageFailure(cmd.CommandPath(), errors.New("--for and --until-locked contradict each other"))
+	case timed && (r.For < config.ShortestAsked || r.For > config.LongestWindow):
+		return usageFailure(cmd.CommandPath(), fmt.Errorf("--for must be between %s and %s", config.Short(config.ShortestAsked), config.Short(config.LongestWindow)))
+	case !timed && !r.UntilLocked:
+		return nil
+	}
+	c, err := a.loadConfig(a.configFile)
+	if err != nil {
+		return nil // the helper says what is wrong with it
+	}
+	if err := c.Allows(r.For); err != nil { // 0 is until locked
+		return a.failed(helper.ExitUsage, err)
+	}
+	return nil
 }
 
 // change asks the helper and tells what came of it. The state it prints is what the
 // helper has read back, also when it failed half way.
-func (a *app) change(ctx context.Context, verb helper.Verb) error {
+func (a *app) change(ctx context.Context, r helper.Request) error {
 	if a.configFile != "" {
 		// So that a refusal names the file of the command line, with the right hint.
 		if _, err := a.config(); err != nil {
@@ -61,7 +104,7 @@ func (a *app) change(ctx context.Context, verb helper.Verb) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	result, err := a.requester().Do(ctx, verb)
+	result, err := a.requester().Do(ctx, r)
 	if result == nil {
 		return a.noResult(ctx, err)
 	}
@@ -109,7 +152,7 @@ func resultText(r *helper.Result) string {
 		text = "Already " + strings.ToLower(text[:1]) + text[1:]
 	}
 	if r.Request.Verb == helper.Unlock && r.Status.State == helper.Unlocked {
-		text = strings.TrimSuffix(text, "\n") + " Lock again with \"immutectl lock\".\n"
+		text = strings.TrimSuffix(text, "\n") + " " + lockWords(r.Status.Window) + "\n"
 	}
 	return text
 }

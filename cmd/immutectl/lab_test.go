@@ -63,7 +63,7 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{System: lab.New(t)}
 	f.helper = buildHelper(t)
 	f.config = filepath.Join(f.Dir, "immutray.toml")
-	text := fmt.Sprintf("paths = [%q, %q]\nislands = []\ndrain = \"100ms\"\nstate_dir = %q\n", f.Root, f.Etc, f.State)
+	text := fmt.Sprintf("paths = [%q, %q]\nislands = []\ndrain = \"100ms\"\nunlock_default = \"until-locked\"\nstate_dir = %q\n", f.Root, f.Etc, f.State)
 	if err := os.WriteFile(f.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -52,8 +52,8 @@ What else a command may end with stands in its own help.`,
 	flags.StringVar(&a.helperFile, "helper", "", "start `FILE` as the helper (root only)")
 	flags.Lookup("helper").Hidden = true // for practice systems and builds that are not installed
 	root.AddCommand(
-		a.changeCommand(helper.Lock),
-		a.changeCommand(helper.Unlock),
+		a.lockCommand(),
+		a.unlockCommand(),
 		a.statusCommand(),
 		a.isLockedCommand(),
 		a.writersCommand(),

@@ -167,6 +167,14 @@ func windowWords(s helper.Status) string {
 	return words
 }
 
+// lockWords says how what was unlocked is locked again.
+func lockWords(w *helper.Window) string {
+	if w == nil || w.Until == nil {
+		return `Lock again with "immutectl lock".`
+	}
+	return "Locks at " + w.Until.Local().Format(minutes) + `, or with "immutectl lock".`
+}
+
 func byWhom(w *helper.Window) string {
 	words := " by user " + strconv.FormatUint(uint64(w.UID), 10)
 	if w.User != "" {

@@ -178,12 +178,12 @@ func TestLockAndUnlock(t *testing.T) {
 func TestClient(t *testing.T) {
 	s := newSystem(t)
 	c := &helper.Client{Direct: true, Helper: s.helper, Config: s.config}
-	if r, err := c.Do(t.Context(), helper.Lock); err != nil || r.Status.State != helper.Locked {
+	if r, err := c.Do(t.Context(), helper.Request{Verb: helper.Lock}); err != nil || r.Status.State != helper.Locked {
 		t.Errorf("Do(lock) = %+v, %v", r, err)
 	}
 	s.locked(t)
 	c.Config += ".missing"
-	_, err := c.Do(t.Context(), helper.Unlock)
+	_, err := c.Do(t.Context(), helper.Request{Verb: helper.Unlock})
 	var refused *helper.ResultError
 	if !errors.As(err, &refused) || refused.Result.Outcome != helper.ConfigRefused || helper.Hint(err) == "" {
 		t.Errorf("Do(unlock) without a configuration = %v", err)
