@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -156,11 +157,21 @@ func (a *Authority) authorize(req request, confirm func(*action) (bool, error)) 
 	return "", nil
 }
 
+// leaves is how long a program may take to end after it has closed its output. One that
+// takes longer is a helper that stays to end a window: pkexec itself, which becomes the
+// program, would go on as that helper, and nobody would wait for it.
+const leaves = time.Second
+
 // runAsRoot runs the program with the environment that pkexec would give it
-// (pkexec(1), SECURITY NOTES).
+// (pkexec(1), SECURITY NOTES), and returns when it has ended, or has said all and stays.
 func runAsRoot(req request, uid uint32, stdio []*os.File) (exitCode int, err error) {
 	cmd := exec.Command(req.Program, req.Arguments...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio[0], stdio[1], stdio[2]
+	output, input, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer output.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio[0], input, stdio[2]
 	cmd.Dir = "/root"
 	cmd.Env = []string{
 		"SHELL=/bin/sh",
@@ -168,12 +179,24 @@ func runAsRoot(req request, uid uint32, stdio []*os.File) (exitCode int, err err
 		"LOGNAME=root", "USER=root", "HOME=/root",
 		"PKEXEC_UID=" + strconv.FormatUint(uint64(uid), 10),
 	}
-	err = cmd.Run()
-	var ended *exec.ExitError
+	err = cmd.Start()
+	input.Close()
+	if err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	_, _ = io.Copy(stdio[1], output) // who does not read it does not want it
+	select {
+	case err = <-ended:
+	case <-time.After(leaves):
+		return 0, nil
+	}
+	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &ended) && ended.Exited():
-		return ended.ExitCode(), nil
-	case errors.As(err, &ended):
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode(), nil
+	case errors.As(err, &exit):
 		return 127, nil
 	}
 	return 0, err

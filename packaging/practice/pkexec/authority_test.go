@@ -107,3 +107,31 @@ func TestDismissedIsNotRun(t *testing.T) {
 		t.Errorf("the authority answered %+v, %v, want %q", end, err, dismissed)
 	}
 }
+
+// A helper that stays to end a window keeps nobody waiting; one that ends is waited for.
+func TestRunAsRoot(t *testing.T) {
+	for script, want := range map[string]struct {
+		code   int
+		output string
+	}{
+		"echo done; exec >/dev/null 2>&1; sleep 60": {0, "done\n"},
+		"echo done; sleep 0.1; exit 3":              {3, "done\n"},
+		"kill -9 $$":                                {127, ""},
+	} {
+		output, err := os.Create(filepath.Join(t.TempDir(), "output"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer output.Close()
+		req := request{Program: "/bin/sh", Arguments: []string{"-c", script}}
+		if code, err := runAsRoot(req, 1000, []*os.File{nil, output, os.Stderr}); err != nil || code != want.code {
+			t.Errorf("%s: exit code %d, %v, want %d", script, code, err, want.code)
+		}
+		if got, err := os.ReadFile(output.Name()); err != nil || string(got) != want.output {
+			t.Errorf("%s: output %q, %v, want %q", script, got, err, want.output)
+		}
+	}
+	if _, err := runAsRoot(request{Program: "/nowhere"}, 0, []*os.File{nil, os.Stdout, os.Stderr}); err == nil {
+		t.Error("a program that is not there was run")
+	}
+}
