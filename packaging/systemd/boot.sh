@@ -1,0 +1,70 @@
+# Boots systemd as PID 1 of the namespaces that unshare(1) has made, with a message bus,
+# the units of this directory and, in a file, the article's btrfs: no more than what a
+# window needs. Nothing of the machine is in reach; the test ends it all.
+#
+#   boot.sh UNITS HELPER
+set -eu
+units=$1 helper=$2
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 none /run
+mount -t cgroup2 none /sys/fs/cgroup
+mkdir /run/units /run/etc /run/dbus /run/systemd
+cp "$units"/*.service /run/units/
+cp "$helper" /run/helper
+
+# The helper and its configuration have to be where the units look for them.
+mount -t tmpfs -o mode=755 none /usr/libexec
+mkdir /usr/libexec/immutray
+cp /run/helper /usr/libexec/immutray/immutray-helper
+cp -a /etc/. /run/etc/
+mount --bind /run/etc /etc
+mkdir -p /etc/immutray
+cat >/etc/immutray/config.toml <<END
+paths = ["/mnt/root", "/mnt/root/etc"]
+islands = []
+drain = "1s"
+END
+chmod 755 /etc /etc/immutray
+chmod 644 /etc/immutray/config.toml
+
+truncate --size=300M /run/disk
+mkfs.btrfs --quiet /run/disk
+mount -t tmpfs -o mode=755 none /mnt
+mkdir /mnt/top /mnt/root
+mount -o loop /run/disk /mnt/top
+btrfs --quiet subvolume create /mnt/top/R
+btrfs --quiet subvolume create /mnt/top/R/etc
+device=$(sed -n 's|^\(/dev/loop[0-9]*\) /mnt/top .*|\1|p' /proc/mounts)
+mount -o subvol=R "$device" /mnt/root
+mount -o subvol=R/etc "$device" /mnt/root/etc
+
+for target in sysinit basic shutdown sockets timers local-fs emergency; do
+	printf '[Unit]\nDefaultDependencies=no\n' >/run/units/$target.target
+done
+cat >/run/units/default.target <<END
+[Unit]
+DefaultDependencies=no
+Wants=dbus.service
+END
+cat >/run/units/dbus.socket <<END
+[Unit]
+DefaultDependencies=no
+[Socket]
+ListenStream=/run/dbus/system_bus_socket
+END
+cat >/run/units/dbus.service <<END
+[Unit]
+DefaultDependencies=no
+Requires=dbus.socket
+After=dbus.socket
+[Service]
+Type=notify
+ExecStart=dbus-daemon --config-file=/run/bus.conf --address=systemd: --nofork --nopidfile --systemd-activation
+END
+cat >/run/bus.conf <<END
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>
+END
+export container=test SYSTEMD_UNIT_PATH=/run/units:/run/systemd/transient
+exec /lib/systemd/systemd --unit=default.target --log-target=console --show-status=no

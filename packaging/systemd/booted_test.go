@@ -1,0 +1,171 @@
+package systemd
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/packaging/practice/lab"
+)
+
+// A booted system has systemd as PID 1 of its own namespaces, with the units as they are
+// shipped; see boot.sh.
+type booted struct {
+	t    *testing.T
+	init string // the pid of its systemd, as seen from here
+	out  *bytes.Buffer
+}
+
+func boot(t *testing.T) *booted {
+	t.Helper()
+	lab.Require(t, "dbus-daemon:dbus-daemon", "unshare:util-linux", "nsenter:util-linux", "/lib/systemd/systemd:systemd")
+	dir := lab.Dir(t)
+	program := filepath.Join(dir, "immutray-helper")
+	build := exec.Command("go", "build", "-o", program, "../../cmd/immutray-helper")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	units, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &booted{t: t, out: &bytes.Buffer{}}
+	cmd := exec.Command("unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc",
+		"sh", filepath.Join(units, "boot.sh"), units, program)
+	cmd.Stdout, cmd.Stderr = b.out, b.out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it is killed in the end
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // and with it everything in the namespaces
+		<-ended
+		if t.Failed() {
+			t.Logf("systemd said:\n%s", b.out)
+		}
+	})
+	b.await("systemd", func() bool {
+		select {
+		case <-ended:
+			lab.Unavailable(t, "systemd does not start here: "+b.out.String())
+		default:
+		}
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+		b.init = strings.TrimSpace(string(children))
+		return b.init != "" && b.try("systemctl", "is-active", "--quiet", "default.target", "dbus.service") == nil
+	})
+	return b
+}
+
+// command runs in the booted system.
+func (b *booted) command(args ...string) *exec.Cmd {
+	return exec.Command("nsenter", append([]string{"--target=" + b.init, "--mount", "--pid", "--net", "--ipc", "--"}, args...)...)
+}
+
+func (b *booted) try(args ...string) error { return b.command(args...).Run() }
+
+func (b *booted) output(args ...string) string {
+	b.t.Helper()
+	out, err := b.command(args...).Output()
+	if err != nil {
+		b.t.Fatalf("%q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// ask asks the front desk, and wants it done.
+func (b *booted) ask(args ...string) *helper.Result {
+	b.t.Helper()
+	_, line, _ := strings.Cut(b.output(append([]string{helper.HelperPath}, args...)...), "\n")
+	var r helper.Result
+	if err := json.Unmarshal([]byte(line), &r); err != nil || r.Outcome != helper.Done || len(r.Notices) > 0 {
+		b.t.Fatalf("%q: %v: %+v", args, err, r)
+	}
+	return &r
+}
+
+func (b *booted) await(what string, is func() bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("waited for %s in vain", what)
+		}
+	}
+}
+
+func (b *booted) isLocked() bool {
+	return b.try("sh", "-c", "! touch /mnt/root/probe 2>/dev/null && ! touch /mnt/root/etc/probe 2>/dev/null") == nil
+}
+
+// timers returns the instances that are armed.
+func (b *booted) timers() []string {
+	b.t.Helper()
+	list := b.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "immutray-relock@*.timer")
+	return regexp.MustCompile(`(?m)^immutray-relock@\S+`).FindAllString(list, -1)
+}
+
+// Under the units as they are shipped, with everything that they forbid, by a real
+// systemd.
+func TestWindowsUnderSystemd(t *testing.T) {
+	b := boot(t)
+	b.ask("lock")
+	if !b.isLocked() {
+		t.Fatal("it is not locked")
+	}
+
+	b.ask("unlock", "--for", "1h")
+	first := b.timers()
+	b.ask("unlock", "--for", "2h")
+	if second := b.timers(); len(first) != 1 || len(second) != 1 || first[0] == second[0] {
+		t.Errorf("timers %q, after the extension %q, want one, and then another", first, second)
+	}
+	b.ask("unlock", "--until-locked")
+	if got := b.timers(); len(got) > 0 {
+		t.Errorf("timers of a window without an end: %q", got)
+	}
+	b.ask("unlock", "--for", "1h")
+	b.ask("lock")
+	if got := b.timers(); len(got) > 0 {
+		t.Errorf("timers after the lock: %q", got)
+	}
+
+	// An installation has systemd read its units again, and a writer is in the way.
+	r := b.ask("unlock", "--for", "3s")
+	if b.isLocked() {
+		t.Error("it is locked after the unlock")
+	}
+	b.output("systemctl", "daemon-reload")
+	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")
+	hold, err := writer.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	unit := "immutray-relock@" + r.Request.ID + ".service"
+	b.await("the blocked lock", func() bool {
+		return strings.Contains(b.output("systemctl", "show", "--property=SubState", unit), "auto-restart")
+	})
+	hold.Close()
+	_ = writer.Wait()
+	released := time.Now()
+	b.await("the lock", b.isLocked)
+	if took := time.Since(released); took > 35*time.Second {
+		t.Errorf("locked %v after the writer was gone, want 35s at most", took)
+	}
+	b.await("the end of the timers", func() bool { return len(b.timers()) == 0 })
+}
