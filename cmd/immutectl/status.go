@@ -39,7 +39,7 @@ func (a *app) status(asJSON bool) error {
 	if asJSON {
 		err = a.printJSON(neverNull(s), false)
 	} else {
-		err = a.print(statusText(s, a.color))
+		err = a.print(statusText(s, a.now(), a.color))
 	}
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/doctor"
@@ -73,7 +74,7 @@ func pathWord(s helper.State) string {
 }
 
 // statusText is the whole of "immutectl status".
-func statusText(s helper.Status, color palette) string {
+func statusText(s helper.Status, now time.Time, color palette) string {
 	var b strings.Builder
 	b.WriteString("--- System Immutability Status ---\n")
 	for _, p := range s.Paths {
@@ -86,7 +87,7 @@ func statusText(s helper.Status, color palette) string {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s))
+	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now))
 	return b.String()
 }
 
@@ -151,7 +152,7 @@ const runLock = `Run "immutectl lock".`
 
 // windowWords says since when, by whom, why and until when the system is not locked.
 // It may be in another state by now than whoever unlocked it left it in.
-func windowWords(s helper.Status) string {
+func windowWords(s helper.Status, now time.Time) string {
 	w := s.Window
 	if w == nil {
 		return ""
@@ -161,8 +162,12 @@ func windowWords(s helper.Status) string {
 		words = ", unlocked at "
 	}
 	words += w.Since.Local().Format(minutes) + byWhom(w)
-	if w.Until != nil {
+	switch {
+	case w.Until == nil:
+	case w.Until.After(now):
 		words += ", locks at " + w.Until.Local().Format(minutes)
+	default:
+		words += ", should have locked at " + w.Until.Local().Format(minutes)
 	}
 	return words
 }

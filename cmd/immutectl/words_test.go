@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 )
@@ -70,7 +71,7 @@ Path: "/\xff"
 
 System: Unlocked
 `
-	if got := statusText(s, palette{}); got != status {
+	if got := statusText(s, time.Time{}, palette{}); got != status {
 		t.Errorf("statusText = %s, want %s", got, status)
 	}
 	const table = `PID  PROGRAM  USER  UNIT    PATH
@@ -79,5 +80,19 @@ System: Unlocked
 	writers := []helper.Writer{{Kind: helper.WriterFile, PID: 7, Program: "a\xff", User: "root", Unit: "\x80", Path: "/\xff/x"}}
 	if got := writersTable(writers); got != table {
 		t.Errorf("writersTable = %s, want %s", got, table)
+	}
+}
+
+func TestWindowWords(t *testing.T) {
+	since := time.Date(2025, 12, 14, 20, 51, 0, 0, time.Local)
+	until := since.Add(30 * time.Minute)
+	s := helper.Status{State: helper.Unlocked, Window: &helper.Window{Since: since, Until: &until, User: "rrs"}}
+	for now, want := range map[time.Time]string{
+		until.Add(-time.Second): " since 2025-12-14 20:51 by rrs, locks at 2025-12-14 21:21",
+		until:                   " since 2025-12-14 20:51 by rrs, should have locked at 2025-12-14 21:21",
+	} {
+		if got := windowWords(s, now); got != want {
+			t.Errorf("windowWords at %v = %q, want %q", now, got, want)
+		}
 	}
 }
