@@ -132,6 +132,12 @@ func TestWindowsUnderSystemd(t *testing.T) {
 	if second := b.timers(); len(first) != 1 || len(second) != 1 || first[0] == second[0] {
 		t.Errorf("timers %q, after the extension %q, want one, and then another", first, second)
 	}
+	// As when the clock is set, or the machine wakes up.
+	before := b.timers()
+	b.output("systemctl", "start", "immutray-relock@early.service")
+	if after := b.timers(); len(after) != 1 || after[0] == before[0] || b.isLocked() {
+		t.Errorf("timers %q before a timer that came too early, %q after it, want one that is new", before, after)
+	}
 	b.ask("unlock", "--until-locked")
 	if got := b.timers(); len(got) > 0 {
 		t.Errorf("timers of a window without an end: %q", got)
@@ -168,4 +174,11 @@ func TestWindowsUnderSystemd(t *testing.T) {
 		t.Errorf("locked %v after the writer was gone, want 35s at most", took)
 	}
 	b.await("the end of the timers", func() bool { return len(b.timers()) == 0 })
+
+	// A timer with nothing to start is none, and without one nothing is unlocked.
+	b.output("rm", "/run/units/"+relock)
+	b.output("systemctl", "daemon-reload")
+	if err := b.try(helper.HelperPath, "unlock", "--for", "1h"); err == nil || !b.isLocked() {
+		t.Errorf("an unlock that nothing could end: %v", err)
+	}
 }
