@@ -1,0 +1,64 @@
+package tray
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"immutray.org/helper"
+	"immutray.org/icons"
+)
+
+func TestBuildBoundsItsLists(t *testing.T) {
+	var s Snapshot
+	for i := range 1000 {
+		s.Report.Status.Paths = append(s.Report.Status.Paths, path(fmt.Sprintf("/%d", i), helper.Writable, helper.Writable))
+		s.Trouble = &Trouble{Blocked: true, Err: errors.New("x"), Writers: append(writersOf(s.Trouble), helper.Writer{PID: i, Path: strings.Repeat("long", 1000)})}
+	}
+	s.Report.Status.State = helper.Unlocked
+	s.Report.Problem = &Problem{Lines: []string{strings.Repeat("word ", 10000)}}
+	m := Build(s)
+	counts := map[ID]int{}
+	count(m.Menu, counts)
+	for list, most := range map[ID]int{IDPath: maxPaths, IDWhy: maxWhy, IDLine: maxLines} {
+		if counts[list] > most || counts[list] == 0 {
+			t.Errorf("%d entries of %s, want at most %d", counts[list], list, most)
+		}
+	}
+	if text := m.text(); !strings.Contains(text, "(and 993 more)") || !strings.Contains(text, "(and 989 more)") {
+		t.Errorf("what is left out is not counted:\n%s", text)
+	}
+	if n := len(m.Tooltip); n > 500 {
+		t.Errorf("the tooltip has %d bytes", n)
+	}
+}
+
+func writersOf(t *Trouble) []helper.Writer {
+	if t == nil {
+		return nil
+	}
+	return t.Writers
+}
+
+func count(items []Item, counts map[ID]int) {
+	for _, item := range items {
+		list, _, _ := strings.Cut(string(item.ID), ".")
+		counts[ID(list)]++
+		if len(item.Label) > 600 {
+			counts["too long"]++
+		}
+		count(item.Children, counts)
+	}
+}
+
+func TestIconOfEveryState(t *testing.T) {
+	for state, want := range map[helper.State]icons.Name{
+		helper.Locked: icons.Locked, helper.Unlocked: icons.Unlocked, helper.PartlyLocked: icons.PartlyLocked,
+		helper.Unknown: icons.Unknown, "": icons.Unknown, "a state of a newer version": icons.Unknown,
+	} {
+		if got := Build(Snapshot{Report: Report{Status: helper.Status{State: state}}}).Icon; got != want {
+			t.Errorf("Build(%q).Icon = %s, want %s", state, got, want)
+		}
+	}
+}
