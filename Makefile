@@ -54,7 +54,7 @@ TESTFLAGS ?= -count=1 -timeout 14m
 # The Debian suites that the machine tests boot. An hour also makes an image of each.
 SUITES ?= trixie
 export SUITES
-MACHINEFLAGS ?= -count=1 -parallel 3 -timeout 60m
+MACHINEFLAGS ?= -count=1 -parallel 4 -timeout 60m
 
 PROGRAMS := immutray immutectl immutray-helper
 SHELLS := bash zsh fish

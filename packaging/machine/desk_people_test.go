@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,8 @@ systemctl restart lightdm`
 
 func (d *desk) otherLocks(t *testing.T) {
 	unlock(t, d.vm)
+	// For the last window (see closesAlone).
+	must(t, d.as(root), fmt.Sprintf(`mkdir -p /etc/immutray && echo 'unlock_default = "%dm"' >/etc/immutray/config.toml`, windowLength/time.Minute))
 	must(t, d.as(root), changePerson)
 	d.sitDown(t, other)
 	expectIcon(t, d.vm, icons.Unlocked)
@@ -64,4 +67,17 @@ func (d *desk) otherUnlocks(t *testing.T) {
 	if count(journal(t, d.vm), "successfully authenticated as unix-user:rrs", "org.immutray.unlock", "owned by unix-user:ann") != 1 {
 		t.Error("the journal does not say that rrs vouched for ann")
 	}
+}
+
+// nobodyThere kills the applet, logs its user out, and ends whatever is left of hers.
+const nobodyThere = `pkill -KILL -x immutray
+systemctl stop lightdm
+systemctl kill --signal=KILL user-1001.slice
+timeout 60 sh -c 'while pgrep --uid ann; do sleep 0.5; done'`
+
+// It is PID 1 that closes a window, not the applet, and nothing else of the person's.
+func (d *desk) closesAlone(t *testing.T) {
+	must(t, d.as(root), nobodyThere)
+	expectState(t, d.vm, helper.Unlocked)
+	expectClosed(t, d.vm, windowLength)
 }

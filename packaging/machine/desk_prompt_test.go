@@ -2,7 +2,9 @@ package machine
 
 import (
 	"image"
+	"regexp"
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 	"immutray.org/icons"
@@ -92,10 +94,12 @@ func (d *desk) rightPassword(t *testing.T) {
 	expectIcon(t, d.vm, icons.Unlocked)
 	takePicture(t, d.vm, "unlocked-again")
 	expectState(t, d.vm, helper.Unlocked)
-	d.expectTold(t, "Unlocked")
+	if says := d.expectTold(t, "Unlocked")[0]; !regexp.MustCompile(`^Unlocked until .*\d\d:\d\d$`).MatchString(says.Summary) {
+		t.Errorf("it says %q, and not until when", says.Summary)
+	}
 	s, err := d.state()
 	check(t, err)
-	if s.Window == nil || s.Window.User != admin {
-		t.Errorf("the window is %+v, want it %s's", s.Window, admin)
+	if s.Window == nil || s.Window.User != admin || s.Window.Until == nil || s.Window.Until.Sub(s.Window.Since) != time.Hour {
+		t.Errorf("the window is %+v, want it %s's and an hour long", s.Window, admin)
 	}
 }

@@ -48,6 +48,7 @@ func TestDesk(t *testing.T) {
 		{"a click in another mount namespace locks the machine", d.clickInAnotherNamespace},
 		{"who is no administrator locks without a password", d.otherLocks},
 		{"who is no administrator needs an administrator's password", d.otherUnlocks},
+		{"a window closes with nobody there", d.closesAlone},
 		{"islands were writable all the time", func(t *testing.T) { expectWriter(t, v) }},
 	}
 	for _, step := range steps {
@@ -114,7 +115,7 @@ func expectIcon(t *testing.T, v *vm, name icons.Name) {
 }
 
 // expectTold fails unless the applet told just this since the last time that was looked
-// at. It returns what it told.
+// at, but for when a window ends. It returns what it told.
 func (d *desk) expectTold(t *testing.T, summaries ...string) []notification {
 	t.Helper()
 	var told []notification
@@ -133,7 +134,8 @@ func (d *desk) expectTold(t *testing.T, summaries ...string) []notification {
 	for _, n := range told {
 		// A panel that is later than half a minute after the applet is this machine's.
 		if n.Summary != "No tray for the padlock" {
-			got = append(got, n.Summary)
+			what, _, _ := strings.Cut(n.Summary, " until ")
+			got = append(got, what)
 		}
 	}
 	// What a daemon that is only just starting did not answer to is told again.

@@ -40,6 +40,11 @@ func connectMonitor(socket string) (*monitor, error) {
 }
 
 func (m *monitor) run(command string, arguments any) error {
+	return m.ask(command, arguments, nil)
+}
+
+// ask puts what QEMU answers into answer, unless that is nil.
+func (m *monitor) ask(command string, arguments, answer any) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.conn.SetDeadline(time.Now().Add(monitorTimeout)); err != nil {
@@ -63,12 +68,24 @@ func (m *monitor) run(command string, arguments any) error {
 		switch {
 		case reply.Error != nil:
 			return fmt.Errorf("QEMU cannot %s: %s", command, reply.Error.Desc)
+		case reply.Return != nil && answer != nil:
+			return json.Unmarshal(reply.Return, answer)
 		case reply.Return != nil:
 			return nil
 		}
 		// Else it was an event.
 	}
 }
+
+// status is what the machine is doing: "running", "suspended" (RunState in QAPI).
+func (m *monitor) status() (string, error) {
+	var answer struct{ Status string }
+	err := m.ask("query-status", nil, &answer)
+	return answer.Status, err
+}
+
+// wakeUp ends a suspension, as a key of a real machine's keyboard does.
+func (m *monitor) wakeUp() error { return m.run("system_wakeup", nil) }
 
 // screendump writes a picture of the screen as PNG.
 func (m *monitor) screendump(file string) error {

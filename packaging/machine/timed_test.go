@@ -1,0 +1,123 @@
+package machine
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+)
+
+// windowLength is how long the windows of these tests are open.
+const windowLength = 2 * time.Minute
+
+// Windows that end by themselves, whatever happens to the clock and to the machine.
+func TestTimedWindows(t *testing.T) {
+	t.Parallel()
+	v := newMachine(t, everything)
+	check(t, v.boot(textMode))
+	install(t, v)
+	must(t, v.as(root), "systemctl enable --quiet "+sealUnit)
+	startWriter(t, v)
+	for _, step := range []step{
+		{"the clock is set", clockIsSet},
+		{"asleep at the end", asleepAtTheEnd},
+		{"islands were writable all the time", expectWriter},
+		{"nothing failed", expectNothingFailed},
+		{"power cut in a window", powerCutInWindow},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
+			return
+		}
+	}
+}
+
+// openWindow unlocks for [windowLength].
+func openWindow(t *testing.T, v *vm) {
+	t.Helper()
+	must(t, v.as(root), fmt.Sprintf("immutectl lock && immutectl unlock --for %dm", windowLength/time.Minute))
+	expectState(t, v, helper.Unlocked)
+}
+
+// Set forward or back by a day, the clock neither ends a window nor keeps it open.
+func clockIsSet(t *testing.T, v *vm) {
+	openWindow(t, v)
+	for _, by := range []string{"+1day", "-2days", "+1day"} {
+		must(t, v.as(root), "date --set="+by)
+		expectState(t, v, helper.Unlocked)
+	}
+	expectClosed(t, v, windowLength)
+}
+
+// The window ends also while the machine sleeps; it is locked as soon as it is awake.
+func asleepAtTheEnd(t *testing.T, v *vm) {
+	openWindow(t, v)
+	opened := time.Now()
+	// The answer may come before the sleep, after it, or never.
+	go v.as(root).run("systemctl suspend")
+	check(t, waitFor("the machine to sleep", time.Minute, func() error {
+		status, err := v.screen.status()
+		if err == nil && status != "suspended" {
+			err = fmt.Errorf("it is %s", status)
+		}
+		return err
+	}))
+	// The time that is asleep is what this is about.
+	time.Sleep(time.Until(opened.Add(windowLength)))
+	check(t, v.screen.wakeUp())
+	// The clock of the journal stands still meanwhile.
+	expectClosed(t, v, 0)
+}
+
+// expectClosed waits until a timer has closed the window, and fails if that was too
+// early, or later than the machine's slowness explains. The time is the journal's, which
+// nobody can set and which stands still in a sleep.
+func expectClosed(t *testing.T, v *vm, after time.Duration) {
+	t.Helper()
+	check(t, v.waitForState(helper.Locked, bootTime))
+	expectState(t, v, helper.Locked)
+	const late = time.Minute
+	opened, closed := lastRecord(t, v, "unlock"), lastRecord(t, v, "lock")
+	if open := closed - opened; open < after-time.Second || open > after+late {
+		t.Errorf("the window was open for %v, want %v", open, after)
+	}
+	if got := must(t, v.as(root), "systemctl list-units --no-legend --plain 'immutray-relock@*'"); got != "" {
+		t.Errorf("after the end there is still %s", got)
+	}
+}
+
+// lastRecord returns when the last change of a kind was done, by the monotonic clock.
+func lastRecord(t *testing.T, v *vm, verb string) (at time.Duration) {
+	t.Helper()
+	out := must(t, v.as(root), "journalctl --sync; journalctl --boot --no-pager --output=json MESSAGE_ID="+outcome)
+	for line := range strings.Lines(out) {
+		var r struct {
+			Message string `json:"MESSAGE"`
+			At      string `json:"__MONOTONIC_TIMESTAMP"`
+		}
+		check(t, json.Unmarshal([]byte(line), &r))
+		if strings.HasPrefix(r.Message, verb+" for ") && strings.Contains(r.Message, ": done") {
+			microseconds, err := strconv.ParseInt(r.At, 10, 64)
+			check(t, err)
+			at = time.Duration(microseconds) * time.Microsecond
+		}
+	}
+	if at == 0 {
+		t.Fatalf("the journal has no %s that was done:\n%s", verb, out)
+	}
+	return at
+}
+
+// A window that is open when the power goes is closed by the seal of the next boot.
+func powerCutInWindow(t *testing.T, v *vm) {
+	openWindow(t, v)
+	v.cutPower()
+	check(t, v.boot(textMode))
+	expectState(t, v, helper.Locked)
+	if got := must(t, v.as(root), "systemctl list-units --all --no-legend --plain 'immutray-relock@*'"); got != "" {
+		t.Errorf("after the power cut there is still %s", got)
+	}
+}
