@@ -54,6 +54,8 @@ type Request struct {
 	// Due is a lock that nobody asks for but the end of a window: it does nothing
 	// unless a window has ended.
 	Due bool `json:"due,omitempty"`
+	// Reason is why, in the words of who asks; see [CleanReason]. It may be empty.
+	Reason string `json:"reason,omitempty"`
 }
 
 // arguments is the helper's command line for the request. The verb comes first: it is
@@ -65,6 +67,9 @@ func (r Request) arguments() []string {
 	}
 	if r.UntilLocked {
 		args = append(args, "--until-locked")
+	}
+	if r.Reason != "" {
+		args = append(args, "--reason", r.Reason)
 	}
 	return args
 }

@@ -19,6 +19,7 @@ type task struct {
 	unlockFor   time.Duration // 0 is the configured time
 	untilLocked bool
 	due         bool // lock only if a window has ended
+	reason      string
 }
 
 // A usageError is a command line that was refused.
@@ -60,6 +61,14 @@ func parse(args []string) (task, error) {
 			rest = rest[2:]
 		case rest[0] == "--for" && verb == helper.Unlock && !t.limited():
 			return t, usagef("cannot unlock: the time is missing after --for")
+		case rest[0] == "--reason" && verb == helper.Unlock && t.reason == "" && len(rest) > 1:
+			var err error
+			if t.reason, err = reason(rest[1]); err != nil {
+				return t, err
+			}
+			rest = rest[2:]
+		case rest[0] == "--reason" && verb == helper.Unlock && t.reason == "":
+			return t, usagef("cannot unlock: the reason is missing after --reason")
 		case rest[0] == "--config" && t.config == "" && len(rest) > 1:
 			if !strings.HasPrefix(rest[1], "/") {
 				return t, usagef("cannot use configuration %s: its path must begin with /", shown(rest[1]))
@@ -75,6 +84,8 @@ func parse(args []string) (task, error) {
 	switch {
 	case t.work && t.limited():
 		return t, usagef("cannot unlock: with --work the request says for how long")
+	case t.work && t.reason != "":
+		return t, usagef("cannot unlock: with --work the request says why")
 	case t.due && !t.work:
 		return t, usagef("cannot lock: --due is for a unit, with --work")
 	}
@@ -86,6 +97,18 @@ func parse(args []string) (task, error) {
 
 // limited reports whether it was said how long to unlock.
 func (t task) limited() bool { return t.unlockFor != 0 || t.untilLocked }
+
+// reason reads the text after --reason, which has to say something.
+func reason(arg string) (string, error) {
+	text, err := helper.CleanReason(arg)
+	switch {
+	case err != nil:
+		return "", usageError(err.Error())
+	case text == "":
+		return "", usagef("cannot unlock: the reason after --reason is empty")
+	}
+	return text, nil
+}
 
 // window reads the time after --for.
 func window(arg string) (time.Duration, error) {

@@ -24,7 +24,7 @@ import (
 )
 
 const usage = `usage: immutray-helper lock|unlock|seal|unseal [--config FILE]
-       immutray-helper unlock [--for TIME | --until-locked] [--config FILE]
+       immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT] [--config FILE]
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
@@ -36,6 +36,7 @@ Use "immutectl" instead.
   --config FILE  read FILE instead of ` + config.Path + `; root only
   --for TIME     unlock for 30m, 2h and the like, then lock again
   --until-locked unlock until someone locks
+  --reason TEXT  record why, in at most 200 characters
   --work         do it in this process; only for the units of immutray
   --due          lock only if the time of an unlock is over; only for the units
 
@@ -85,7 +86,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
 	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, Reason: t.reason}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {
