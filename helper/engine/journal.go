@@ -10,13 +10,10 @@ import (
 	"immutray.org/helper/journal"
 )
 
-// Message ids of the journal's records; "journalctl MESSAGE_ID=…" finds them.
+// Message ids of the journal's records.
 const (
-	// MessageIntent marks the record made before anything is changed. One without an
-	// outcome is the trace of a helper that was killed.
-	MessageIntent = "6d3b0c7e1f5a4c0c9e3a2f7b8d41c960"
-	// MessageOutcome marks the record of how a request ended.
-	MessageOutcome = "b1f2a94d7c3e4e58a6f0d5c29b7e8031"
+	MessageIntent  = journal.Intent
+	MessageOutcome = journal.Outcome
 )
 
 // Priorities of syslog(3).
@@ -26,27 +23,27 @@ const (
 )
 
 func (e *Engine) logIntent(result *helper.Result) {
-	fields := e.fields(result)
-	fields["IMMUTRAY_BEFORE"] = flags(result.Before)
 	e.log(journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageIntent,
 		Message:   fmt.Sprintf("about to %s %s for %s", result.Request.Verb, quoted(e.Config.Paths), onBehalf(result.Request)),
-		Fields:    fields,
+		Fields:    e.fields(result),
 	})
 }
 
 func (e *Engine) logOutcome(result *helper.Result) {
 	fields := e.fields(result)
-	fields["IMMUTRAY_BEFORE"] = flags(result.Before)
-	fields["IMMUTRAY_AFTER"] = flags(result.Status)
-	fields["IMMUTRAY_OUTCOME"] = string(result.Outcome)
-	fields["IMMUTRAY_DURATION_USEC"] = strconv.FormatInt(result.Finished.Sub(result.Started).Microseconds(), 10)
+	fields[journal.OutcomeWord] = string(result.Outcome)
+	fields[journal.State] = string(result.Status.State)
+	fields[journal.After] = flags(result.Status)
+	fields[journal.Duration] = strconv.FormatInt(result.Finished.Sub(result.Started).Microseconds(), 10)
+	addWindow(fields, result)
 	entry := journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageOutcome,
 		Message:   fmt.Sprintf("%s for %s: %s, the system is %s", result.Request.Verb, onBehalf(result.Request), result.Outcome, result.Status.State),
 		Fields:    fields,
+		Durable:   true,
 	}
 	if result.Outcome != helper.Done {
 		entry.Priority = priorityError
@@ -58,10 +55,13 @@ func (e *Engine) logOutcome(result *helper.Result) {
 	e.log(entry)
 }
 
-// onBehalf says who asked, or that it was nobody.
+// onBehalf says who asked and why, or that it was nobody.
 func onBehalf(r helper.Request) string {
-	if r.Due {
+	switch {
+	case r.Due:
 		return "the end of the window"
+	case r.Reason != "":
+		return r.User + " (" + r.Reason + ")"
 	}
 	return r.User
 }
@@ -73,20 +73,43 @@ func (e *Engine) log(entry journal.Entry) {
 }
 
 func (e *Engine) fields(result *helper.Result) map[string]string {
+	r := result.Request
+	_, sinceBoot := e.clock.now()
 	fields := map[string]string{
-		"IMMUTRAY_VERB":    string(result.Request.Verb),
-		"IMMUTRAY_REQUEST": result.Request.ID,
-		"IMMUTRAY_UID":     strconv.FormatUint(uint64(result.Request.UID), 10),
-		"IMMUTRAY_USER":    result.Request.User,
-		"IMMUTRAY_PATHS":   quoted(e.Config.Paths),
+		journal.Verb:      string(r.Verb),
+		journal.Request:   r.ID,
+		journal.Cause:     string(r.Cause()),
+		journal.UID:       strconv.FormatUint(uint64(r.UID), 10),
+		journal.User:      r.User,
+		journal.Paths:     quoted(e.Config.Paths),
+		journal.Before:    flags(result.Before),
+		journal.SinceBoot: strconv.FormatInt(sinceBoot.Microseconds(), 10),
 	}
-	if result.Request.Due {
-		fields["IMMUTRAY_DUE"] = "1"
-	}
-	if result.Status != nil && result.Status.Window != nil && result.Status.Window.Until != nil {
-		fields["IMMUTRAY_UNTIL"] = result.Status.Window.Until.UTC().Format(time.RFC3339)
+	if r.Reason != "" {
+		fields[journal.Reason] = r.Reason
 	}
 	return fields
+}
+
+// addWindow describes the window that is open now, or the one that has ended, so that
+// the one record tells of it when the others are gone from the journal.
+func addWindow(fields map[string]string, result *helper.Result) {
+	w := result.Status.Window
+	if w == nil {
+		w = result.Before.Window
+	}
+	if w == nil {
+		return
+	}
+	fields[journal.WindowSince] = w.Since.UTC().Format(time.RFC3339)
+	fields[journal.WindowUID] = strconv.FormatUint(uint64(w.UID), 10)
+	fields[journal.WindowUser] = w.User
+	if w.Until != nil {
+		fields[journal.WindowUntil] = w.Until.UTC().Format(time.RFC3339)
+	}
+	if w.Reason != "" {
+		fields[journal.WindowReason] = w.Reason
+	}
 }
 
 // flags writes the layers of every path, such as `"/" property=ro mount=rw superblock=rw`.

@@ -48,6 +48,12 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 	if had.Window != nil {
 		*next.Window = *had.Window
 	}
+	switch {
+	case r.Reason != "":
+		next.Window.Reason = r.Reason // of an extension, the newest counts
+	case r.Verb == helper.Unseal:
+		next.Window.Reason = "rw on the kernel command line"
+	}
 	next.Window.Until = nil
 	if length == config.UntilLocked {
 		return next, nil

@@ -7,14 +7,12 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
-	"immutray.org/helper/journal"
 	"immutray.org/helper/statefile"
 )
 
@@ -334,32 +332,6 @@ func TestALostRecordEndsTheWindow(t *testing.T) {
 			t.Errorf("%s: %s %s", name, r.Outcome, r.Error)
 		}
 		f.timers.armed = map[string]time.Duration{} // with a missing file nobody knows that there was one
-	}
-}
-
-func TestTheJournalTellsOfWindows(t *testing.T) {
-	f := newTimedFixture(t)
-	var outcomes []journal.Entry
-	f.engine.Journal = func(e journal.Entry) {
-		if e.MessageID == MessageOutcome {
-			outcomes = append(outcomes, e)
-		}
-	}
-	f.unlock(helper.Request{For: 30 * time.Minute})
-	f.pass(30 * time.Minute)
-	f.due()
-	var messages []string
-	for _, e := range outcomes {
-		messages = append(messages, e.Message)
-	}
-	if want := []string{"unlock for rrs: done, the system is unlocked", "lock for the end of the window: done, the system is locked"}; !slices.Equal(messages, want) {
-		t.Errorf("journal %q, want %q", messages, want)
-	}
-	if got := outcomes[0].Fields["IMMUTRAY_UNTIL"]; got != "2026-11-23T14:30:00Z" {
-		t.Errorf("IMMUTRAY_UNTIL=%q", got)
-	}
-	if got := outcomes[1].Fields["IMMUTRAY_DUE"]; got != "1" {
-		t.Errorf("IMMUTRAY_DUE=%q", got)
 	}
 }
 

@@ -19,17 +19,33 @@ type Entry struct {
 	Message   string // one line
 	// Fields are further fields, names in capitals as systemd.journal-fields(7) wants them.
 	Fields map[string]string
+	// Durable has journald write to the disk soon what it has, this record included. By
+	// itself it does so every 5 minutes (SyncIntervalSec= in journald.conf(5)), which a
+	// record that is to outlive a power cut can't wait for.
+	Durable bool
 }
 
-// socket is where journald listens.
-const socket = "/run/systemd/journal/socket"
+const (
+	// socket is where journald listens.
+	socket = "/run/systemd/journal/socket"
+	// control is where it takes orders from root.
+	control = "/run/systemd/journal/io.systemd.journal"
+)
 
 // identifier is what "journalctl -t" finds the records by.
 const identifier = "immutray-helper"
 
 // Send writes one record. Where there is no journal it returns an error, which
 // the caller may well ignore: nothing depends on the record.
-func Send(e Entry) error { return sendTo(socket, e) }
+func Send(e Entry) error {
+	if err := sendTo(socket, e); err != nil {
+		return err
+	}
+	if e.Durable {
+		return syncBy(control)
+	}
+	return nil
+}
 
 // encode writes the fields one after the other:
 //

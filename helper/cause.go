@@ -1,0 +1,26 @@
+package helper
+
+// A Cause is what made a request: a person, or something that acts by itself. The cause
+// of the lock that ends a window is how the window ended.
+type Cause string
+
+// The causes. The journal has them in IMMUTRAY_CAUSE; others may be added.
+const (
+	ByPerson Cause = "person" // somebody asked
+	ByTimer  Cause = "timer"  // the time of the window was over
+	BySeal   Cause = "seal"   // the boot
+	ByUnseal Cause = "unseal" // the boot, by the word rw on the kernel command line
+)
+
+// Cause returns what made the request.
+func (r Request) Cause() Cause {
+	switch {
+	case r.Verb == Seal:
+		return BySeal
+	case r.Verb == Unseal:
+		return ByUnseal
+	case r.Due:
+		return ByTimer
+	}
+	return ByPerson
+}
