@@ -1,0 +1,170 @@
+package history
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrNoJournal is returned where there is no systemd journal, so that nothing was
+// recorded: without systemd, in many containers, and in the practice system.
+var ErrNoJournal = errors.New("there is no systemd journal here")
+
+// ErrNotAllowed is returned to a user who may not read what root wrote to the journal.
+var ErrNotAllowed = errors.New("the journal of the system is not yours to read")
+
+const (
+	// patience is how long one look into the journal may take.
+	patience = 20 * time.Second
+	// maxOutput bounds what is read of it: some ten thousands of records.
+	maxOutput = 64 << 20
+	maxWords  = 16 << 10
+	// socket is there where records can be written.
+	socket = "/run/systemd/journal/socket"
+	bootID = "/proc/sys/kernel/random/boot_id"
+)
+
+// A Reader reads the history. The zero value reads that of this machine.
+type Reader struct {
+	Journalctl string // "" is journalctl from PATH
+
+	socket, bootID string        // "" are those of the machine
+	patience       time.Duration // 0 is patience
+}
+
+// Read returns the last windows, most at most, the newest first; all of them if most
+// is 0. locked is whether the system is locked now, which the journal need not know of.
+// The error may be ErrNoJournal or ErrNotAllowed.
+func (r *Reader) Read(ctx context.Context, most int, locked bool) ([]Window, error) {
+	found, err := r.read(ctx, most, locked)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the history: %w", err)
+	}
+	return found, nil
+}
+
+func (r *Reader) read(ctx context.Context, most int, locked bool) ([]Window, error) {
+	boot, err := os.ReadFile(cmp.Or(r.bootID, bootID))
+	if err != nil {
+		return nil, err
+	}
+	now := present{strings.ReplaceAll(strings.TrimSpace(string(boot)), "-", ""), locked}
+	found, err := r.lastWindows(ctx, most, now)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		if _, err := os.Stat(cmp.Or(r.socket, socket)); errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNoJournal
+		}
+	}
+	result := make([]Window, len(found))
+	for i, w := range found {
+		if w.End == Crash {
+			if err := r.lastOfBoot(ctx, w); err != nil {
+				return nil, err
+			}
+		}
+		result[i] = *w
+	}
+	return result, nil
+}
+
+// lastWindows reads as much of the journal as it takes to know the last windows.
+func (r *Reader) lastWindows(ctx context.Context, most int, now present) ([]*Window, error) {
+	// A window without extensions has four records, and a boot without windows two.
+	for lines := 200 + 20*most; ; lines *= 10 {
+		args := []string{"--output-fields=" + strings.Join(fields(), ",")}
+		if most > 0 {
+			args = append(args, "--lines="+strconv.Itoa(lines))
+		}
+		records, all, err := r.records(ctx, append(args, matches()...)...)
+		if err != nil {
+			return nil, err
+		}
+		found := windows(records, now)
+		if most > 0 && len(found) > most {
+			return found[:most], nil
+		}
+		// Else the oldest may have begun before the first of these lines.
+		if most == 0 || all < lines {
+			return found, nil
+		}
+	}
+}
+
+// lastOfBoot puts the end of a window that nothing ended at the last moment that the
+// journal has of its boot.
+func (r *Reader) lastOfBoot(ctx context.Context, w *Window) error {
+	out, err := r.run(ctx, "--lines=1", "--output-fields=_BOOT_ID", "_BOOT_ID="+w.began.boot)
+	if err != nil || len(bytes.TrimSpace(out)) == 0 { // that boot has just left the journal
+		return err
+	}
+	var e entry
+	if err := json.Unmarshal(out, &e); err != nil {
+		return fmt.Errorf("cannot understand the journal: %w", err)
+	}
+	if last, ok := e.moment(); ok && last.monotonic > w.began.monotonic {
+		w.close(last, Crash)
+	}
+	return nil
+}
+
+func (r *Reader) records(ctx context.Context, args ...string) ([]record, int, error) {
+	out, err := r.run(ctx, args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	return parse(bytes.NewReader(out))
+}
+
+// run runs journalctl on the system's journal, to which no user can write, and returns
+// what it printed.
+func (r *Reader) run(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.patience, patience))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, cmp.Or(r.Journalctl, "journalctl"),
+		append([]string{"--system", "--quiet", "--no-pager", "--output=json"}, args...)...)
+	cmd.Env = []string{"LC_ALL=C"} // and not what changes what journalctl prints
+	cmd.WaitDelay = time.Second
+	out, words := &clipped{most: maxOutput}, &clipped{most: maxWords}
+	cmd.Stdout, cmd.Stderr = out, words
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("journalctl: %w", ctx.Err())
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return nil, ErrNoJournal
+	case err != nil && strings.Contains(string(words.data), "insufficient permissions"):
+		return nil, ErrNotAllowed
+	case err != nil:
+		line, _, _ := strings.Cut(strings.TrimSpace(string(words.data)), "\n")
+		return nil, fmt.Errorf("journalctl: %w: %s", err, line)
+	case out.cut:
+		return nil, errors.New("there is too much of it in the journal")
+	}
+	return out.data, nil
+}
+
+// A clipped keeps the beginning of what is written to it.
+type clipped struct {
+	most int
+	data []byte
+	cut  bool
+}
+
+func (c *clipped) Write(data []byte) (int, error) {
+	keep := min(len(data), c.most-len(c.data))
+	c.cut = c.cut || keep < len(data)
+	c.data = append(c.data, data[:keep]...)
+	return len(data), nil
+}
