@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
 )
 
 // Hint returns what the person can do about err, in whole sentences; "" when there
@@ -30,6 +31,10 @@ func Hint(err error) string {
 		return outcomeHints()[TooLong]
 	case errors.Is(err, config.ErrRefused):
 		return outcomeHints()[ConfigRefused]
+	case errors.Is(err, journal.ErrNotAllowed):
+		return `Run "sudo immutectl history", or have an administrator add you to the group systemd-journal.`
+	case errors.Is(err, journal.ErrMissing):
+		return "Only systemd's journal tells what was locked and unlocked."
 	case errors.Is(err, context.DeadlineExceeded):
 		return "Try again."
 	}

@@ -13,6 +13,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/history"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/writers"
 )
@@ -33,6 +34,11 @@ type requester interface {
 	Do(ctx context.Context, r helper.Request) (*helper.Result, error)
 }
 
+// A historian tells of the windows that were.
+type historian interface {
+	Read(ctx context.Context, most int, locked bool) ([]history.Window, error)
+}
+
 // An app is immutectl with everything it touches outside of itself.
 type app struct {
 	stdout, stderr io.Writer
@@ -44,6 +50,7 @@ type app struct {
 	loadConfig func(file string) (config.Config, error) // file "" is the usual one
 	state      func(config.Config) stateReader
 	writers    writerScanner
+	history    historian
 	requester  func() requester // once the flags are known
 	// waitUnread returns when nobody can read stdout any more, or ctx ends.
 	waitUnread func(ctx context.Context)
@@ -65,6 +72,7 @@ func newApp(stdout, stderr *os.File) *app {
 			return &lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}
 		},
 		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys"},
+		history:    &history.Reader{},
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}
 	a.requester = func() requester {

@@ -50,7 +50,7 @@ func (a *app) unlockCommand() *cobra.Command {
 		Long: `Make the protected paths writable, and lock them again by itself when the time is
 over: an hour, unless the configuration or --for says otherwise. Asks for an
 administrator's password. Asked again, the time counts anew; without --for it is not
-shortened.
+shortened. The reason is shown by "immutectl history" and while the system is unlocked.
 
 Exit status:
   0  unlocked, or so already
@@ -58,9 +58,12 @@ Exit status:
   2  the command line was not understood, or asks for longer than is allowed
   6  the configuration was refused`,
 		Example: `  immutectl unlock
-  immutectl unlock --for 30m
+  immutectl unlock --for 30m --reason "new kernel"
   immutectl unlock --until-locked`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkReason(cmd, r.Reason); err != nil {
+				return err
+			}
 			if err := a.checkWindow(cmd, r); err != nil {
 				return err
 			}
@@ -69,10 +72,23 @@ Exit status:
 	}
 	cmd.Flags().DurationVar(&r.For, "for", 0, "lock again after `TIME`, such as 30m or 2h")
 	cmd.Flags().BoolVar(&r.UntilLocked, "until-locked", false, "stay unlocked until someone locks")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "record why, in a `TEXT` of at most 200 characters")
 	return cmd
 }
 
-// checkWindow refuses what the helper would refuse, before anyone is asked for a password.
+// checkReason refuses what the helper would refuse, before anyone is asked for a password.
+func checkReason(cmd *cobra.Command, reason string) error {
+	clean, err := helper.CleanReason(reason)
+	if err == nil && clean == "" && cmd.Flags().Changed("reason") {
+		err = errors.New("--reason is empty")
+	}
+	if err != nil {
+		return usageFailure(cmd.CommandPath(), err)
+	}
+	return nil
+}
+
+// checkWindow does the same with the time.
 func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 	timed := cmd.Flags().Changed("for")
 	switch {

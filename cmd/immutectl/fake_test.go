@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/history"
+	"immutray.org/helper/journal"
 	"immutray.org/helper/writers"
 )
 
@@ -27,6 +30,7 @@ func fakeMain() {
 	a.now = func() time.Time { return time.Date(2025, 12, 14, 21, 14, 8, 0, time.UTC) }
 	a.state = func(config.Config) stateReader { return fakeState{} }
 	a.writers = fakeWriters{}
+	a.history = fakeHistory{}
 	a.loadConfig = func(file string) (config.Config, error) {
 		if file == "" {
 			file = os.Getenv("FAKE_CONFIG")
@@ -82,6 +86,32 @@ func (fakeWriters) Scan(context.Context, []string) ([]helper.Writer, error) {
 	must(err)
 	if os.Getenv("FAKE_USER") != "root" || os.Getenv("FAKE_SCAN") == "incomplete" {
 		return found, &writers.IncompleteError{Processes: 2, Err: fs.ErrPermission}
+	}
+	return found, nil
+}
+
+// fakeHistory reads the windows from history.json; without it there is no journal, or
+// with FAKE_USER=user no right to read it. As the real one does, it shows no window as
+// open when the system is locked.
+type fakeHistory struct{}
+
+func (fakeHistory) Read(_ context.Context, most int, locked bool) ([]history.Window, error) {
+	if os.Getenv("FAKE_USER") == "user" {
+		return nil, fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed)
+	}
+	var found []history.Window
+	err := decode("history.json", &found)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the history: %w", journal.ErrMissing)
+	}
+	must(err)
+	for i := range found {
+		if locked && found[i].End == history.Open {
+			found[i].End = history.Unseen
+		}
+	}
+	if most > 0 && most < len(found) {
+		found = found[:most]
 	}
 	return found, nil
 }

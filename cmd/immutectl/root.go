@@ -58,6 +58,7 @@ What else a command may end with stands in its own help.`,
 		a.isLockedCommand(),
 		a.writersCommand(),
 		a.watchCommand(),
+		a.historyCommand(),
 		a.doctorCommand(machineFacts),
 	)
 	root.SetHelpCommand(helpCommand())

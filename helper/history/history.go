@@ -72,7 +72,7 @@ func newWindow(r record) *Window {
 	if r.window != nil {
 		w.Window = *r.window
 	} else { // an intent: who asked
-		w.Window = helper.Window{Since: r.wall, UID: r.uid, User: r.user, Reason: r.reason}
+		w.Window = helper.Window{Since: r.wall.UTC(), UID: r.uid, User: r.user, Reason: r.reason}
 	}
 	return w
 }

@@ -13,14 +13,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"immutray.org/helper/journal"
 )
-
-// ErrNoJournal is returned where there is no systemd journal, so that nothing was
-// recorded: without systemd, in many containers, and in the practice system.
-var ErrNoJournal = errors.New("there is no systemd journal here")
-
-// ErrNotAllowed is returned to a user who may not read what root wrote to the journal.
-var ErrNotAllowed = errors.New("the journal of the system is not yours to read")
 
 const (
 	// patience is how long one look into the journal may take.
@@ -43,7 +38,7 @@ type Reader struct {
 
 // Read returns the last windows, most at most, the newest first; all of them if most
 // is 0. locked is whether the system is locked now, which the journal need not know of.
-// The error may be ErrNoJournal or ErrNotAllowed.
+// The error may wrap journal.ErrMissing or journal.ErrNotAllowed.
 func (r *Reader) Read(ctx context.Context, most int, locked bool) ([]Window, error) {
 	found, err := r.read(ctx, most, locked)
 	if err != nil {
@@ -64,7 +59,7 @@ func (r *Reader) read(ctx context.Context, most int, locked bool) ([]Window, err
 	}
 	if len(found) == 0 {
 		if _, err := os.Stat(cmp.Or(r.socket, socket)); errors.Is(err, fs.ErrNotExist) {
-			return nil, ErrNoJournal
+			return nil, journal.ErrMissing
 		}
 	}
 	result := make([]Window, len(found))
@@ -143,9 +138,9 @@ func (r *Reader) run(ctx context.Context, args ...string) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("journalctl: %w", ctx.Err())
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return nil, ErrNoJournal
+		return nil, journal.ErrMissing
 	case err != nil && strings.Contains(string(words.data), "insufficient permissions"):
-		return nil, ErrNotAllowed
+		return nil, journal.ErrNotAllowed
 	case err != nil:
 		line, _, _ := strings.Cut(strings.TrimSpace(string(words.data)), "\n")
 		return nil, fmt.Errorf("journalctl: %w: %s", err, line)

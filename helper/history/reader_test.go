@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"immutray.org/helper/journal"
 )
 
 // fakeJournal is a reader whose journalctl is a shell script, run in a directory where
@@ -134,7 +136,7 @@ func TestReadFails(t *testing.T) {
 		is           error
 		want         string
 	}{
-		{"not allowed", "echo No journal files were opened due to insufficient permissions. >&2; exit 1", ErrNotAllowed, prefix + ErrNotAllowed.Error()},
+		{"not allowed", "echo No journal files were opened due to insufficient permissions. >&2; exit 1", journal.ErrNotAllowed, prefix + journal.ErrNotAllowed.Error()},
 		{"damaged", "printf 'Failed to open files: Bad message\\nand more\\n' >&2; exit 1", nil, prefix + "journalctl: exit status 1: Failed to open files: Bad message"},
 		{"other words", "echo -- No entries --", nil, prefix + "cannot understand the journal: "},
 		{"too much", "head -c 70000000 /dev/zero", nil, prefix + "there is too much of it in the journal"},
@@ -158,11 +160,11 @@ func TestReadWithoutAJournal(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "socket")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, ErrNoJournal) {
+	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("Read() without a journal: %v", err)
 	}
 	r.Journalctl = filepath.Join(dir, "missing")
-	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, ErrNoJournal) {
+	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("Read() without journalctl: %v", err)
 	}
 	r.bootID = filepath.Join(dir, "missing")

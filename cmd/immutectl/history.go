@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/history"
+)
+
+// shownWindows is how many windows are shown when nothing else is asked for.
+const shownWindows = 10
+
+func (a *app) historyCommand() *cobra.Command {
+	var asJSON bool
+	var most int
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "Show when the system was unlocked, by whom and why",
+		Long: `Show when the system was unlocked, for how long, by whom and why, and what ended
+it; the newest first. It stands in systemd's journal, which root and the members of
+the groups adm and systemd-journal may read.
+
+Exit status:
+  0  done
+  1  the journal could not be read
+  6  the configuration was refused`,
+		Example: `  sudo immutectl history
+  sudo immutectl history -n 0 --json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if most < 0 {
+				return usageFailure(cmd.CommandPath(), errors.New("-n must not be negative"))
+			}
+			return a.showHistory(cmd.Context(), most, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().IntVarP(&most, "number", "n", shownWindows, "show the last `N`; 0 means all")
+	return cmd
+}
+
+func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	windows, err := a.history.Read(ctx, most, a.state(c).Read().State == helper.Locked)
+	switch {
+	case err != nil:
+		return a.failed(helper.ExitFailed, err)
+	case asJSON:
+		return a.printJSON(reportOf(windows), false)
+	case len(windows) == 0:
+		return a.print("The journal tells of no unlock.\n")
+	}
+	return a.print(historyTable(windows, a.now()))
+}
+
+// historyReport is the JSON of "immutectl history --json".
+type historyReport struct {
+	Windows []windowReport `json:"windows"`
+}
+
+type windowReport struct {
+	helper.Window
+	// End is how it ended: open, person, timer, seal, shutdown, crash, unseen; others may
+	// be added.
+	End string `json:"end"`
+	// Ended and LastedSeconds are null while it is open, and when that is not known.
+	Ended         *time.Time `json:"ended"`
+	LastedSeconds *int64     `json:"lasted_seconds"`
+	LockedBy      string     `json:"locked_by"` // "" when no lock has ended it
+	// Sealed is true when the next boot locked what was still open.
+	Sealed bool `json:"sealed"`
+}
+
+func reportOf(windows []history.Window) historyReport {
+	report := historyReport{Windows: []windowReport{}}
+	for _, w := range windows {
+		r := windowReport{Window: w.Window, End: string(w.End), LockedBy: w.LockedBy, Sealed: w.Sealed}
+		if w.End == history.Open {
+			r.End = "open"
+		}
+		if !w.Ended.IsZero() {
+			ended, lasted := w.Ended.UTC(), int64(w.Lasted/time.Second)
+			r.Ended, r.LastedSeconds = &ended, &lasted
+		}
+		report.Windows = append(report.Windows, r)
+	}
+	return report
+}
+
+// historyTable has a line per window.
+func historyTable(windows []history.Window, now time.Time) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	line := func(cells ...string) { t.Write([]byte(strings.Join(cells, "\t") + "\n")) }
+	line("SINCE", "LASTED", "BY", "ENDED", "REASON")
+	for _, w := range windows {
+		lasted, reason := "-", "-"
+		switch {
+		case w.End == history.Open:
+			lasted = shortly(now.Sub(w.Since)) // a clock that was set back makes it 0
+		case !w.Ended.IsZero():
+			lasted = shortly(w.Lasted)
+		}
+		if w.Reason != "" {
+			reason = safe(w.Reason)
+		}
+		line(w.Since.Local().Format(minutes), lasted, cell(w.User), endWords(w, now), reason)
+	}
+	t.Flush()
+	return b.String()
+}
+
+func endWords(w history.Window, now time.Time) string {
+	words := safe(w.EndWords())
+	switch {
+	case w.End != history.Open || w.Until == nil:
+	case w.Until.After(now):
+		words += ", locks at " + w.Until.Local().Format(minutes)
+	default:
+		words += ", should have locked at " + w.Until.Local().Format(minutes)
+	}
+	return words
+}
+
+// shortly says a time in whole minutes, or in seconds when it is less than one.
+func shortly(d time.Duration) string {
+	if d >= time.Minute {
+		return config.Short(d.Truncate(time.Minute))
+	}
+	return config.Short(max(0, d).Truncate(time.Second))
+}

@@ -1,0 +1,26 @@
+package history
+
+// EndWords says how the window ended, in words for people; of one that has not, that it
+// is open. The name of the user is as it was recorded.
+func (w Window) EndWords() string {
+	switch w.End {
+	case Open:
+		return "still open"
+	case Person:
+		return "locked by " + w.LockedBy
+	case Timer:
+		return "its time was over"
+	case Seal:
+		return "shut down, sealed at the next boot"
+	case Shutdown:
+		return "shut down while open"
+	case Unseen:
+		return "not known"
+	case Crash:
+		if w.Sealed {
+			return "crash or power cut, sealed at the next boot"
+		}
+		return "crash or power cut"
+	}
+	return string(w.End) // a cause that has no words of its own yet
+}

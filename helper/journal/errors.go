@@ -1,0 +1,10 @@
+package journal
+
+import "errors"
+
+// ErrMissing is returned where there is no systemd journal, so that nothing was
+// recorded: without systemd, in many containers, and in the practice system.
+var ErrMissing = errors.New("there is no systemd journal here")
+
+// ErrNotAllowed is returned to a user who may not read what root wrote to the journal.
+var ErrNotAllowed = errors.New("the journal of the system is not yours to read")
