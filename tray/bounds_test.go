@@ -18,10 +18,11 @@ func TestBuildBoundsItsLists(t *testing.T) {
 	}
 	s.Report.Status.State = helper.Unlocked
 	s.Report.Problem = &Problem{Lines: []string{strings.Repeat("word ", 10000)}}
+	s.Past = &Past{Err: errors.New(strings.Repeat("word ", 10000))}
 	m := Build(s)
 	counts := map[ID]int{}
 	count(m.Menu, counts)
-	for list, most := range map[ID]int{IDPath: maxPaths, IDWhy: maxWhy, IDLine: maxLines} {
+	for list, most := range map[ID]int{IDPath: maxPaths, IDWhy: maxWhy, IDLine: maxLines + maxPast} {
 		if counts[list] > most || counts[list] == 0 {
 			t.Errorf("%d entries of %s, want at most %d", counts[list], list, most)
 		}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/history"
 	"immutray.org/notify"
 	"immutray.org/notify/notifytest"
 )
@@ -44,10 +45,11 @@ func TestMain(m *testing.M) {
 
 // An order is what the test tells the child.
 type order struct {
-	Settings *Settings `json:",omitempty"` // first, and once
-	Report   *Report   `json:",omitempty"` // this is how the system is
-	Answer   *reply    `json:",omitempty"` // the helper answers the request
-	Broken   string    `json:",omitempty"` // with Settings: why they are the defaults
+	Settings *Settings  `json:",omitempty"` // first, and once
+	Report   *Report    `json:",omitempty"` // this is how the system is
+	Answer   *reply     `json:",omitempty"` // the helper answers the request
+	Broken   string     `json:",omitempty"` // with Settings: why they are the defaults
+	Past     playedPast `json:",omitempty"` // with Settings
 }
 
 // A reply is the helper's.
@@ -105,6 +107,9 @@ func childMain(in io.Reader, out io.Writer) int {
 		version:  "1.2.3",
 		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
+	if first.Past != nil {
+		a.history = first.Past
+	}
 	if first.Broken != "" {
 		a.settingsErr = errors.New(first.Broken)
 	}
@@ -147,6 +152,10 @@ func (p *playedSystem) Watch(ctx context.Context, changed func(Report)) error {
 		}
 	}
 }
+
+type playedPast []history.Window
+
+func (p playedPast) Read(context.Context, int, bool) ([]history.Window, error) { return p, nil }
 
 type playedHelper struct {
 	out     io.Writer

@@ -61,6 +61,7 @@ type screen interface{ Show(Model) error }
 type Controller struct {
 	System    source
 	Helper    requester
+	History   historian // nil: the menu has none
 	Notes     poster
 	Reminders reminders
 	Screen    screen
@@ -80,6 +81,7 @@ type Controller struct {
 	read      bool // report has been read
 	asked     helper.Verb
 	trouble   *Trouble
+	past      recall
 	clicked   time.Time
 	shown     *Model    // nil: nothing, or nobody knows what
 	unshown   bool      // the last attempt to show failed
@@ -133,6 +135,9 @@ func (c *Controller) First() Model {
 func (c *Controller) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.ctx = ctx
+	if c.read {
+		c.recallWindows()
+	}
 	ended := make(chan struct{}, 2)
 	go func() {
 		defer func() { ended <- struct{}{} }()
@@ -188,6 +193,7 @@ func (c *Controller) took(r Report) {
 		status.State = helper.Unknown
 	}
 	c.Reminders.Update(status)
+	c.recallWindows()
 	if t := c.trouble; t != nil && (t.Verb == helper.Lock && r.face() == locked ||
 		t.Verb == helper.Unlock && r.face() == unlocked) {
 		c.forgive()
@@ -227,6 +233,7 @@ func (c *Controller) snapshot() Snapshot {
 		Report:  c.report,
 		Asked:   c.asked,
 		Trouble: c.trouble,
+		Past:    c.past.past,
 		Snooze:  c.Settings.Remind.Snooze,
 	}
 	if until, ok := c.Reminders.SnoozedUntil(); ok {

@@ -44,6 +44,12 @@ type stage struct {
 // newStage starts a controller, and waits until it shows the report.
 func newStage(t *testing.T, settings Settings, report Report) *stage {
 	t.Helper()
+	return newStageWith(t, settings, report, func(*Controller) {})
+}
+
+// newStageWith has the controller changed before it starts.
+func newStageWith(t *testing.T, settings Settings, report Report, change func(*Controller)) *stage {
+	t.Helper()
 	s := &stage{
 		t:       t,
 		clock:   notifytest.NewClock(testNow),
@@ -63,6 +69,7 @@ func newStage(t *testing.T, settings Settings, report Report) *stage {
 		defer s.mu.Unlock()
 		return s.wall
 	}
+	change(c)
 	s.c = c
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel

@@ -190,15 +190,20 @@ func (h *Host) makeMenu() {
 	h.addList(IDPath, maxPaths)
 	systray.AddSeparator()
 	h.add(IDLock, IDQuarter, IDHour, IDUnlock, IDSnooze, IDSnoozed, IDRemind)
-	for _, id := range []ID{IDWriters, IDTrouble} {
-		h.add(id)
-		parent := h.slots[len(h.slots)-1]
-		for i := range maxLines {
-			parent.children = append(parent.children, h.newSlot(IDLine.nth(i), parent.entry.AddSubMenuItem("", "")))
-		}
-	}
+	h.addWithLines(IDWriters, maxLines)
+	h.addWithLines(IDTrouble, maxLines)
 	systray.AddSeparator()
+	h.addWithLines(IDHistory, maxPast)
 	h.add(IDAbout, IDQuit)
+}
+
+// addWithLines adds an entry with a submenu of n lines.
+func (h *Host) addWithLines(id ID, n int) {
+	h.add(id)
+	parent := h.slots[len(h.slots)-1]
+	for i := range n {
+		parent.children = append(parent.children, h.newSlot(IDLine.nth(i), parent.entry.AddSubMenuItem("", "")))
+	}
 }
 
 func (h *Host) add(ids ...ID) {

@@ -15,6 +15,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/history"
 	"immutray.org/notify"
 )
 
@@ -114,6 +115,7 @@ func newApp(logger *slog.Logger) *app {
 			Failed:     func(err error) { logger.Warn("changes may show late", "error", err) },
 		},
 		helper:      &helper.Client{},
+		history:     &history.Reader{},
 		clock:       clock,
 		settings:    settings,
 		settingsErr: err,

@@ -41,6 +41,7 @@ type Snapshot struct {
 	Report  Report
 	Asked   helper.Verb // the request under way; "" when there is none
 	Trouble *Trouble
+	Past    *Past // nil: not known, or not yet
 	// RemindersOff is until when the person wants no reminder; zero when he does.
 	RemindersOff time.Time
 	Snooze       time.Duration
@@ -63,7 +64,8 @@ const (
 	IDRemind  ID = "remind"
 	IDWriters ID = "writers" // with a submenu
 	IDTrouble ID = "trouble" // with a submenu
-	IDLine    ID = "line"    // a list, of both submenus
+	IDHistory ID = "history" // with a submenu
+	IDLine    ID = "line"    // a list, of every submenu
 	IDAbout   ID = "about"
 	IDQuit    ID = "quit"
 	IDActions ID = "actions"  // the separator above what can be done
@@ -152,8 +154,9 @@ func menu(s Snapshot) []Item {
 	items = append(items, list(IDPath, pathLines(s.Report.Status), maxPaths)...)
 	items = append(items, Item{ID: IDActions, Separator: true})
 	items = append(items, actions(s)...)
+	items = append(items, Item{ID: IDTheRest, Separator: true})
+	items = append(items, historyItems(s)...)
 	return append(items,
-		Item{ID: IDTheRest, Separator: true},
 		Item{ID: IDAbout, Label: "About Immutray"},
 		Item{ID: IDQuit, Label: "Quit"},
 	)

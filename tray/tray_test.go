@@ -384,8 +384,10 @@ func TestEveryEntryHasASlot(t *testing.T) {
 	for range maxPaths + 3 {
 		full.Status.Paths = append(full.Status.Paths, path("/p", helper.ReadOnly, helper.ReadOnly))
 	}
-	startChild(t, bus, DefaultSettings(), full)
+	past := make(playedPast, maxPast)
+	settings := DefaultSettings()
+	startChildWith(t, bus, order{Settings: &settings, Past: past}, full)
 	item := p.item()
-	want := strings.Count(Build(Snapshot{Report: full}).text(), "\n") - 1 // without the icon's line
+	want := strings.Count(Build(Snapshot{Report: full, Past: &Past{Windows: past}}).text(), "\n") - 1 // without the icon's line
 	eventually(t, "the number of entries", func() int { return strings.Count(item.text(), "\n") }, want)
 }

@@ -1,0 +1,120 @@
+package tray
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/history"
+	"immutray.org/notify"
+)
+
+const (
+	// maxWindows is how many windows the menu shows, and maxPast how many lines there
+	// are for them, or for why there are none.
+	maxWindows = 5
+	maxPast    = 6
+	// recorded is how long after a change of the state the records of it take at most
+	// to be in the journal.
+	recorded = 2 * time.Second
+)
+
+type historian interface {
+	Read(ctx context.Context, most int, locked bool) ([]history.Window, error)
+}
+
+// A Past is what is known of the last windows, the newest first, or why nothing is.
+type Past struct {
+	Windows []history.Window
+	Err     error
+	Hint    string
+}
+
+// A recall is how far a controller has come with reading the history. It reads when
+// the state or the window has changed, and at no other time.
+type recall struct {
+	past    *Past // nil: not read yet
+	reading bool
+	again   bool // it has changed while it was read
+	of      windowAt
+}
+
+// A windowAt is what decides whether there is something new to read.
+type windowAt struct {
+	locked bool
+	window *helper.Window
+}
+
+// recallWindows reads the history if there is something new in it.
+func (c *Controller) recallWindows() {
+	now := windowAt{c.report.Status.State == helper.Locked, c.report.Status.Window}
+	if c.History == nil || c.ctx == nil || c.past.past != nil && reflect.DeepEqual(now, c.past.of) {
+		return
+	}
+	if c.past.reading {
+		c.past.again = c.past.again || !reflect.DeepEqual(now, c.past.of)
+		return
+	}
+	c.past.reading, c.past.again, c.past.of = true, false, now
+	ctx := c.ctx
+	go func() {
+		if !c.pause(ctx, recorded) {
+			return
+		}
+		windows, err := c.History.Read(ctx, maxWindows, now.locked)
+		c.in.put(func() { c.recalled(windows, err) })
+	}()
+}
+
+func (c *Controller) recalled(windows []history.Window, err error) {
+	if c.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		c.Log.Debug("no history", "error", err)
+	}
+	c.past.reading = false
+	c.past.past = &Past{Windows: windows, Err: err, Hint: helper.Hint(err)}
+	if c.past.again {
+		c.recallWindows()
+	}
+}
+
+// historyItems is the entry with the last windows in a submenu; none while nothing has
+// been read.
+func historyItems(s Snapshot) []Item {
+	if s.Past == nil {
+		return nil
+	}
+	return []Item{{ID: IDHistory, Label: "History", Children: list(IDLine, pastLines(*s.Past, s.Now), maxPast)}}
+}
+
+func pastLines(p Past, now time.Time) []string {
+	if p.Err != nil {
+		return append(wrap(sentence(p.Err.Error())), wrap(p.Hint)...)
+	}
+	if len(p.Windows) == 0 {
+		return []string{"The journal tells of no unlock"}
+	}
+	lines := make([]string, len(p.Windows))
+	for i, w := range p.Windows {
+		lines[i] = windowLine(w, now)
+	}
+	return lines
+}
+
+// windowLine says "Mon 13:30 for 42 min by rrs (new kernel): locked by rrs".
+func windowLine(w history.Window, now time.Time) string {
+	line := notify.TimeOfDay(w.Since, now)
+	if !w.Ended.IsZero() {
+		line += " for " + notify.Duration(w.Lasted)
+	}
+	if user := notify.Visible(w.User, maxName); user != "" {
+		line += " by " + user
+	}
+	if w.Reason != "" {
+		line += " (" + notify.Visible(w.Reason, maxName) + ")"
+	}
+	return line + ": " + notify.Visible(w.EndWords(), labelWidth)
+}
