@@ -2,9 +2,11 @@
 # the units of this directory and, in a file, the article's btrfs: no more than what a
 # window needs. Nothing of the machine is in reach; the test ends it all.
 #
-#   boot.sh UNITS HELPER
+#   boot.sh UNITS HELPER [LOGS BOOT]
+#
+# With LOGS, a directory, it has a journal in there, as the boot with the id BOOT.
 set -eu
-units=$1 helper=$2
+units=$1 helper=$2 logs=${3-} boot=${4-}
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 none /run
 mount -t cgroup2 none /sys/fs/cgroup
@@ -27,6 +29,39 @@ END
 chmod 755 /etc /etc/immutray
 chmod 644 /etc/immutray/config.toml
 
+messages=console wants=dbus.service
+if [ "$logs" ]; then
+	messages=journal wants="$wants systemd-journald.service"
+	echo "$boot" >/run/boot_id
+	mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
+	echo quiet >/run/cmdline # no word for the seal
+	mount --bind /run/cmdline /proc/cmdline
+	mount --bind "$logs" /var/log
+	echo 0123456789abcdef0123456789abcdef >/etc/machine-id
+	# Nothing of the machine's own log.
+	printf '[Journal]\nStorage=persistent\nReadKMsg=no\nAudit=\nForwardToSyslog=no\n' >/etc/systemd/journald.conf
+	cat >/run/units/systemd-journald.socket <<-END
+	[Unit]
+	DefaultDependencies=no
+	[Socket]
+	ListenStream=/run/systemd/journal/stdout
+	ListenDatagram=/run/systemd/journal/socket
+	SocketMode=0666
+	PassCredentials=yes
+	END
+	cat >/run/units/systemd-journald.service <<-END
+	[Unit]
+	DefaultDependencies=no
+	Requires=systemd-journald.socket
+	After=systemd-journald.socket
+	[Service]
+	Type=notify
+	ExecStart=/lib/systemd/systemd-journald
+	Sockets=systemd-journald.socket
+	StandardOutput=null
+	END
+fi
+
 truncate --size=300M /run/disk
 mkfs.btrfs --quiet /run/disk
 mount -t tmpfs -o mode=755 none /mnt
@@ -44,7 +79,7 @@ done
 cat >/run/units/default.target <<END
 [Unit]
 DefaultDependencies=no
-Wants=dbus.service
+Wants=$wants
 END
 cat >/run/units/dbus.socket <<END
 [Unit]
@@ -67,4 +102,4 @@ cat >/run/bus.conf <<END
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>
 END
 export container=test SYSTEMD_UNIT_PATH=/run/units:/run/systemd/transient
-exec /lib/systemd/systemd --unit=default.target --log-target=console --show-status=no
+exec /lib/systemd/systemd --unit=default.target --log-target=$messages --show-status=no

@@ -22,25 +22,22 @@ type booted struct {
 	t    *testing.T
 	init string // the pid of its systemd, as seen from here
 	out  *bytes.Buffer
+	end  func() // at once, as if the power went
 }
 
-func boot(t *testing.T) *booted {
+// boot boots without a journal, or with the one of a directory and the id of a boot.
+func boot(t *testing.T, journal ...string) *booted {
 	t.Helper()
 	lab.Require(t, "dbus-daemon:dbus-daemon", "unshare:util-linux", "nsenter:util-linux", "/lib/systemd/systemd:systemd")
 	dir := lab.Dir(t)
-	program := filepath.Join(dir, "immutray-helper")
-	build := exec.Command("go", "build", "-o", program, "../../cmd/immutray-helper")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	program := buildIn(t, dir, "immutray-helper")
 	units, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &booted{t: t, out: &bytes.Buffer{}}
-	cmd := exec.Command("unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc",
-		"sh", filepath.Join(units, "boot.sh"), units, program)
+	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc",
+		"sh", filepath.Join(units, "boot.sh"), units, program}, journal...)...)
 	cmd.Stdout, cmd.Stderr = b.out, b.out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -50,9 +47,12 @@ func boot(t *testing.T) *booted {
 		defer close(ended)
 		_ = cmd.Wait() // it is killed in the end
 	}()
-	t.Cleanup(func() {
+	b.end = func() {
 		_ = cmd.Process.Kill() // and with it everything in the namespaces
 		<-ended
+	}
+	t.Cleanup(func() {
+		b.end()
 		if t.Failed() {
 			t.Logf("systemd said:\n%s", b.out)
 		}
@@ -68,6 +68,18 @@ func boot(t *testing.T) *booted {
 		return b.init != "" && b.try("systemctl", "is-active", "--quiet", "default.target", "dbus.service") == nil
 	})
 	return b
+}
+
+// buildIn builds one of the programs, and returns where it is.
+func buildIn(t *testing.T, dir, name string) string {
+	t.Helper()
+	program := filepath.Join(dir, name)
+	build := exec.Command("go", "build", "-o", program, "../../cmd/"+name)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
 }
 
 // command runs in the booted system.

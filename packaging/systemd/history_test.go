@@ -1,0 +1,135 @@
+package systemd
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"immutray.org/helper"
+	"immutray.org/helper/journal"
+	"immutray.org/packaging/practice/lab"
+)
+
+// A recorder is a booted system with a journal and immutectl.
+type recorder struct{ *booted }
+
+// immutectl is where the system finds what lies in its directory of logs.
+const immutectl = "/var/log/immutectl"
+
+// bootRecorder boots with the journal in logs. Each boot has another digit.
+func bootRecorder(t *testing.T, logs string, digit int) recorder {
+	t.Helper()
+	lab.Require(t, "journalctl:systemd", "logger:bsdutils", "setpriv:util-linux")
+	b := boot(t, logs, fmt.Sprintf("%08d-0000-4000-8000-000000000000", digit))
+	r := recorder{b}
+	r.await("the journal", func() bool { return r.try("systemctl", "is-active", "--quiet", "systemd-journald.service") == nil })
+	r.output("journalctl", "--flush") // as systemd-journal-flush.service does when /var is mounted
+	return r
+}
+
+// history returns a line per window, the newest first.
+func (r recorder) history() []string {
+	r.t.Helper()
+	var report struct {
+		Windows []struct {
+			helper.Window
+			End    string
+			Sealed bool
+		}
+	}
+	text := r.output(immutectl, "history", "--json")
+	if err := json.Unmarshal([]byte(text), &report); err != nil {
+		r.t.Fatalf("%v: %s", err, text)
+	}
+	var lines []string
+	for _, w := range report.Windows {
+		line := fmt.Sprintf("%s (%s) %s", w.User, w.Reason, w.End)
+		if w.Sealed {
+			line += " sealed"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// expect waits for the history: records take a moment to be in the journal.
+func (r recorder) expect(want ...string) {
+	r.t.Helper()
+	var got []string
+	r.await(fmt.Sprintf("the history %q", want), func() bool {
+		if now := r.history(); !slices.Equal(now, got) {
+			got = now
+			r.t.Logf("the history is %q", got)
+		}
+		return slices.Equal(got, want)
+	})
+}
+
+// asNobody runs a command as an ordinary user.
+func asNobody(args ...string) []string {
+	return append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}, args...)
+}
+
+// forge has an ordinary user send a record that says what root's would.
+func (r recorder) forge(fields ...string) {
+	r.t.Helper()
+	fields = append(fields, "MESSAGE=forged", "_UID=0", "IMMUTRAY_REQUEST=forged", "IMMUTRAY_VERB=lock", "IMMUTRAY_CAUSE=person", "IMMUTRAY_STATE=locked", "IMMUTRAY_USER=root")
+	cmd := r.command(asNobody("logger", "--journald")...)
+	cmd.Stdin = strings.NewReader(strings.Join(fields, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("%v: %s", err, out)
+	}
+	r.await("the forged record", func() bool {
+		return r.output("journalctl", "--quiet", "--output=cat", fields[0], "MESSAGE=forged") != ""
+	})
+}
+
+// On a real journal, by a real systemd, over several boots of which some end at once.
+func TestHistoryUnderSystemd(t *testing.T) {
+	lab.Require(t, "unshare:util-linux")
+	logs := lab.Dir(t)
+	buildIn(t, logs, "immutectl")
+	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+
+	r := bootRecorder(t, logs, 1)
+	r.ask("lock")
+	r.expect()
+	r.ask("unlock", "--for", "1h", "--reason", "new kernel")
+	r.ask("unlock", "--until-locked")
+	r.forge("MESSAGE_ID=" + journal.Outcome)
+	r.forge("MESSAGE_ID=98268866d1d54a499c4e98921d93bc40") // that the machine is shut down
+	r.expect("root (new kernel) open")
+	if out, err := r.command(asNobody(immutectl, "history")...).CombinedOutput(); err == nil || !strings.Contains(string(out), journal.ErrNotAllowed.Error()) {
+		t.Errorf("the history for an ordinary user: %v, %s", err, out)
+	}
+	r.ask("lock")
+	r.ask("unlock", "--for", "1s", "--reason", "a\x1b[31m")
+	r.await("the lock", r.isLocked)
+	r.expect(`root (a\x1b[31m) timer`, "root (new kernel) person")
+	const synced = "/run/systemd/journal/synced" // journald's, made whenever it has written to the disk
+	r.output("rm", "-f", synced)
+	r.ask("unlock")
+	r.await("the journal on the disk", func() bool { return r.try("test", "-e", synced) == nil })
+	r.end()
+
+	r = bootRecorder(t, logs, 2)
+	r.expect("root () crash", `root (a\x1b[31m) timer`, "root (new kernel) person")
+	r.ask("seal")
+	r.expect("root () crash sealed", `root (a\x1b[31m) timer`, "root (new kernel) person")
+	r.ask("unlock", "--reason", "shutdown")
+	r.output("systemctl", "stop", "sysinit.target") // as a shutdown does
+	r.await("the record of it", func() bool {
+		return r.output("journalctl", "--quiet", "--output=cat", "UNIT=sysinit.target", "JOB_TYPE=stop") != ""
+	})
+	r.end()
+
+	r = bootRecorder(t, logs, 3)
+	r.ask("seal")
+	r.expect("root (shutdown) seal sealed", "root () crash sealed", `root (a\x1b[31m) timer`, "root (new kernel) person")
+}
