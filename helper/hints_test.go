@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
 )
 
 func TestHint(t *testing.T) {
@@ -39,6 +40,8 @@ func TestHint(t *testing.T) {
 		{"environment", &AuthorizationError{Kind: PkexecRefusedEnvironment}, "sudo immutectl lock"},
 		{"no helper", &AuthorizationError{Kind: HelperMissing}, "Install Immutray again."},
 		{"other version", &AuthorizationError{Kind: OtherVersion}, "Log out and in again"},
+		{"not allowed to read the journal", fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), "sudo immutectl history"},
+		{"no journal", journal.ErrMissing, "systemd's journal"},
 		{"other", &AuthorizationError{}, "sudo immutectl lock"},
 		{"wrapped", fmt.Errorf("cannot: %w", &AuthorizationError{Kind: HelperMissing}), "Install Immutray again."},
 		{"something else", errors.New("no"), ""},

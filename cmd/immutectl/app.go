@@ -50,7 +50,7 @@ type app struct {
 	loadConfig func(file string) (config.Config, error) // file "" is the usual one
 	state      func(config.Config) stateReader
 	writers    writerScanner
-	history    historian
+	history    func(configFile string) historian
 	requester  func() requester // once the flags are known
 	// waitUnread returns when nobody can read stdout any more, or ctx ends.
 	waitUnread func(ctx context.Context)
@@ -72,7 +72,7 @@ func newApp(stdout, stderr *os.File) *app {
 			return &lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}
 		},
 		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys"},
-		history:    &history.Reader{},
+		history:    func(configFile string) historian { return &history.Reader{Config: configFile} },
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}
 	a.requester = func() requester {

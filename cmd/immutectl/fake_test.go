@@ -30,7 +30,7 @@ func fakeMain() {
 	a.now = func() time.Time { return time.Date(2025, 12, 14, 21, 14, 8, 0, time.UTC) }
 	a.state = func(config.Config) stateReader { return fakeState{} }
 	a.writers = fakeWriters{}
-	a.history = fakeHistory{}
+	a.history = func(string) historian { return fakeHistory{} }
 	a.loadConfig = func(file string) (config.Config, error) {
 		if file == "" {
 			file = os.Getenv("FAKE_CONFIG")

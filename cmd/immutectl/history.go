@@ -53,7 +53,7 @@ func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	windows, err := a.history.Read(ctx, most, a.state(c).Read().State == helper.Locked)
+	windows, err := a.history(a.configFile).Read(ctx, most, a.state(c).Read().State == helper.Locked)
 	switch {
 	case err != nil:
 		return a.failed(helper.ExitFailed, err)

@@ -65,7 +65,7 @@ func (d *desk) logAsked(r helper.Request) {
 
 func (d *desk) logDenied(result *helper.Result) {
 	fields := callerFields(result.Request)
-	fields["IMMUTRAY_OUTCOME"] = string(result.Outcome)
+	fields[journal.OutcomeWord] = string(result.Outcome)
 	d.record(journal.Entry{
 		Priority:  priorityWarning,
 		MessageID: MessageDenied,
@@ -87,13 +87,17 @@ func callerFields(r helper.Request) map[string]string {
 	if data, err := os.ReadFile("/proc/self/loginuid"); err == nil {
 		login = strings.TrimSpace(string(data))
 	}
-	return map[string]string{
-		"IMMUTRAY_VERB":              string(r.Verb),
-		"IMMUTRAY_REQUEST":           r.ID,
-		"IMMUTRAY_UID":               strconv.FormatUint(uint64(r.UID), 10),
-		"IMMUTRAY_USER":              r.User,
+	fields := map[string]string{
+		journal.Verb:                 string(r.Verb),
+		journal.Request:              r.ID,
+		journal.UID:                  strconv.FormatUint(uint64(r.UID), 10),
+		journal.User:                 r.User,
 		"IMMUTRAY_LOGINUID":          login,
 		"IMMUTRAY_PARENT_PID":        parent,
 		"IMMUTRAY_PARENT_UNVERIFIED": program,
 	}
+	if r.Reason != "" {
+		fields[journal.Reason] = r.Reason
+	}
+	return fields
 }

@@ -142,21 +142,29 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		d.logAsked(r)
 		return d.delegate(ctx, c, r)
 	case t.work:
-		return d.serveQueue(ctx, d.engine(c, d.timers), r)
+		return d.serveQueue(ctx, d.engine(c, t, d.timers), r)
 	case t.verb.AtBoot():
 		d.logAsked(r)
-		return d.run(d.engine(c, d.timers), ctx, r), nil
+		return d.run(d.engine(c, t, d.timers), ctx, r), nil
 	}
 	d.logAsked(r)
 	// PID 1 is not systemd, or the paths are not the machine's: nothing but this process
 	// will be there when the window ends.
 	d.keeper = &keeper{}
-	d.keeper.engine = d.engine(c, d.keeper)
+	d.keeper.engine = d.engine(c, t, d.keeper)
 	return d.run(d.keeper.engine, ctx, r), nil
 }
 
-func (d *desk) engine(c config.Config, r engine.Relock) *engine.Engine {
-	return &engine.Engine{Config: c, Journal: d.record, Relock: r}
+func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
+	log := d.record
+	if t.config != "" && t.config != config.Path {
+		// It is not the machine that is locked then, and its history is another.
+		log = func(e journal.Entry) {
+			e.Fields[journal.Config] = t.config
+			d.record(e)
+		}
+	}
+	return &engine.Engine{Config: c, Journal: log, Relock: r}
 }
 
 // load reads the configuration that root named, else the installed one.

@@ -10,10 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 )
 
@@ -31,6 +33,9 @@ const (
 // A Reader reads the history. The zero value reads that of this machine.
 type Reader struct {
 	Journalctl string // "" is journalctl from PATH
+	// Config is the configuration file that root named; "" is the machine's. Each has a
+	// history of its own.
+	Config string
 
 	socket, bootID string        // "" are those of the machine
 	patience       time.Duration // 0 is patience
@@ -86,7 +91,7 @@ func (r *Reader) lastWindows(ctx context.Context, most int, now present) ([]*Win
 		if err != nil {
 			return nil, err
 		}
-		found := windows(records, now)
+		found := windows(slices.DeleteFunc(records, r.isOthers), now)
 		if most > 0 && len(found) > most {
 			return found[:most], nil
 		}
@@ -95,6 +100,15 @@ func (r *Reader) lastWindows(ctx context.Context, most int, now present) ([]*Win
 			return found, nil
 		}
 	}
+}
+
+// isOthers reports whether a record belongs to another history.
+func (r *Reader) isOthers(rec record) bool {
+	named := r.Config
+	if named == config.Path {
+		named = ""
+	}
+	return rec.kind != shutdown && rec.config != named
 }
 
 // lastOfBoot puts the end of a window that nothing ended at the last moment that the

@@ -44,6 +44,25 @@ func TestReadAsksForRootsRecordsOnly(t *testing.T) {
 	}
 }
 
+// A system that root locks with another configuration has another history.
+func TestReadOfAConfiguration(t *testing.T) {
+	r, dir := fakeJournal(t, "cat lines")
+	text := line(nil) + line(map[string]any{"IMMUTRAY_CONFIG": "/etc/other.toml", "IMMUTRAY_WINDOW_USER": "eve"}) + line(map[string]any{"MESSAGE_ID": shuttingDown})
+	if err := os.WriteFile(filepath.Join(dir, "lines"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for config, user := range map[string]string{"": "rrs", "/etc/immutray/config.toml": "rrs", "/etc/other.toml": "eve", "/etc/third.toml": ""} {
+		r.Config = config
+		found, err := r.Read(t.Context(), 5, false)
+		switch {
+		case err != nil || user == "" && len(found) > 0:
+			t.Errorf("Read(%q) = %+v, %v", config, found, err)
+		case user != "" && (len(found) != 1 || found[0].User != user || found[0].End != Shutdown):
+			t.Errorf("Read(%q) = %+v, want the window of %s, ended by the shutdown", config, found, user)
+		}
+	}
+}
+
 // Of a window that nothing ended, the end is the last that the journal has of its boot.
 func TestReadAfterACrash(t *testing.T) {
 	r, dir := fakeJournal(t, `case "$*" in *_BOOT_ID=0a) cat last;; *) cat lines;; esac`)

@@ -27,6 +27,7 @@ type record struct {
 	kind    kind
 	boot    string
 	verb    helper.Verb
+	config  string // "" is the machine's
 	request string
 	cause   helper.Cause
 	uid     uint32
@@ -68,7 +69,7 @@ func matches() []string {
 func fields() []string {
 	return []string{
 		"MESSAGE_ID", "_UID", "UNIT",
-		journal.Verb, journal.Request, journal.Cause, journal.UID, journal.User, journal.Reason,
+		journal.Verb, journal.Config, journal.Request, journal.Cause, journal.UID, journal.User, journal.Reason,
 		journal.SinceBoot, journal.State, journal.WindowSince, journal.WindowUntil,
 		journal.WindowUID, journal.WindowUser, journal.WindowReason,
 	}
@@ -158,6 +159,7 @@ func (e entry) record() (record, bool) {
 		return r, false
 	}
 	r.verb = helper.Verb(e[journal.Verb])
+	r.config = string(e[journal.Config])
 	r.request = string(e[journal.Request])
 	r.cause = helper.Cause(e[journal.Cause])
 	r.user, r.reason = string(e[journal.User]), string(e[journal.Reason])

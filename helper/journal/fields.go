@@ -19,6 +19,7 @@ const (
 	Reason  = "IMMUTRAY_REASON"  // why, in his words; missing when he did not say
 	Paths   = "IMMUTRAY_PATHS"   // the protected paths, quoted
 	Before  = "IMMUTRAY_BEFORE"  // the layers of every path before the change
+	Config  = "IMMUTRAY_CONFIG"  // the configuration that root named instead of the machine's; else missing
 	// SinceBoot is when, in microseconds of CLOCK_BOOTTIME: time asleep counts, and
 	// nobody can set it.
 	SinceBoot = "IMMUTRAY_BOOTTIME_USEC"
