@@ -81,7 +81,7 @@ type Controller struct {
 	read      bool // report has been read
 	asked     helper.Verb
 	trouble   *Trouble
-	past      recall
+	memory    memory
 	clicked   time.Time
 	shown     *Model    // nil: nothing, or nobody knows what
 	unshown   bool      // the last attempt to show failed
@@ -136,7 +136,7 @@ func (c *Controller) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.ctx = ctx
 	if c.read {
-		c.recallWindows()
+		c.remember()
 	}
 	ended := make(chan struct{}, 2)
 	go func() {
@@ -193,7 +193,7 @@ func (c *Controller) took(r Report) {
 		status.State = helper.Unknown
 	}
 	c.Reminders.Update(status)
-	c.recallWindows()
+	c.remember()
 	if t := c.trouble; t != nil && (t.Verb == helper.Lock && r.face() == locked ||
 		t.Verb == helper.Unlock && r.face() == unlocked) {
 		c.forgive()
@@ -233,7 +233,7 @@ func (c *Controller) snapshot() Snapshot {
 		Report:  c.report,
 		Asked:   c.asked,
 		Trouble: c.trouble,
-		Past:    c.past.past,
+		Past:    c.memory.past,
 		Snooze:  c.Settings.Remind.Snooze,
 	}
 	if until, ok := c.Reminders.SnoozedUntil(); ok {

@@ -31,12 +31,12 @@ type Past struct {
 	Hint    string
 }
 
-// A recall is how far a controller has come with reading the history. It reads when
-// the state or the window has changed, and at no other time.
-type recall struct {
+// A memory is how far a controller has come with reading the history. It reads when
+// the window has changed, and at no other time.
+type memory struct {
 	past    *Past // nil: not read yet
 	reading bool
-	again   bool // it has changed while it was read
+	again   bool // the window has changed while it was read
 	of      windowAt
 }
 
@@ -46,38 +46,44 @@ type windowAt struct {
 	window *helper.Window
 }
 
-// recallWindows reads the history if there is something new in it.
-func (c *Controller) recallWindows() {
+// remember reads the history if there is something new in it.
+func (c *Controller) remember() {
+	m := &c.memory
 	now := windowAt{c.report.Status.State == helper.Locked, c.report.Status.Window}
-	if c.History == nil || c.ctx == nil || c.past.past != nil && reflect.DeepEqual(now, c.past.of) {
-		return
+	changed := !reflect.DeepEqual(now, m.of)
+	m.of = now
+	switch {
+	case c.History == nil || c.ctx == nil:
+	case m.reading:
+		m.again = m.again || changed
+	case m.past == nil || changed:
+		c.readHistory()
 	}
-	if c.past.reading {
-		c.past.again = c.past.again || !reflect.DeepEqual(now, c.past.of)
-		return
-	}
-	c.past.reading, c.past.again, c.past.of = true, false, now
-	ctx := c.ctx
+}
+
+func (c *Controller) readHistory() {
+	c.memory.reading, c.memory.again = true, false
+	ctx, locked := c.ctx, c.memory.of.locked
 	go func() {
 		if !c.pause(ctx, recorded) {
 			return
 		}
-		windows, err := c.History.Read(ctx, maxWindows, now.locked)
-		c.in.put(func() { c.recalled(windows, err) })
+		windows, err := c.History.Read(ctx, maxWindows, locked)
+		c.in.put(func() { c.remembered(windows, err) })
 	}()
 }
 
-func (c *Controller) recalled(windows []history.Window, err error) {
+func (c *Controller) remembered(windows []history.Window, err error) {
 	if c.ctx.Err() != nil {
 		return
 	}
 	if err != nil {
 		c.Log.Debug("no history", "error", err)
 	}
-	c.past.reading = false
-	c.past.past = &Past{Windows: windows, Err: err, Hint: helper.Hint(err)}
-	if c.past.again {
-		c.recallWindows()
+	c.memory.past = &Past{Windows: windows, Err: err, Hint: helper.Hint(err)}
+	c.memory.reading = false
+	if c.memory.again {
+		c.readHistory()
 	}
 }
 
