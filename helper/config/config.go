@@ -29,6 +29,8 @@ type Config struct {
 	UnlockDefault time.Duration
 	// UnlockMax is how long an unlock may last at most; UntilLocked is without a limit.
 	UnlockMax time.Duration
+	// RelockOn is when the system is locked again besides the end of the window.
+	RelockOn []Occasion
 	// StateDir holds the state file and the lock between helpers.
 	StateDir string
 }

@@ -78,6 +78,7 @@ func (c *Config) keys() []Key {
 		}},
 		{"unlock_default", func(v Value) error { return setWindow(&c.UnlockDefault, v) }},
 		{"unlock_max", func(v Value) error { return setWindow(&c.UnlockMax, v) }},
+		{"relock_on", func(v Value) error { return setOccasions(&c.RelockOn, v) }},
 		{"state_dir", func(v Value) error {
 			dir, err := v.Text()
 			if err == nil {

@@ -18,6 +18,7 @@ allow_readonly = ['/var/tmp']
 drain = "1m30s"
 unlock_default = "until-locked"
 unlock_max = "until-locked"
+relock_on = ["screen-lock", 'sleep']
 state_dir = "/run/other"`
 	want := Config{
 		Paths:         []string{"/", "/etc", "/srv/a\tbé🔒\\\""},
@@ -26,6 +27,7 @@ state_dir = "/run/other"`
 		Drain:         90 * time.Second,
 		UnlockDefault: UntilLocked,
 		UnlockMax:     UntilLocked,
+		RelockOn:      []Occasion{ScreenLock, Sleep},
 		StateDir:      "/run/other",
 	}
 	for name, text := range map[string]string{
@@ -48,8 +50,8 @@ func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		// what the keys hold
 		{"unknown key", "drian = \"5s\"", "line 1: unknown key drian; did you mean drain?"},
-		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, allow_readonly, drain, unlock_default, unlock_max, state_dir"},
-		{"key of a later version", "relock_on = [\"sleep\"]", "line 1: unknown key relock_on; known keys are"},
+		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, allow_readonly, drain, unlock_default, unlock_max, relock_on, state_dir"},
+		{"key of a later version", "repaint = [\"sleep\"]", "line 1: unknown key repaint; known keys are"},
 		{"key twice", "drain = \"5s\"\n\ndrain = \"6s\"", "line 3: key drain is there already, in line 1"},
 		{"relative path", `paths = ["etc"]`, `line 1: paths: "etc" is not an absolute path; it must begin with /`},
 		{"path with ..", `paths = ["/srv/../etc"]`, `line 1: paths: "/srv/../etc" contains ..; write the path without it`},
@@ -74,6 +76,12 @@ func TestParseRefuses(t *testing.T) {
 		{"window in words", `unlock_default = "forever"`, "line 1: unlock_default: it must be a time with its unit in quotes"},
 		{"default above the most", "unlock_default = \"2h\"\nunlock_max = \"1h\"", "unlock_default is longer than unlock_max"},
 		{"endless default above the most", "unlock_default = \"until-locked\"\nunlock_max = \"720h\"", "unlock_default is longer than unlock_max"},
+		{"unknown occasion", `relock_on = ["sleep", "hibernate"]`, `line 1: relock_on: "hibernate" is not one of "sleep", "logout", "screen-lock"`},
+		{"occasion in capitals", `relock_on = ["Sleep"]`, `line 1: relock_on: "Sleep" is not one of`},
+		{"empty occasion", `relock_on = [""]`, `line 1: relock_on: "" is not one of`},
+		{"occasion twice", `relock_on = ["sleep", "logout", "sleep"]`, `line 1: relock_on: "sleep" is there twice`},
+		{"one occasion", `relock_on = "sleep"`, "line 1: relock_on: it must be a list of texts"},
+		{"occasion without quotes", "relock_on = true", "line 1: relock_on: it must be a list of texts"},
 		{"relative state directory", `state_dir = "run"`, `line 1: state_dir: "run" is not an absolute path`},
 		{"state directory /", `state_dir = "/"`, "line 1: state_dir: it must be a directory of its own, not /"},
 		{"state directory in a list", `state_dir = ["/run"]`, "line 1: state_dir: it must be a text in quotes"},
