@@ -1,5 +1,7 @@
 package helper
 
+import "immutray.org/helper/config"
+
 // A Cause is what made a request: a person, or something that acts by itself. The cause
 // of the lock that ends a window is how the window ended.
 type Cause string
@@ -10,6 +12,9 @@ const (
 	ByTimer  Cause = "timer"  // the time of the window was over
 	BySeal   Cause = "seal"   // the boot
 	ByUnseal Cause = "unseal" // the boot, by the word rw on the kernel command line
+
+	BySleep  = Cause(config.Sleep)
+	ByLogout = Cause(config.Logout)
 )
 
 // Cause returns what made the request.
@@ -21,6 +26,8 @@ func (r Request) Cause() Cause {
 		return ByUnseal
 	case r.Due:
 		return ByTimer
+	case r.On != "":
+		return Cause(r.On)
 	}
 	return ByPerson
 }

@@ -7,7 +7,11 @@
 // frontdesk receives the request.
 package helper
 
-import "time"
+import (
+	"time"
+
+	"immutray.org/helper/config"
+)
 
 // A Verb is what root's helper can be asked to do: its first argument, and the
 // part of the command line that a polkit action is bound to.
@@ -56,6 +60,8 @@ type Request struct {
 	Due bool `json:"due,omitempty"`
 	// Reason is why, in the words of who asks; see [CleanReason]. It may be empty.
 	Reason string `json:"reason,omitempty"`
+	// On is the occasion of a lock that nobody asks for; "" when somebody does.
+	On config.Occasion `json:"on,omitempty"`
 }
 
 // arguments is the helper's command line for the request. The verb comes first: it is

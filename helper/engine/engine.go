@@ -118,9 +118,13 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	defer closePaths(paths)
 	before := e.read(paths, recorded.Window)
 	result.Before = &before
+	if result.Request.On != "" && before.State == helper.Locked {
+		e.nothingDone(result, &before, "it is locked already")
+		return nil
+	}
 	e.logIntent(result)
 
-	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline}
+	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Seal: recorded.Seal}
 	if result.Request.Verb.AtBoot() {
 		next = statefile.State{} // the boot forgets the window there was
 	}
@@ -136,7 +140,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	if unread != nil || recorded.Deadline != nil || next.Deadline != nil || failedUnlock {
 		e.disarm(ctx, result, next.Deadline)
 	}
-	e.conclude(result, next.Deadline, err)
+	e.conclude(result, next, err)
 	return nil
 }
 
@@ -169,12 +173,16 @@ func verified(err error, paths []*protected.Path, want helper.State) error {
 
 // conclude settles the outcome and leaves the result for others to show. That it can't
 // be left does not undo anything, but is said.
-func (e *Engine) conclude(result *helper.Result, deadline *statefile.Deadline, err error) {
+func (e *Engine) conclude(result *helper.Result, next statefile.State, err error) {
 	result.Outcome = helper.Done
 	if err != nil {
 		fail(result, err)
 	}
-	err = statefile.Write(e.Config.StateDir, statefile.State{Window: result.Status.Window, Deadline: deadline, Last: result})
+	if result.Request.Verb == helper.Seal {
+		next.Seal = &statefile.Seal{Outcome: result.Outcome, Finished: result.Finished}
+	}
+	next.Window, next.Last = result.Status.Window, result
+	err = statefile.Write(e.Config.StateDir, next)
 	if err != nil && result.Outcome == helper.Done {
 		fail(result, err)
 	} else if err != nil {

@@ -60,6 +60,8 @@ func onBehalf(r helper.Request) string {
 	switch {
 	case r.Due:
 		return "the end of the window"
+	case r.On != "":
+		return "relock_on " + string(r.On)
 	case r.Reason != "":
 		return r.User + " (" + r.Reason + ")"
 	}

@@ -44,7 +44,7 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 	if err != nil {
 		return had, err
 	}
-	next := statefile.State{Window: &helper.Window{Since: result.Started.Round(time.Second), UID: r.UID, User: r.User}}
+	next := statefile.State{Window: &helper.Window{Since: result.Started.Round(time.Second), UID: r.UID, User: r.User}, Seal: had.Seal}
 	if had.Window != nil {
 		*next.Window = *had.Window
 	}

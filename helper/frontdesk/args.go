@@ -18,7 +18,8 @@ type task struct {
 
 	unlockFor   time.Duration // 0 is the configured time
 	untilLocked bool
-	due         bool // lock only if a window has ended
+	due         bool            // lock only if a window has ended
+	on          config.Occasion // lock only if the configuration has it; "" is always
 	reason      string
 }
 
@@ -50,6 +51,13 @@ func parse(args []string) (task, error) {
 		case rest[0] == "--due" && verb == helper.Lock && !t.due:
 			t.due = true
 			rest = rest[1:]
+		case rest[0] == "--on" && verb == helper.Lock && t.on == "" && len(rest) > 1:
+			if t.on, ok = config.ParseOccasion(rest[1]); !ok || t.on == config.ScreenLock {
+				return t, usagef("cannot lock on %s: there is no such occasion", shown(rest[1]))
+			}
+			rest = rest[2:]
+		case rest[0] == "--on" && verb == helper.Lock && t.on == "":
+			return t, usagef("cannot lock: the occasion is missing after --on")
 		case rest[0] == "--until-locked" && verb == helper.Unlock && !t.limited():
 			t.untilLocked = true
 			rest = rest[1:]
@@ -88,6 +96,8 @@ func parse(args []string) (task, error) {
 		return t, usagef("cannot unlock: with --work the request says why")
 	case t.due && !t.work:
 		return t, usagef("cannot lock: --due is for a unit, with --work")
+	case t.on != "" && (!t.work || t.due):
+		return t, usagef("cannot lock: --on is for a unit, with --work and without --due")
 	}
 	if t.work && t.verb.AtBoot() {
 		return t, usagef("cannot %s: it always works in its own process, without --work", verb)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 )
 
 func TestParse(t *testing.T) {
@@ -33,6 +34,8 @@ func TestParse(t *testing.T) {
 		{[]string{"unlock", "--for", "30m", "--reason", "--work\n"}, task{verb: helper.Unlock, unlockFor: 30 * time.Minute, reason: "--work"}},
 		{[]string{"unlock", "--reason", "a\x1b[31m", "--until-locked"}, task{verb: helper.Unlock, untilLocked: true, reason: `a\x1b[31m`}},
 		{[]string{"lock", "--work", "--due"}, task{verb: helper.Lock, work: true, due: true}},
+		{[]string{"lock", "--work", "--on", "sleep"}, task{verb: helper.Lock, work: true, on: config.Sleep}},
+		{[]string{"lock", "--on", "logout", "--work"}, task{verb: helper.Lock, work: true, on: config.Logout}},
 	}
 	for _, test := range tests {
 		if got, err := parse(append([]string{"immutray-helper"}, test.args...)); err != nil || got != test.want {
@@ -103,6 +106,14 @@ func TestParseRefuses(t *testing.T) {
 		{"a reason for a unit", []string{"x", "unlock", "--work", "--reason", "a"}, "cannot unlock: with --work the request says why", helper.Unlock},
 		{"due without a unit", []string{"x", "lock", "--due"}, "cannot lock: --due is for a unit, with --work", helper.Lock},
 		{"due unlock", []string{"x", "unlock", "--work", "--due"}, `cannot unlock: unexpected argument "--due"`, helper.Unlock},
+		{"no occasion", []string{"x", "lock", "--work", "--on"}, "cannot lock: the occasion is missing after --on", helper.Lock},
+		{"unknown occasion", []string{"x", "lock", "--work", "--on", "party"}, `cannot lock on "party": there is no such occasion`, helper.Lock},
+		{"an occasion that is the applet's", []string{"x", "lock", "--work", "--on", "screen-lock"}, `cannot lock on "screen-lock": there is no such occasion`, helper.Lock},
+		{"empty occasion", []string{"x", "lock", "--work", "--on", ""}, `cannot lock on "": there is no such occasion`, helper.Lock},
+		{"two occasions", []string{"x", "lock", "--work", "--on", "sleep", "--on", "logout"}, `cannot lock: unexpected argument "--on"`, helper.Lock},
+		{"occasion without a unit", []string{"x", "lock", "--on", "sleep"}, "cannot lock: --on is for a unit, with --work and without --due", helper.Lock},
+		{"occasion and due", []string{"x", "lock", "--work", "--due", "--on", "sleep"}, "cannot lock: --on is for a unit, with --work and without --due", helper.Lock},
+		{"occasion of an unlock", []string{"x", "unlock", "--work", "--on", "sleep"}, `cannot unlock: unexpected argument "--on"`, helper.Unlock},
 		{"seal as a unit's work", []string{"x", "seal", "--work"}, "cannot seal: it always works in its own process", helper.Seal},
 		{"unseal as a unit's work", []string{"x", "unseal", "--work"}, "cannot unseal: it always works in its own process", helper.Unseal},
 		{"10,000 arguments", many, `cannot lock: unexpected argument "lock"`, helper.Lock},
@@ -145,6 +156,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("unlock\n--for\n1h30m")
 	f.Add("unlock\n--until-locked")
 	f.Add("lock\n--work\n--due")
+	f.Add("lock\n--work\n--on\nsleep")
 	f.Fuzz(func(t *testing.T, line string) {
 		args := append([]string{"x"}, strings.Split(line, "\n")...)
 		got, err := parse(args)
@@ -163,6 +175,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if got.due {
 			again = append(again, "--due")
+		}
+		if got.on != "" {
+			again = append(again, "--on", string(got.on))
 		}
 		if got.unlockFor != 0 {
 			again = append(again, "--for", got.unlockFor.String())

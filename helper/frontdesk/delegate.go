@@ -129,9 +129,13 @@ func tooLate(unit string) error {
 
 // serveQueue is what a unit does: it works off every request that waits, and returns
 // the last result. A lock that nobody waits for is root's own. An unlock never is: all
-// it could be is a start too many. The unit of a timer has one thing to do, and no queue.
+// it could be is a start too many. The units of a timer and
+// of an occasion have one thing to do, and no queue.
 func (d *desk) serveQueue(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
-	if own.Due {
+	switch {
+	case own.On != "":
+		return d.relock(ctx, e, own)
+	case own.Due:
 		return d.run(e, ctx, own), nil
 	}
 	q, err := openQueue(e.Config.StateDir)

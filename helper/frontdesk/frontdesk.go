@@ -39,6 +39,7 @@ Use "immutectl" instead.
   --reason TEXT  record why, in at most 200 characters
   --work         do it in this process; only for the units of immutray
   --due          lock only if the time of an unlock is over; only for the units
+  --on OCCASION  lock on sleep or logout, if relock_on says so; only for the units
 
 exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 5 package manager at work, 6 configuration refused
@@ -57,6 +58,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		machine:      kernel{},
 		jobs:         systemd{address: systemBus},
 		timers:       timers{address: systemBus},
+		logins:       logind{address: systemBus},
 		journal:      journal.Send,
 		run:          (*engine.Engine).Run,
 		detach:       func() error { return detach(0, 1, 2) },
@@ -73,6 +75,7 @@ type desk struct {
 	machine        machine
 	jobs           jobs
 	timers         engine.Relock // of PID 1
+	logins         logins
 	journal        func(journal.Entry) error
 	run            func(*engine.Engine, context.Context, helper.Request) *helper.Result
 	detach         func() error // from who reads the answer
@@ -86,7 +89,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
 	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, Reason: t.reason}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, On: t.on, Reason: t.reason}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {

@@ -23,6 +23,8 @@ const (
 	Open     End = ""         // it has not ended
 	Person   End = "person"   // somebody locked
 	Timer    End = "timer"    // its time was over
+	Sleep    End = "sleep"    // the machine was about to sleep
+	Logout   End = "logout"   // nobody was logged in any more
 	Seal     End = "seal"     // the machine was shut down, and sealed at the next boot
 	Shutdown End = "shutdown" // the machine was shut down, and not sealed at the next boot
 	Crash    End = "crash"    // the machine crashed or lost its power

@@ -10,6 +10,10 @@ func (w Window) EndWords() string {
 		return "locked by " + w.LockedBy
 	case Timer:
 		return "its time was over"
+	case Sleep:
+		return "locked before the machine slept"
+	case Logout:
+		return "locked when nobody was logged in any more"
 	case Seal:
 		return "shut down, sealed at the next boot"
 	case Shutdown:

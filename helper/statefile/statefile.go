@@ -32,6 +32,14 @@ type State struct {
 	// that ended in a failure half-way.
 	Deadline *Deadline      `json:"deadline"`
 	Last     *helper.Result `json:"last"`
+	// Seal is how the seal of this boot ended; nil when there was none.
+	Seal *Seal `json:"seal"`
+}
+
+// A Seal is what remains to be told of a seal when other requests have followed it.
+type Seal struct {
+	Outcome  helper.Outcome `json:"outcome"`
+	Finished time.Time      `json:"finished"`
 }
 
 // A Deadline is the end of a window on a clock that nobody can set.
