@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/wholefile"
 )
 
 // Name is the state file's name in the state directory.
@@ -98,21 +99,5 @@ func write(dir string, s State) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, Name+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // after the rename there is nothing left to remove
-	defer f.Close()
-	if _, err := f.Write(append(data, '\n')); err != nil {
-		return err
-	}
-	// The helper's umask is 077; the state is for everyone to read.
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, Name))
+	return wholefile.Write(filepath.Join(dir, Name), append(data, '\n'))
 }
