@@ -15,6 +15,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/history"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/statefile"
 	"immutray.org/helper/writers"
 )
 
@@ -49,6 +50,7 @@ type app struct {
 	now        func() time.Time
 	loadConfig func(file string) (config.Config, error) // file "" is the usual one
 	state      func(config.Config) stateReader
+	lastSeal   func(config.Config) *statefile.Seal // nil when there was none in this boot
 	writers    writerScanner
 	history    func(configFile string) historian
 	requester  func() requester // once the flags are known
@@ -71,6 +73,7 @@ func newApp(stdout, stderr *os.File) *app {
 		state: func(c config.Config) stateReader {
 			return &lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}
 		},
+		lastSeal:   lastSeal,
 		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys"},
 		history:    func(configFile string) historian { return &history.Reader{Config: configFile} },
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },

@@ -17,6 +17,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/history"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/statefile"
 	"immutray.org/helper/writers"
 )
 
@@ -29,6 +30,7 @@ func fakeMain() {
 	a.root = os.Getenv("FAKE_USER") == "root"
 	a.now = func() time.Time { return time.Date(2025, 12, 14, 21, 14, 8, 0, time.UTC) }
 	a.state = func(config.Config) stateReader { return fakeState{} }
+	a.lastSeal = fakeSeal
 	a.writers = fakeWriters{}
 	a.history = func(string) historian { return fakeHistory{} }
 	a.loadConfig = func(file string) (config.Config, error) {
@@ -71,6 +73,15 @@ func (fakeState) Watch(ctx context.Context, changed func(helper.Status)) error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// fakeSeal reads how the boot was sealed from seal.json, if there is one.
+func fakeSeal(config.Config) *statefile.Seal {
+	var seal *statefile.Seal
+	if err := decode("seal.json", &seal); !errors.Is(err, fs.ErrNotExist) {
+		must(err)
+	}
+	return seal
 }
 
 // fakeWriters reads the writers from writers.json; without it the search fails. As the

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var asJSON bool
+	var form statusForm
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how locked each protected path is",
@@ -19,26 +19,52 @@ func (a *app) statusCommand() *cobra.Command {
 
 Exit status:
   0  the state could be read, whatever it is
-  1  the state of a path could not be read
+  1  the state of a path could not be read, or FILE not be written
   6  the configuration was refused`,
 		Example: `  immutectl status
   immutectl status --json`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return a.status(asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := form.check(cmd.CommandPath()); err != nil {
+				return err
+			}
+			return a.status(form)
+		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&form.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&form.prometheus, "prometheus", false, "print metrics for node_exporter's textfile collector")
+	cmd.Flags().StringVar(&form.output, "output", "", "with --prometheus, write them to `FILE`, whole or not at all")
 	return cmd
 }
 
-func (a *app) status(asJSON bool) error {
+// statusForm is how the status is to be told.
+type statusForm struct {
+	json, prometheus bool
+	output           string // "" is standard output
+}
+
+func (f statusForm) check(command string) error {
+	switch {
+	case f.json && f.prometheus:
+		return usageFailure(command, errors.New("--json and --prometheus exclude each other"))
+	case f.output != "" && !f.prometheus:
+		return usageFailure(command, errors.New("--output needs --prometheus"))
+	}
+	return nil
+}
+
+func (a *app) status(form statusForm) error {
 	c, err := a.config()
 	if err != nil {
 		return err
 	}
 	s := a.state(c).Read()
-	if asJSON {
+	switch {
+	case form.json:
 		err = a.printJSON(neverNull(s), false)
-	} else {
+	case form.prometheus:
+		err = a.exportMetrics(metrics(s, a.lastSeal(c), a.now()), form.output)
+	default:
 		err = a.print(statusText(s, a.now(), a.color))
 	}
 	if err != nil {
