@@ -48,6 +48,7 @@ func Examine(f Facts) Report {
 		checkSwap,
 		checkFstab,
 		checkSeal,
+		checkRelock,
 		checkPkexec,
 		checkAgent,
 		checkTray,

@@ -17,6 +17,7 @@ type Facts struct {
 	UtilLinux string // version of mount(8), "" when not known
 
 	Seal    Seal
+	Relock  []Relock
 	Pkexec  Pkexec
 	Session Session
 

@@ -51,6 +51,7 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g.close()
 	g.fstab(ctx)
 	g.seal()
+	g.relock()
 	g.pkexec()
 	g.Facts.Session = s.Session(ctx)
 	if !g.Facts.Session.Bus {
