@@ -124,7 +124,7 @@ INSTALLED = \
 	$(BUILD)/bin/immutectl:$(BINDIR)/immutectl:755 \
 	$(BUILD)/bin/immutray-helper:$(LIBEXECDIR)/immutray-helper:755 \
 	packaging/polkit/org.immutray.policy:$(POLKITDIR)/org.immutray.policy:644 \
-	$(foreach f,$(wildcard packaging/systemd/*.service),$(f):$(UNITDIR)/$(notdir $(f)):644) \
+	$(foreach f,$(wildcard $(addprefix packaging/systemd/*.,service path timer)),$(f):$(UNITDIR)/$(notdir $(f)):644) \
 	packaging/desktop/immutray.desktop:$(APPLICATIONSDIR)/immutray.desktop:644 \
 	packaging/desktop/immutray-autostart.desktop:$(AUTOSTARTDIR)/immutray.desktop:644 \
 	packaging/metainfo/org.immutray.Immutray.metainfo.xml:$(METAINFODIR)/org.immutray.Immutray.metainfo.xml:644 \

@@ -9,9 +9,10 @@ remove | purge | 0 | *.*-*) ;;
 *) exit 0 ;;
 esac
 
-# Without their units neither the seal nor its opposite can run. What is left of
-# enabling them goes as well.
-for unit in immutability-seal.service immutability-unseal.service; do
+# Without their units neither the seal nor its opposite can run, nor anything else that an
+# administrator enabled. What is left of enabling them goes as well.
+for unit in immutability-seal.service immutability-unseal.service immutray-sleep.service \
+	immutray-logout.path immutray-metrics.timer; do
 	rm -f /etc/systemd/system/*.wants/$unit /etc/systemd/system/*.requires/$unit
 done
 # What the helper and the boot have noted tells nobody anything any more. The lock
@@ -26,5 +27,6 @@ if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 	# What the boot has started counts as active, and is listed without its file. Not
 	# before: stopped while it can be started, the seal would be, with the next service.
-	systemctl stop immutability-seal.service immutability-unseal.service 2>/dev/null || true
+	systemctl stop immutability-seal.service immutability-unseal.service \
+		immutray-logout.path immutray-metrics.timer 2>/dev/null || true
 fi

@@ -2,22 +2,23 @@
 # the units of this directory and, in a file, the article's btrfs: no more than what a
 # window needs. Nothing of the machine is in reach; the test ends it all.
 #
-#   boot.sh UNITS HELPER [LOGS BOOT]
+#   boot.sh UNITS PROGRAMS [LOGS BOOT]
 #
 # With LOGS, a directory, it has a journal in there, as the boot with the id BOOT.
 set -eu
-units=$1 helper=$2 logs=${3-} boot=${4-}
+units=$1 programs=$2 logs=${3-} boot=${4-}
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 none /run
 mount -t cgroup2 none /sys/fs/cgroup
 mkdir /run/units /run/etc /run/dbus /run/systemd
-cp "$units"/*.service /run/units/
-cp "$helper" /run/helper
+cp "$units"/*.service "$units"/*.path /run/units/
+cp -r "$programs" /run/programs
 
-# The helper and its configuration have to be where the units look for them.
+# The programs and their configuration have to be where the units look for them.
 mount -t tmpfs -o mode=755 none /usr/libexec
 mkdir /usr/libexec/immutray
-cp /run/helper /usr/libexec/immutray/immutray-helper
+cp /run/programs/immutray-helper /usr/libexec/immutray/
+mount --bind /run/programs /usr/local/bin
 cp -a /etc/. /run/etc/
 mount --bind /run/etc /etc
 mkdir -p /etc/immutray
@@ -25,6 +26,7 @@ cat >/etc/immutray/config.toml <<END
 paths = ["/mnt/root", "/mnt/root/etc"]
 islands = []
 drain = "1s"
+relock_on = ["sleep", "logout"]
 END
 chmod 755 /etc /etc/immutray
 chmod 644 /etc/immutray/config.toml
@@ -73,7 +75,7 @@ device=$(sed -n 's|^\(/dev/loop[0-9]*\) /mnt/top .*|\1|p' /proc/mounts)
 mount -o subvol=R "$device" /mnt/root
 mount -o subvol=R/etc "$device" /mnt/root/etc
 
-for target in sysinit basic shutdown sockets timers local-fs emergency; do
+for target in sysinit basic shutdown sockets timers paths local-fs emergency sleep; do
 	printf '[Unit]\nDefaultDependencies=no\n' >/run/units/$target.target
 done
 cat >/run/units/default.target <<END

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"immutray.org/helper"
 	"immutray.org/packaging/practice/lab"
 )
@@ -30,14 +32,17 @@ func boot(t *testing.T, journal ...string) *booted {
 	t.Helper()
 	lab.Require(t, "dbus-daemon:dbus-daemon", "unshare:util-linux", "nsenter:util-linux", "/lib/systemd/systemd:systemd")
 	dir := lab.Dir(t)
-	program := buildIn(t, dir, "immutray-helper")
+	programs := filepath.Join(dir, "programs")
+	for _, name := range []string{"immutray-helper", "immutectl"} {
+		buildIn(t, programs, name)
+	}
 	units, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &booted{t: t, out: &bytes.Buffer{}}
 	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc",
-		"sh", filepath.Join(units, "boot.sh"), units, program}, journal...)...)
+		"sh", filepath.Join(units, "boot.sh"), units, programs}, journal...)...)
 	cmd.Stdout, cmd.Stderr = b.out, b.out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -116,6 +121,17 @@ func (b *booted) await(what string, is func() bool) {
 			b.t.Fatalf("waited for %s in vain", what)
 		}
 	}
+}
+
+// bus is the system bus in there.
+func (b *booted) bus() *dbus.Conn {
+	b.t.Helper()
+	conn, err := dbus.Connect("unix:path=/proc/" + b.init + "/root/run/dbus/system_bus_socket")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 func (b *booted) isLocked() bool {

@@ -23,11 +23,17 @@ func unitOf(verb helper.Verb) string {
 	return "immutray-" + string(verb) + ".service"
 }
 
-// relock is the unit of the timers that end windows.
-const relock = "immutray-relock@.service"
+const (
+	// relock is the unit of the timers that end windows.
+	relock = "immutray-relock@.service"
+	// onSleep and onLogout are those of relock_on.
+	onSleep  = "immutray-sleep.service"
+	onLogout = "immutray-logout.service"
+	metrics  = "immutray-metrics.service"
+)
 
 func units() []string {
-	names := []string{relock}
+	names := []string{relock, onSleep, onLogout, metrics}
 	for _, verb := range helper.Verbs() {
 		names = append(names, unitOf(verb))
 	}
@@ -90,6 +96,8 @@ func TestUnitsRunTheHelper(t *testing.T) {
 		unitOf(helper.Lock):   "lock --work",
 		unitOf(helper.Unlock): "unlock --work",
 		relock:                "lock --work --due",
+		onSleep:               "lock --work --on sleep",
+		onLogout:              "lock --work --on logout",
 	} {
 		options := read(t, unit)
 		for name, want := range map[string]string{
@@ -162,6 +170,14 @@ func TestUnitsAreAlike(t *testing.T) {
 	if !slices.Equal(lock, timed) {
 		t.Errorf("the units differ:\n%v\n%v", lock, timed)
 	}
+	asleep := withoutIn(onSleep, "", "Description", "ExecStart", "Before", "WantedBy", "TimeoutStartSec", "TimeoutStopSec")
+	if want := without(helper.Lock, "", "Description", "ExecStart", "TimeoutStartSec"); !slices.Equal(want, asleep) {
+		t.Errorf("the units differ:\n%v\n%v", want, asleep)
+	}
+	away := withoutIn(onLogout, "", "Description", "ExecStart", "Restart", "RestartSec", "RestartPreventExitStatus")
+	if !slices.Equal(lock, away) {
+		t.Errorf("the units differ:\n%v\n%v", lock, away)
+	}
 	lock = without(helper.Lock, "Service", "ExecStart")
 	seal := without(helper.Seal, "Service", "ExecStart", "ExecCondition", "ExecStop", "RemainAfterExit", "RuntimeDirectory", "RuntimeDirectoryPreserve")
 	if !slices.Equal(lock, seal) {
@@ -205,8 +221,8 @@ func TestUnitsAreValid(t *testing.T) {
 	for _, unit := range units() {
 		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unit).CombinedOutput()
 		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-			// Where the tests run the helper need not be installed.
-			notInstalled := strings.Contains(line, helper.HelperPath+" is not executable")
+			// Where the tests run the programs need not be installed.
+			notInstalled := strings.Contains(line, helper.HelperPath+" is not executable") || strings.Contains(line, "immutectl is not executable")
 			if strings.Contains(line, unit) && !notInstalled {
 				t.Errorf("%v: %s", err, line)
 			}
