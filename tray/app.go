@@ -48,6 +48,7 @@ func (a *app) run(ctx context.Context) error {
 	if err := beOnly(conn); err != nil {
 		return err
 	}
+	told := ctx // ends when somebody else wants us to end
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(conn.Context(), func() { cancel(errBusGone) })()
@@ -69,7 +70,11 @@ func (a *app) run(ctx context.Context) error {
 		c.Tell(slotSettings, badSettings(a.settingsErr))
 	}
 	a.runAll(ctx, conn, c, r, host)
-	if cause := context.Cause(ctx); errors.Is(cause, errBusGone) {
+	cause := context.Cause(ctx)
+	if told.Err() != nil || errors.Is(cause, errBusGone) {
+		c.lockOnLogout()
+	}
+	if errors.Is(cause, errBusGone) {
 		return cause
 	}
 	return nil
@@ -94,10 +99,14 @@ func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *not
 			}
 		}()
 	}
-	running.Add(2)
+	running.Add(3)
 	go func() {
 		defer running.Done()
 		r.Run(ctx)
+	}()
+	go func() {
+		defer running.Done()
+		a.followScreen(ctx, c)
 	}()
 	go func() {
 		defer running.Done()
@@ -112,6 +121,7 @@ func (a *app) controller(quit func()) *Controller {
 	c := NewController()
 	c.System, c.Helper, c.History, c.Clock = a.system, a.helper, a.history, a.clock
 	c.Settings, c.Version, c.Log, c.Quit = a.settings, a.version, a.log, quit
+	c.MayLock = mayLock
 	return c
 }
 

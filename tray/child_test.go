@@ -189,7 +189,8 @@ func startChild(t *testing.T, bus *notifytest.Bus, settings Settings, report Rep
 func startChildWith(t *testing.T, bus *notifytest.Bus, first order, report Report) *child {
 	t.Helper()
 	c := &child{t: t, cmd: exec.Command("/proc/self/exe"), lines: make(chan string, 64), ended: make(chan struct{})}
-	c.cmd.Env = append(os.Environ(), childVariable+"=applet", "DBUS_SESSION_BUS_ADDRESS="+bus.Address)
+	c.cmd.Env = append(os.Environ(), childVariable+"=applet", "DBUS_SESSION_BUS_ADDRESS="+bus.Address,
+		"DBUS_SYSTEM_BUS_ADDRESS="+bus.Address) // never the machine's
 	c.cmd.Stderr = os.Stderr
 	if !testing.Verbose() {
 		c.cmd.Stderr = nil

@@ -69,8 +69,9 @@ type Controller struct {
 	Settings  Settings
 	Version   string
 	Log       *slog.Logger
-	Quit      func()           // asked for in the menu
-	Wall      func() time.Time // the time of day; nil means time.Now
+	Quit      func()                      // asked for in the menu
+	MayLock   func(context.Context) error // why a lock would ask for a password; nil when not
+	Wall      func() time.Time            // the time of day; nil means time.Now
 
 	in  *mailbox // what has happened
 	out *mailbox // what is to be told; a daemon may keep us waiting

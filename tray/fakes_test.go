@@ -37,6 +37,7 @@ type stage struct {
 	snoozed time.Time
 	blind   int   // how often the tray can't be reached
 	failure error // of every notification
+	mayNot  error // why a lock would ask for a password
 	answers chan reply
 	locking atomic.Bool // as the reminders were told
 }
@@ -64,6 +65,10 @@ func newStageWith(t *testing.T, settings Settings, report Report, change func(*C
 	c.Settings, c.Version = settings, "1.2.3"
 	c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.Quit = func() { s.note("quit") }
+	c.MayLock = func(context.Context) error {
+		s.note("may lock?")
+		return s.mayNot
+	}
 	c.Wall = func() time.Time {
 		s.mu.Lock()
 		defer s.mu.Unlock()

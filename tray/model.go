@@ -21,6 +21,8 @@ type Report struct {
 	Problem *Problem
 	// UnlockMax is how long an unlock may last; config.UntilLocked is without a limit.
 	UnlockMax time.Duration
+	// RelockOn is when the system is locked again besides the end of the window.
+	RelockOn []config.Occasion
 }
 
 // A Problem is why the system is not set up to be locked, in lines for people.

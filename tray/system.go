@@ -158,7 +158,7 @@ func (s *System) report(status *helper.Status) Report {
 	s.mu.Lock()
 	cfg := s.config
 	s.mu.Unlock()
-	return Report{Status: *status, Problem: unprepared(cfg), UnlockMax: cfg.UnlockMax}
+	return Report{Status: *status, Problem: unprepared(cfg), UnlockMax: cfg.UnlockMax, RelockOn: cfg.RelockOn}
 }
 
 // unprepared returns why the machine can't be locked as it is, or nil. What can't

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func newSystem(t *testing.T, text string) *System {
 		if err != nil || string(data) == "bad" {
 			return config.Config{}, fmt.Errorf("cannot use %s: it is bad: %w", path, config.ErrRefused)
 		}
-		return config.Config{Paths: []string{string(data)}, StateDir: filepath.Dir(path)}, nil
+		return config.Config{Paths: []string{string(data)}, StateDir: filepath.Dir(path), RelockOn: config.Occasions()}, nil
 	}
 	writeConfig(t, s, text)
 	return s
@@ -89,7 +90,7 @@ func TestSystemFollowsItsConfiguration(t *testing.T) {
 	clock.Await(t, configEvery)
 	clock.Advance(configEvery)
 	r = next(t, reports)
-	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir {
+	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir || !slices.Equal(r.RelockOn, config.Occasions()) {
 		t.Errorf("with a good configuration the report is %+v", r)
 	}
 	clock.Await(t, configEvery)

@@ -1,0 +1,87 @@
+package tray
+
+import (
+	"context"
+	"os"
+	"slices"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+)
+
+const (
+	// watchScreenAgain is how long logind is left alone when it can't be listened to.
+	watchScreenAgain = time.Minute
+	// logoutPatience is how long a lock may hold up the end of the applet. A session
+	// manager waits longer (systemd's: 90 seconds) before it kills.
+	logoutPatience = 10 * time.Second
+)
+
+// wantsLock reports whether the system is to be locked on an occasion, and can be.
+func (r Report) wantsLock(on config.Occasion) bool {
+	shown := r.face()
+	return slices.Contains(r.RelockOn, on) && (shown == unlocked || shown == partlyLocked)
+}
+
+// followScreen tells the controller of every locked screen until ctx ends.
+func (a *app) followScreen(ctx context.Context, c *Controller) {
+	for ctx.Err() == nil {
+		conn, err := connectSystem(ctx)
+		if err == nil {
+			err = watchScreen(ctx, conn, uint32(os.Getuid()), c.ScreenLocked)
+			conn.Close()
+		}
+		if ctx.Err() == nil {
+			a.log.Debug("cannot follow the screen", "error", err)
+		}
+		c.pause(ctx, watchScreenAgain)
+	}
+}
+
+// ScreenLocked says that the person has locked the screen. It does not wait.
+func (c *Controller) ScreenLocked() { c.in.put(c.screenLocked) }
+
+// screenLocked locks if relock_on says so, and if nobody has to be asked for it.
+func (c *Controller) screenLocked() {
+	if !c.wantsLockWithScreen() {
+		return
+	}
+	ctx := c.ctx
+	go func() {
+		err := c.MayLock(ctx)
+		c.in.put(func() {
+			switch {
+			case ctx.Err() != nil || !c.wantsLockWithScreen(): // it may have been locked meanwhile
+			case err != nil:
+				c.failed(helper.Lock, nil, err)
+			default:
+				c.lock()
+			}
+		})
+	}()
+}
+
+func (c *Controller) wantsLockWithScreen() bool {
+	return c.asked == "" && c.report.wantsLock(config.ScreenLock)
+}
+
+// lockOnLogout locks when Run has ended because the session ends, if relock_on says so.
+// It comes in time where the desktop tells its programs of the end while the session is
+// still there; for the others there is immutray-logout.path. Nobody is left to be told.
+func (c *Controller) lockOnLogout() {
+	if !c.System.Read().wantsLock(config.Logout) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), logoutPatience)
+	defer cancel()
+	err := c.MayLock(ctx)
+	if err == nil {
+		_, err = c.Helper.Do(ctx, helper.Request{Verb: helper.Lock})
+	}
+	if err != nil {
+		c.Log.Warn("cannot lock on logout", "error", err)
+		return
+	}
+	c.Log.Info("locked on logout")
+}
