@@ -180,6 +180,24 @@ func TestMetricsEscapeOddPaths(t *testing.T) {
 	}
 }
 
+// Others make alerts of the names.
+func TestManualHasEveryMetric(t *testing.T) {
+	manual, err := os.ReadFile("../../packaging/man/immutectl.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := helper.Status{
+		Paths:  []helper.PathStatus{{Path: "/", Mount: helper.ReadOnly}},
+		Window: &helper.Window{Until: &promNow},
+	}
+	for key := range parseMetrics(t, metrics(status, &statefile.Seal{}, promNow)) {
+		name, _, _ := strings.Cut(key, " ")
+		if !regexp.MustCompile(name + `\b`).Match(manual) {
+			t.Errorf("the manual lacks %s", name)
+		}
+	}
+}
+
 // FuzzMetrics looks for a path that breaks the format.
 func FuzzMetrics(f *testing.F) {
 	f.Add("/etc")
