@@ -34,6 +34,8 @@ type Status struct {
 	// Window is the time since the unlock; nil when the system is locked, or
 	// when nothing recorded who unlocked it.
 	Window *Window `json:"window"`
+	// Overdue says what keeps a window from ending that is over; nil when nothing does.
+	Overdue *Overdue `json:"overdue,omitempty"`
 }
 
 // A PathStatus is the state of one protected path, layer by layer.

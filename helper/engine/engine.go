@@ -124,7 +124,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	}
 	e.logIntent(result)
 
-	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Seal: recorded.Seal}
+	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Overdue: recorded.Overdue, Seal: recorded.Seal}
 	if result.Request.Verb.AtBoot() {
 		next = statefile.State{} // the boot forgets the window there was
 	}
@@ -182,6 +182,7 @@ func (e *Engine) conclude(result *helper.Result, next statefile.State, err error
 		next.Seal = &statefile.Seal{Outcome: result.Outcome, Finished: result.Finished}
 	}
 	next.Window, next.Last = result.Status.Window, result
+	next.Overdue = e.overdue(result, next)
 	err = statefile.Write(e.Config.StateDir, next)
 	if err != nil && result.Outcome == helper.Done {
 		fail(result, err)

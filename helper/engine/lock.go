@@ -21,7 +21,7 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 	if err := e.mayLock(paths); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.Config.Drain)
+	ctx, cancel := context.WithTimeout(ctx, e.drain(result.Request))
 	defer cancel()
 	var all error
 	for _, p := range paths {

@@ -27,7 +27,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	for i, p := range paths {
 		if err := unlockPath(p); err != nil {
 			if next.Window = had.Window; had.Window != nil {
-				next.Deadline = had.Deadline // the window before goes on
+				next.Deadline, next.Overdue = had.Deadline, had.Overdue // the window before goes on
 			}
 			return join(err, e.rollBack(paths[:i+1], result.Before.Paths))
 		}

@@ -22,6 +22,9 @@ func (r *Reader) Read() helper.Status {
 	// A state file that is damaged or missing costs the window, never the state.
 	if file, err := statefile.Read(r.StateDir); err == nil {
 		status.Window = ShownWindow(status.State, file.Window)
+		if status.State != helper.Locked {
+			status.Overdue = file.Overdue
+		}
 	}
 	return status
 }

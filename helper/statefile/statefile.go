@@ -31,8 +31,10 @@ type State struct {
 	Window *helper.Window `json:"window"`
 	// Deadline is when the window ends; nil when it has no end. It outlives a window
 	// that ended in a failure half-way.
-	Deadline *Deadline      `json:"deadline"`
-	Last     *helper.Result `json:"last"`
+	Deadline *Deadline `json:"deadline"`
+	// Overdue says why the system is not locked although the deadline is over.
+	Overdue *helper.Overdue `json:"overdue,omitempty"`
+	Last    *helper.Result  `json:"last"`
 	// Seal is how the seal of this boot ended; nil when there was none.
 	Seal *Seal `json:"seal"`
 }

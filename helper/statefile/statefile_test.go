@@ -16,6 +16,11 @@ import (
 func example() State {
 	return State{
 		Window: &helper.Window{Since: time.Unix(1_790_000_000, 0).UTC(), UID: 1000, User: "rrs"},
+		Overdue: &helper.Overdue{
+			Outcome: helper.PackageManager,
+			Error:   "cannot lock: dpkg is at work",
+			Holder:  &helper.LockHolder{Manager: "dpkg", Lock: "/var/lib/dpkg/lock", PID: 7, Program: "apt"},
+		},
 		Last: &helper.Result{
 			Request: helper.Request{Verb: helper.Lock, ID: "5f", UID: 1000, User: "rrs"},
 			Outcome: helper.Blocked,

@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/statefile"
+)
+
+// dueDrain is the most that the lock at the end of a window waits for writers in one
+// attempt. Others follow, and in between the person is to be told who is in the way.
+const dueDrain = 5 * time.Second
+
+// drain returns how long a request waits for writers to finish.
+func (e *Engine) drain(r helper.Request) time.Duration {
+	if r.Due {
+		return min(e.Config.Drain, dueDrain)
+	}
+	return e.Config.Drain
+}
+
+// overdue returns what is to be known of the lock at the end of a window: how the last
+// attempt failed, whoever asked for it, since the window was over.
+func (e *Engine) overdue(result *helper.Result, next statefile.State) *helper.Overdue {
+	switch {
+	case !e.isOver(next.Deadline):
+		return nil
+	case result.Request.Verb == helper.Lock && result.Outcome != helper.Done:
+		return &helper.Overdue{
+			Outcome: result.Outcome,
+			Error:   result.Error,
+			Writers: result.Writers,
+			Holder:  result.Holder,
+		}
+	}
+	return next.Overdue
+}

@@ -1,0 +1,13 @@
+package helper
+
+// An Overdue is the lock at the end of a window that could not be done yet, and is tried
+// again and again. It says how the last attempt ended.
+type Overdue struct {
+	Outcome Outcome `json:"outcome"`
+	// Error is one line without a full stop.
+	Error string `json:"error"`
+	// Writers is who is in the way, for Blocked; as in a Result it may be empty.
+	Writers []Writer `json:"writers,omitempty"`
+	// Holder is the package manager at work, for PackageManager.
+	Holder *LockHolder `json:"holder,omitempty"`
+}
