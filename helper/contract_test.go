@@ -91,12 +91,12 @@ func TestParseVerb(t *testing.T) {
 			t.Errorf("ParseVerb(%q) = %q, %v", v, got, ok)
 		}
 	}
-	for v, want := range map[Verb]bool{Lock: false, Unlock: false, Seal: true, Unseal: true} {
+	for v, want := range map[Verb]bool{Lock: false, LockForce: false, Unlock: false, Seal: true, Unseal: true} {
 		if v.AtBoot() != want {
 			t.Errorf("%s.AtBoot() = %t, want %t", v, v.AtBoot(), want)
 		}
 	}
-	for _, s := range []string{"", "LOCK", "lock ", "lock\x00", "lock-force", "relock"} {
+	for _, s := range []string{"", "LOCK", "lock ", "lock\x00", "lock-forced", "relock"} {
 		if got, ok := ParseVerb(s); ok {
 			t.Errorf("ParseVerb(%q) = %q, want none", s, got)
 		}

@@ -23,10 +23,14 @@ const (
 	Unlock Verb = "unlock" // make every protected path writable
 	Seal   Verb = "seal"   // lock at boot, unless the kernel command line says rw
 	Unseal Verb = "unseal" // unlock at boot, if the kernel command line says rw
+
+	// LockForce is Lock, but paths that programs are writing to are closed to
+	// everything that is not open yet. Such a program may crash or lose data.
+	LockForce Verb = "lock-force"
 )
 
 // Verbs lists every verb, in the order usage texts show them.
-func Verbs() []Verb { return []Verb{Lock, Unlock, Seal, Unseal} }
+func Verbs() []Verb { return []Verb{Lock, LockForce, Unlock, Seal, Unseal} }
 
 // AtBoot reports whether the verb is the boot's: no user may ask for it.
 func (v Verb) AtBoot() bool { return v == Seal || v == Unseal }

@@ -150,6 +150,8 @@ func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper
 	switch result.Request.Verb {
 	case helper.Lock:
 		return verified(e.lock(ctx, paths, result), paths, helper.Locked)
+	case helper.LockForce:
+		return e.lockForce(ctx, paths, result)
 	case helper.Unlock, helper.Unseal:
 		return verified(e.unlock(ctx, paths, result, next), paths, helper.Unlocked)
 	case helper.Seal:

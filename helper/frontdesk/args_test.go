@@ -17,6 +17,8 @@ func TestParse(t *testing.T) {
 		want task
 	}{
 		{[]string{"lock"}, task{verb: helper.Lock}},
+		{[]string{"lock-force"}, task{verb: helper.LockForce}},
+		{[]string{"lock-force", "--work"}, task{verb: helper.LockForce, work: true}},
 		{[]string{"unlock"}, task{verb: helper.Unlock}},
 		{[]string{"seal"}, task{verb: helper.Seal}},
 		{[]string{"unseal"}, task{verb: helper.Unseal}},
@@ -57,7 +59,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an empty name only, as the kernel makes of no arguments", []string{""}, "the verb is missing", ""},
 		{"empty verb", []string{"x", ""}, `cannot do "": there is no such verb`, ""},
 		{"unknown verb", []string{"x", "explode"}, `cannot do "explode": there is no such verb`, ""},
-		{"a verb of a later version", []string{"x", "lock-force"}, `cannot do "lock-force"`, ""},
+		{"a verb of a later version", []string{"x", "lock-harder"}, `cannot do "lock-harder"`, ""},
 		{"verb in capitals", []string{"x", "Lock"}, `cannot do "Lock"`, ""},
 		{"verb with a blank", []string{"x", "lock "}, `cannot do "lock "`, ""},
 		{"verb with a NUL byte", []string{"x", "lock\x00"}, `cannot do "lock\x00"`, ""},
@@ -68,6 +70,8 @@ func TestParseRefuses(t *testing.T) {
 		{"extra argument with a NUL byte", []string{"x", "lock", "\x00"}, `cannot lock: unexpected argument "\x00"`, helper.Lock},
 		{"second verb", []string{"x", "lock", "unlock"}, `cannot lock: unexpected argument "unlock"`, helper.Lock},
 		{"unknown option", []string{"x", "unlock", "--force"}, `cannot unlock: unexpected argument "--force"`, helper.Unlock},
+		{"force as an option", []string{"x", "lock", "--force"}, `cannot lock: unexpected argument "--force"`, helper.Lock},
+		{"the end of a window by force", []string{"x", "lock-force", "--work", "--due"}, `cannot lock-force: unexpected argument "--due"`, helper.LockForce},
 		{"option with a value joined", []string{"x", "lock", "--config=/x"}, `unexpected argument "--config=/x"`, helper.Lock},
 		{"option shortened", []string{"x", "lock", "--wo"}, `unexpected argument "--wo"`, helper.Lock},
 		{"end of options", []string{"x", "lock", "--"}, `unexpected argument "--"`, helper.Lock},
@@ -137,7 +141,7 @@ func TestParseRefuses(t *testing.T) {
 			if r := parseOutput(t, f.out.String()); r.Outcome != helper.Usage || r.Error != err.Error() || r.Request.Verb != test.verb {
 				t.Errorf("result %+v", r)
 			}
-			if !strings.Contains(f.err.String(), "\nusage: immutray-helper lock|unlock|seal|unseal [") {
+			if !strings.Contains(f.err.String(), "\nusage: immutray-helper lock|lock-force|unlock|seal|unseal [") {
 				t.Errorf("standard error has no usage: %q", f.err.String())
 			}
 			if len(f.worked) > 0 || len(f.records) != 1 || f.records[0].MessageID != MessageDenied {

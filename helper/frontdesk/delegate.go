@@ -128,9 +128,9 @@ func tooLate(unit string) error {
 }
 
 // serveQueue is what a unit does: it works off every request that waits, and returns
-// the last result. A lock that nobody waits for is root's own. An unlock never is: all
-// it could be is a start too many. The units of a timer and
-// of an occasion have one thing to do, and no queue.
+// the last result. A lock that nobody waits for is root's own. An unlock never is, nor a
+// lock by force: all it could be is a start too many. The units of a timer and of an
+// occasion have one thing to do, and no queue.
 func (d *desk) serveQueue(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
 	switch {
 	case own.On != "":
@@ -157,8 +157,8 @@ func (d *desk) serveQueue(ctx context.Context, e *engine.Engine, own helper.Requ
 			return nil, err
 		case !ok && last != nil:
 			return last, nil
-		case !ok && own.Verb == helper.Unlock:
-			return nil, errors.New("cannot unlock: no request is waiting; use \"immutectl unlock\"")
+		case !ok && own.Verb != helper.Lock:
+			return nil, fmt.Errorf("cannot %s: no request is waiting; use \"immutectl\"", own.Verb)
 		case !ok:
 			return d.run(e, ctx, own), nil
 		}

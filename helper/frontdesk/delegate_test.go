@@ -288,7 +288,7 @@ func TestWorkWithoutRequest(t *testing.T) {
 		t.Errorf("lock: exit %d, %+v, worked %+v, want root's own lock", code, r, d.worker.worked)
 	}
 	r, code = d.worker.serve(t, nil, "unlock", "--work")
-	if want := `cannot unlock: no request is waiting; use "immutectl unlock"`; code != helper.ExitFailed || r.Error != want || len(d.worker.worked) != 1 {
+	if want := `cannot unlock: no request is waiting; use "immutectl"`; code != helper.ExitFailed || r.Error != want || len(d.worker.worked) != 1 {
 		t.Errorf("unlock: exit %d, %q, worked %+v, want %q", code, r.Error, d.worker.worked, want)
 	}
 }

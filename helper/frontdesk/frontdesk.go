@@ -23,13 +23,14 @@ import (
 	"immutray.org/helper/journal"
 )
 
-const usage = `usage: immutray-helper lock|unlock|seal|unseal [--config FILE]
+const usage = `usage: immutray-helper lock|lock-force|unlock|seal|unseal [--config FILE]
        immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT] [--config FILE]
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
 
   lock           make the protected paths read-only
+  lock-force     the same although programs write there, which may harm them
   unlock         make them writable
   seal           lock, unless the kernel command line says otherwise
   unseal         unlock, if the kernel command line says rw

@@ -51,7 +51,7 @@ var (
 	command = regexp.MustCompile(`(?m)^  ([a-z-]+)  +[A-Z]`)
 	flag    = regexp.MustCompile(`--[a-z][a-z-]*`)
 	status  = regexp.MustCompile(`(?m)^  ([0-9])  `)
-	verb    = regexp.MustCompile(`(?m)^  ([a-z]+)  +[a-z]`)
+	verb    = regexp.MustCompile(`(?m)^  ([a-z][a-z-]*)  +[a-z]`)
 )
 
 // Every command, flag and exit status that the help names is in the manual.

@@ -55,8 +55,9 @@ func TestActions(t *testing.T) {
 		t.Errorf("vendor %q, vendor_url %q", p.Vendor, p.VendorURL)
 	}
 	want := map[string][]string{
-		"org.immutray.lock":   {"auth_admin", "auth_admin", "yes", "immutray-locked", "Authentication is required to lock the operating system"},
-		"org.immutray.unlock": {"auth_admin", "auth_admin", "auth_admin", "immutray-unlocked", "Authentication is required to make the operating system writable"},
+		"org.immutray.lock":       {"auth_admin", "auth_admin", "yes", "immutray-locked", "Authentication is required to lock the operating system"},
+		"org.immutray.lock-force": {"auth_admin", "auth_admin", "auth_admin", "immutray-locked", "Authentication is required to lock the operating system although programs are writing to it"},
+		"org.immutray.unlock":     {"auth_admin", "auth_admin", "auth_admin", "immutray-unlocked", "Authentication is required to make the operating system writable"},
 	}
 	got := map[string][]string{}
 	for _, a := range p.Actions {

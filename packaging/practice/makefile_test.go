@@ -21,6 +21,7 @@ func installed() []string {
 		"usr/bin/immutray",
 		"usr/lib/systemd/system/immutability-seal.service",
 		"usr/lib/systemd/system/immutability-unseal.service",
+		"usr/lib/systemd/system/immutray-lock-force.service",
 		"usr/lib/systemd/system/immutray-lock.service",
 		"usr/lib/systemd/system/immutray-logout.path",
 		"usr/lib/systemd/system/immutray-logout.service",

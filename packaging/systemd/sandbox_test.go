@@ -160,7 +160,7 @@ func TestSystemCallsAreAllowed(t *testing.T) {
 	for _, step := range []struct {
 		verb helper.Verb
 		want helper.Outcome
-	}{{helper.Lock, helper.Blocked}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}, {helper.Seal, helper.Done}, {helper.Unseal, helper.Done}} {
+	}{{helper.Lock, helper.Blocked}, {helper.LockForce, helper.Done}, {helper.Unlock, helper.Done}, {helper.Lock, helper.Done}, {helper.Unlock, helper.Done}, {helper.Seal, helper.Done}, {helper.Unseal, helper.Done}} {
 		s.commandLine(t, map[helper.Verb]string{helper.Unseal: "rw"}[step.verb])
 		allowed := allowedCalls(t, unitOf(step.verb))
 		trace := filepath.Join(s.Dir, "trace")
@@ -170,7 +170,9 @@ func TestSystemCallsAreAllowed(t *testing.T) {
 		if r := s.run(t, step.verb, "strace", "-f", "-qq", "-o", trace); r.Outcome != step.want {
 			t.Fatalf("%s: %+v, want %s", step.verb, r, step.want)
 		}
-		busy.Close()
+		if step.verb == helper.LockForce {
+			busy.Close()
+		}
 		for _, call := range tracedCalls(t, trace, s.helper) {
 			if !allowed[call] {
 				t.Errorf("%s: the unit forbids %s", step.verb, call)

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/protected"
+)
+
+// lockForce locks, and where writers are in the way it sets the property all the same.
+// Then nothing new can be opened for writing, but they go on: what they have open can
+// be written, and one that writes to a mapping dies of SIGBUS (field measurements in
+// DESIGN, section 2). Whoever asks has been told, and polkit has asked an administrator.
+//
+// A package manager is never forced: what it has unpacked half would stay so.
+func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
+	if err := e.mayLock(paths); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.Config.Drain)
+	defer cancel()
+	var all error
+	for _, p := range paths {
+		notice, err := e.lockPath(ctx, p)
+		var blocked *blockedError
+		if errors.As(err, &blocked) && onlyBlocked(err) && p.Btrfs {
+			notice = stillWriting(blocked)
+			if err = closeToNewWrites(p); err == nil {
+				result.Writers = append(result.Writers, blocked.writers...)
+			}
+		}
+		all = join(all, err)
+		if notice != "" && err == nil {
+			result.Notices = append(result.Notices, notice)
+		}
+	}
+	if all != nil {
+		return all
+	}
+	for _, p := range paths {
+		if got := p.Status().State; got != helper.Locked && got != helper.OpenMount {
+			return fmt.Errorf("%q should be locked or an open mount now, yet it is %s", p.Name, got)
+		}
+	}
+	return nil
+}
+
+// closeToNewWrites sets the property of a path that is in use, and the mount flag if the
+// use is through another mount. A package manager that begins at this moment has its lock
+// before it opens a file: it is asked for once more when nothing new can be opened, and
+// if there is one it gets its path back as it was.
+func closeToNewWrites(p *protected.Path) error {
+	before := p.Status()
+	if before.Superblock == helper.ReadOnly {
+		if err := p.MakeSuperblockWritable(); err != nil {
+			return fmt.Errorf("cannot lock %q: cannot make its file system writable to set the property: %w", p.Name, err)
+		}
+	}
+	if before.Property != helper.ReadOnly {
+		if err := packageManagerIdle(); err != nil {
+			return err
+		}
+		if err := p.SetProperty(true); err != nil {
+			return fmt.Errorf("cannot lock %q: cannot set the property: %w", p.Name, err)
+		}
+		if err := packageManagerIdle(); err != nil {
+			return join(err, p.SetProperty(false))
+		}
+	}
+	if err := p.SetMountReadOnly(true); err != nil && !errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("cannot lock %q: %w", p.Name, err)
+	}
+	return nil
+}
+
+// stillWriting says who can go on writing to a path that was locked by force.
+func stillWriting(e *blockedError) string {
+	who := "a program that could not be found"
+	if len(e.writers) > 0 {
+		names := make([]string, len(e.writers))
+		for i, w := range e.writers {
+			names[i] = describe(w)
+		}
+		who = strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("what was open on %q can still be written to, by %s", e.path, who)
+}
