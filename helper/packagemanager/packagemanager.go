@@ -3,6 +3,7 @@
 package packagemanager
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,12 +85,22 @@ func program(pid int) string {
 		return ""
 	}
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	if exe, err := os.Readlink(filepath.Join(dir, "exe")); err == nil {
-		return strings.TrimSuffix(filepath.Base(exe), " (deleted)")
+	exe, _ := os.Readlink(filepath.Join(dir, "exe")) // "" where it can't be read
+	comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
+	return nameOf(exe, strings.TrimSuffix(string(comm), "\n"))
+}
+
+// nameOf returns the name of a program from the path of what is executed and from the
+// name of the process, either of which may be missing.
+func nameOf(exe, comm string) string {
+	if exe == "" {
+		return comm
 	}
-	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
-	if err != nil {
-		return ""
+	name := strings.TrimSuffix(filepath.Base(exe), " (deleted)")
+	switch strings.TrimRight(name, "0123456789.") {
+	case "python", "perl", "ruby", "sh", "bash", "dash":
+		// A script is known by its own name.
+		return cmp.Or(comm, name)
 	}
-	return strings.TrimSuffix(string(comm), "\n")
+	return name
 }

@@ -1,0 +1,53 @@
+package packagemanager
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+)
+
+// IsHeld reports whether the holder of a lock, as [Holder] told it, still has it. It
+// needs no privileges: the lock file is root's to open, but every lock stands in
+// /proc/locks (proc_locks(5)). What can't be read is no lock.
+func IsHeld(h helper.LockHolder) bool {
+	var st unix.Stat_t
+	if unix.Lstat(h.Lock, &st) != nil {
+		return false
+	}
+	if slices.ContainsFunc(locks(), func(l lock) bool { return l.path == h.Lock && l.mereFile }) {
+		return true
+	}
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return isListed(f, st.Ino, h.PID)
+}
+
+// isListed looks for a write lock on an inode in the text of /proc/locks, of a process
+// or, when pid is 0, of whomever. The device is not looked at: on btrfs it is another
+// one there than stat(2) tells.
+func isListed(locks io.Reader, inode uint64, pid int) bool {
+	lines := bufio.NewScanner(locks)
+	for lines.Scan() {
+		// "1: POSIX  ADVISORY  WRITE 1234 00:2d:257 0 EOF"; who waits for the lock has
+		// a line like it, with an arrow in the second place.
+		words := strings.Fields(lines.Text())
+		if len(words) < 6 || words[3] != "WRITE" {
+			continue
+		}
+		file := words[5][strings.LastIndexByte(words[5], ':')+1:]
+		if file == strconv.FormatUint(inode, 10) && (pid == 0 || words[4] == strconv.Itoa(pid)) {
+			return true
+		}
+	}
+	return false
+}
