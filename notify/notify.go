@@ -35,6 +35,15 @@ const (
 	ActionExtend = "extend"
 )
 
+// The keys of the actions of what keeps the system from being locked.
+const (
+	ActionRetry  = "retry"
+	ActionForce  = "force" // asks once more
+	ActionSure   = "sure"  // answers that
+	ActionWait   = "wait"  // for a package manager
+	ActionCancel = "cancel"
+)
+
 // An Urgency says how a notification is to be shown.
 type Urgency byte
 

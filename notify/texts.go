@@ -57,75 +57,6 @@ func Ending(until, now time.Time, icon string) Notification {
 	}
 }
 
-// Blocked returns the notification for a lock that failed because files are open
-// for writing. It is for [SlotProblem].
-func Blocked(writers []helper.Writer, icon string) Notification {
-	n := Notification{
-		Summary: "Not locked: files in use",
-		Body:    "It cannot be seen which program holds them. Close programs, then lock again.",
-		Urgency: Critical,
-		Icon:    icon,
-	}
-	if lines := writerLines(writers); len(lines) > 0 {
-		n.Body = strings.Join(append([]string{"Close these, then lock again:"}, lines...), "\n")
-	}
-	return n
-}
-
-// writerLines says who writes where: a line for each process, device or swap file,
-// the first few, and how many more there are.
-func writerLines(writers []helper.Writer) []string {
-	type line struct {
-		text  string
-		files int
-	}
-	var lines []*line
-	process := map[int]*line{}
-	for _, w := range writers {
-		if l := process[w.PID]; l != nil && w.PID != 0 {
-			l.files++
-			continue
-		}
-		l := &line{text: writerText(w), files: 1}
-		lines = append(lines, l)
-		process[w.PID] = l
-	}
-	var texts []string
-	for i, l := range lines {
-		if i == maxLines && len(lines) > maxLines+1 {
-			texts = append(texts, fmt.Sprintf("and %d more", len(lines)-i))
-			break
-		}
-		switch l.files {
-		case 1:
-		case 2:
-			l.text += " and 1 more file"
-		default:
-			l.text += fmt.Sprintf(" and %d more files", l.files-1)
-		}
-		texts = append(texts, l.text)
-	}
-	return texts
-}
-
-func writerText(w helper.Writer) string {
-	path := Visible(w.Path, maxPath)
-	switch w.Kind {
-	case helper.WriterLoop:
-		return Visible(w.Device, maxName) + " is backed by " + path
-	case helper.WriterSwap:
-		return "Swap file " + path
-	}
-	who := Visible(w.Program, maxName)
-	if who == "" {
-		who = fmt.Sprintf("Process %d", w.PID)
-	}
-	if w.Unit != "" && w.Unit != w.Program+".service" {
-		who += " (" + Visible(w.Unit, maxName) + ")"
-	}
-	return who + " is writing to " + path
-}
-
 // RequestFailed returns the notification for a request that was not done, with what
 // the person can do about it, if that is known. It is for [SlotProblem].
 func RequestFailed(verb helper.Verb, err error, hint, icon string) Notification {
@@ -136,7 +67,7 @@ func RequestFailed(verb helper.Verb, err error, hint, icon string) Notification 
 		Icon:    icon,
 	}
 	switch verb {
-	case helper.Lock:
+	case helper.Lock, helper.LockForce:
 		n.Summary = "Locking failed"
 	case helper.Unlock:
 		n.Summary = "Unlocking failed"

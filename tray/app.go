@@ -53,12 +53,12 @@ func (a *app) run(ctx context.Context) error {
 	defer cancel(nil)
 	defer context.AfterFunc(conn.Context(), func() { cancel(errBusGone) })()
 
-	notifier, err := notify.NewNotifier(conn, notify.Options{Fallback: notify.Beeep()})
+	c := a.controller(func() { cancel(nil) })
+	notifier, err := notify.NewNotifier(conn, notify.Options{Fallback: notify.Beeep(), OnAction: c.Act})
 	if err != nil {
 		return err
 	}
 	defer notifier.Stop()
-	c := a.controller(func() { cancel(nil) })
 	r := a.reminders(c, notifier)
 	host := a.host(c)
 	c.Notes, c.Reminders, c.Screen = notifier, r, host

@@ -124,6 +124,7 @@ type playedSystem struct {
 	changed chan struct{}
 	mu      sync.Mutex
 	report  Report
+	idle    bool // no package manager is at work
 }
 
 func (p *playedSystem) set(r Report) {
@@ -140,6 +141,12 @@ func (p *playedSystem) Read() Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.report
+}
+
+func (p *playedSystem) IsAtWork(helper.LockHolder) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.idle
 }
 
 func (p *playedSystem) Watch(ctx context.Context, changed func(Report)) error {

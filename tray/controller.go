@@ -33,6 +33,8 @@ const slotAbout = "about"
 type source interface {
 	Read() Report
 	Watch(ctx context.Context, changed func(Report)) error
+	// IsAtWork reports whether a package manager still is.
+	IsAtWork(h helper.LockHolder) bool
 }
 
 type requester interface {
@@ -83,6 +85,10 @@ type Controller struct {
 	asked     helper.Verb
 	trouble   *Trouble
 	memory    memory
+	sure      bool                 // it is asked whether to lock although programs are writing
+	awaited   *helper.LockHolder   // the package manager at whose end to lock; may be nil
+	lookAt    time.Time            // when to look for that end
+	told      *notify.Notification // of what keeps the system from being locked; nil: nothing
 	clicked   time.Time
 	shown     *Model    // nil: nothing, or nobody knows what
 	unshown   bool      // the last attempt to show failed
@@ -154,10 +160,13 @@ func (c *Controller) Run(ctx context.Context) {
 		cancel()
 		<-ended
 		<-ended
+		c.withdraw(ctx)
 	}()
 	for {
 		c.in.empty()
+		c.lookForEnd()
 		c.show()
+		c.tellProblem()
 		timer, stop := c.timer()
 		select {
 		case <-c.in.bell:
@@ -186,6 +195,9 @@ func (c *Controller) took(r Report) {
 	if c.read && reflect.DeepEqual(r, c.report) {
 		return
 	}
+	if !reflect.DeepEqual(r.Status.Overdue, c.report.Status.Overdue) && c.trouble.isObstacle() {
+		c.trouble = nil // the lock at the end of the window has found something newer
+	}
 	c.read, c.report = true, r
 	c.Log.Debug("state", "state", r.Status.State, "face", r.face())
 	status := r.Status
@@ -195,16 +207,16 @@ func (c *Controller) took(r Report) {
 	}
 	c.Reminders.Update(status)
 	c.remember()
-	if t := c.trouble; t != nil && (t.Verb == helper.Lock && r.face() == locked ||
+	if t := c.trouble; t != nil && (t.Verb != helper.Unlock && r.face() == locked ||
 		t.Verb == helper.Unlock && r.face() == unlocked) {
-		c.forgive()
+		c.trouble = nil
 	}
-}
-
-// forgive forgets a failure that is made good.
-func (c *Controller) forgive() {
-	c.trouble = nil
-	c.tell(func(ctx context.Context) error { return c.Notes.Close(ctx, notify.SlotProblem) })
+	if r.face() == locked {
+		c.awaited = nil
+	}
+	if _, blocked := c.snapshot().blocked(); !blocked {
+		c.sure = false
+	}
 }
 
 // show brings the tray up to date.
@@ -235,6 +247,8 @@ func (c *Controller) snapshot() Snapshot {
 		Asked:   c.asked,
 		Trouble: c.trouble,
 		Past:    c.memory.past,
+		Awaited: c.awaited,
+		Sure:    c.sure,
 		Snooze:  c.Settings.Remind.Snooze,
 	}
 	if until, ok := c.Reminders.SnoozedUntil(); ok {
@@ -264,6 +278,9 @@ func (c *Controller) timer() (<-chan time.Time, func()) {
 	}
 	if c.unshown {
 		waits = append(waits, showAgain)
+	}
+	if c.awaited != nil && c.asked == "" {
+		waits = append(waits, c.lookAt.Sub(c.Clock.Now()))
 	}
 	if w := c.report.Status.Window; w != nil && c.report.face() == unlocked {
 		// The next full minute of the window: "for 23 min".
@@ -308,6 +325,14 @@ func (c *Controller) chosen(id ID) {
 		c.request(helper.Request{Verb: helper.Unlock, For: hour}, settle)
 	case IDUnlock:
 		c.request(helper.Request{Verb: helper.Unlock, UntilLocked: true}, settle)
+	case IDForce:
+		c.askForce()
+	case IDSure:
+		c.lockForce(settle)
+	case IDUnsure, IDUnwait:
+		c.takeBack()
+	case IDWait:
+		c.await()
 	case IDSnooze:
 		c.Reminders.Snooze()
 	case IDRemind:

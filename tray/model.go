@@ -35,6 +35,8 @@ type Trouble struct {
 	Hint    string
 	Blocked bool
 	Writers []helper.Writer
+	// Holder is the package manager whose end can be waited for; nil when it is none.
+	Holder *helper.LockHolder
 }
 
 // A Snapshot is everything that the picture depends on.
@@ -44,6 +46,10 @@ type Snapshot struct {
 	Asked   helper.Verb // the request under way; "" when there is none
 	Trouble *Trouble
 	Past    *Past // nil: not known, or not yet
+	// Awaited is the package manager at whose end to lock; nil when none is.
+	Awaited *helper.LockHolder
+	// Sure is set while it is asked whether to lock although programs are writing.
+	Sure bool
 	// RemindersOff is until when the person wants no reminder; zero when he does.
 	RemindersOff time.Time
 	Snooze       time.Duration
@@ -65,6 +71,13 @@ const (
 	IDSnoozed ID = "snoozed"
 	IDRemind  ID = "remind"
 	IDWriters ID = "writers" // with a submenu
+	IDForce   ID = "force"   // asks once more
+	IDSure    ID = "sure"
+	IDUnsure  ID = "unsure"
+	IDBusy    ID = "busy" // a package manager is at work
+	IDWait    ID = "wait"
+	IDAwaited ID = "awaited"
+	IDUnwait  ID = "unwait"
 	IDTrouble ID = "trouble" // with a submenu
 	IDHistory ID = "history" // with a submenu
 	IDLine    ID = "line"    // a list, of every submenu
@@ -176,6 +189,8 @@ func actions(s Snapshot) []Item {
 	if shown == unlocked || shown == partlyLocked {
 		items = append(items, reminderItems(s)...)
 	}
+	items = append(items, packageManagerItems(s)...)
+	items = append(items, writerItems(s)...)
 	return append(items, troubleItems(s.Trouble)...)
 }
 
@@ -223,11 +238,8 @@ func reminderItems(s Snapshot) []Item {
 // troubleItems show what failed in the menu as well: a notification may have been
 // missed, or there is no daemon to show it.
 func troubleItems(t *Trouble) []Item {
-	if t == nil {
+	if t == nil || t.Holder != nil || t.Blocked && len(t.Writers) > 0 {
 		return nil
-	}
-	if t.Blocked && len(t.Writers) > 0 {
-		return []Item{{ID: IDWriters, Label: "Who is writing…", Children: list(IDLine, writerLines(t.Writers), maxLines)}}
 	}
 	lines := append(wrap(sentence(t.Err.Error())), wrap(t.Hint)...)
 	return []Item{{ID: IDTrouble, Label: "What went wrong…", Children: list(IDLine, lines, maxLines)}}

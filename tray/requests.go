@@ -21,12 +21,11 @@ func (c *Controller) request(r helper.Request, delay time.Duration) {
 		c.Log.Debug("one request is under way", "verb", c.asked, "dropped", r.Verb)
 		return
 	}
-	c.asked = r.Verb
-	if r.Verb == helper.Lock {
+	c.asked, c.trouble, c.sure = r.Verb, nil, false
+	if r.Verb != helper.Unlock {
 		c.Reminders.LockBegan()
-	}
-	if c.trouble != nil {
-		c.forgive()
+	} else {
+		c.awaited = nil // whoever wants more time does not want a lock
 	}
 	ctx := c.ctx
 	go func() {
@@ -75,9 +74,13 @@ func (c *Controller) pause(ctx context.Context, d time.Duration) bool {
 func (c *Controller) answered(verb helper.Verb, result *helper.Result, err error) {
 	c.asked = ""
 	c.took(c.System.Read())
-	if verb == helper.Lock {
+	if verb != helper.Unlock {
 		c.Reminders.LockEnded()
 	}
+	if c.goesOnWaiting(result) {
+		return
+	}
+	c.awaited = nil
 	switch {
 	case err == nil:
 		c.Log.Info("done", "verb", verb, "state", c.report.Status.State)
@@ -108,18 +111,18 @@ func (c *Controller) feedback(result *helper.Result) notify.Notification {
 	return n
 }
 
-// failed keeps a failure in the menu, and tells it.
+// failed keeps a failure, to be shown and told.
 func (c *Controller) failed(verb helper.Verb, result *helper.Result, err error) {
 	c.Log.Warn("failed", "verb", verb, "error", err)
 	t := &Trouble{Verb: verb, Err: err, Hint: helper.Hint(err)}
-	icon := string(iconFor(c.report.face()))
-	n := notify.RequestFailed(verb, err, t.Hint, icon)
-	if result != nil && result.Outcome == helper.Blocked {
+	switch {
+	case result == nil:
+	case result.Outcome == helper.Blocked:
 		t.Blocked, t.Writers = true, result.Writers
-		n = notify.Blocked(result.Writers, icon)
+	case result.Holder != nil && c.System.IsAtWork(*result.Holder):
+		t.Holder = result.Holder
 	}
 	c.trouble = t
-	c.post(notify.SlotProblem, n)
 }
 
 // explain says why a click on the question mark does nothing.

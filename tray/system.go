@@ -14,6 +14,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/packagemanager"
 	"immutray.org/helper/protected"
 	"immutray.org/notify"
 )
@@ -48,6 +49,10 @@ func (s *System) Read() Report {
 	s.load()
 	return s.report(nil)
 }
+
+// IsAtWork reports whether a package manager that a lock was refused for still has its
+// own lock.
+func (s *System) IsAtWork(h helper.LockHolder) bool { return packagemanager.IsHeld(h) }
 
 // Watch calls changed with a report now, and with every new one, until ctx ends.
 func (s *System) Watch(ctx context.Context, changed func(Report)) error {

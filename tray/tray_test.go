@@ -172,7 +172,7 @@ func TestBlockedIsShown(t *testing.T) {
 		t.Errorf("the notification does not name the file: %+v", post)
 	}
 	eventually(t, "the submenu", func() bool {
-		return strings.Contains(item.text(), "Who is writing…\n(vim (4242): /etc/fstab)\n---")
+		return strings.Contains(item.text(), "Who is writing…\n(vim (4242): /etc/fstab)\nLock anyway…\n---")
 	}, true)
 
 	// Locked at the second try: neither the entry nor the notification stays.

@@ -29,7 +29,7 @@ func (id ID) nth(i int) ID { return id + ID("."+strconv.Itoa(i)) }
 // headline is the menu's first line.
 func headline(s Snapshot) string {
 	switch s.Asked {
-	case helper.Unlock:
+	case helper.Unlock, helper.LockForce:
 		return "Waiting for the password…"
 	case helper.Lock:
 		return "Locking…"
@@ -75,7 +75,7 @@ func tooltip(s Snapshot) string {
 	if s.Asked != "" {
 		return line
 	}
-	if s.Report.face() == partlyLocked {
+	if s.Report.Status.Overdue == nil && s.Report.face() == partlyLocked {
 		for _, p := range s.Report.Status.Paths {
 			if p.State != helper.Locked {
 				return line + ": " + pathAndState(p)
@@ -88,9 +88,14 @@ func tooltip(s Snapshot) string {
 	return line
 }
 
-// reasons says why the system is not set up, or its state unknown.
+// reasons says why the system is not set up, not locked at the end of a window, or its
+// state unknown.
 func reasons(r Report) []string {
 	switch r.face() {
+	case unlocked, partlyLocked:
+		if o := r.Status.Overdue; o != nil {
+			return []string{waitsFor(*o)}
+		}
 	case notSetUp:
 		return r.Problem.Lines
 	case unknown:
@@ -178,11 +183,19 @@ func writerLine(w helper.Writer) string {
 	case helper.WriterSwap:
 		return "swap file " + path
 	}
-	program := notify.Visible(w.Program, maxName)
-	if program == "" {
-		program = "process"
+	return fmt.Sprintf("%s (%d): %s", writerName(w), w.PID, path)
+}
+
+func writerName(w helper.Writer) string {
+	switch {
+	case w.Kind == helper.WriterLoop:
+		return notify.Visible(w.Device, maxName)
+	case w.Kind == helper.WriterSwap:
+		return "swap"
+	case w.Program == "":
+		return "process"
 	}
-	return fmt.Sprintf("%s (%d): %s", program, w.PID, path)
+	return notify.Visible(w.Program, maxName)
 }
 
 func remindersOff(s Snapshot) string {

@@ -1,0 +1,169 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+
+	"immutray.org/helper"
+)
+
+// The notifications of this file are for [SlotProblem]: they tell what keeps the system
+// from being locked, and take the place of each other.
+
+// unseen is what is said of writers that could not be found.
+const unseen = "It cannot be seen which program holds them."
+
+// Blocked returns the notification for a lock that failed because files are open
+// for writing.
+func Blocked(writers []helper.Writer, icon string) Notification {
+	n := blocked("Not locked: files in use", icon)
+	n.Body = withWriters("Close these, then lock again:", unseen+" Close programs, then lock again.", writers)
+	return n
+}
+
+// Overdue returns the notification for the lock at the end of a window that could not be
+// done yet.
+func Overdue(o helper.Overdue, icon string) Notification {
+	switch {
+	case o.Outcome == helper.Blocked:
+		n := blocked("Lock waits: files in use", icon)
+		n.Body = withWriters("It locks when these are closed:", unseen+" It locks when they are closed.", o.Writers)
+		return n
+	case o.Holder != nil:
+		// There is nothing that the person should do.
+		return Notification{
+			Summary: installing(*o.Holder),
+			Body:    "The time to lock has come. It locks when that is done.",
+			Urgency: Normal,
+			Icon:    icon,
+		}
+	}
+	return Notification{
+		Summary: "Not locked yet",
+		Body:    sentence(Visible(o.Error, maxText)) + "\nIt is tried again and again.",
+		Urgency: Critical,
+		Icon:    icon,
+		Actions: []Action{{ActionRetry, "Try again"}},
+		Command: lockCommand,
+	}
+}
+
+func blocked(summary, icon string) Notification {
+	return Notification{
+		Summary: summary,
+		Urgency: Critical,
+		Icon:    icon,
+		Actions: []Action{{ActionRetry, "Try again"}, {ActionForce, "Lock anyway…"}},
+		Command: lockCommand,
+	}
+}
+
+// LockAnyway returns the question whether to lock although programs are writing.
+func LockAnyway(writers []helper.Writer, icon string) Notification {
+	return Notification{
+		Summary: "Lock anyway?",
+		Body: withWriters("These may crash, or lose what is not saved:",
+			"Programs that cannot be seen may crash, or lose what is not saved.", writers),
+		Urgency: Critical,
+		Icon:    icon,
+		Actions: []Action{{ActionSure, "Lock anyway"}, {ActionCancel, "Do not lock"}},
+		Command: "To lock anyway, run: immutectl lock --force",
+	}
+}
+
+// Installing returns the notification for a lock that failed because a package manager is
+// at work.
+func Installing(h helper.LockHolder, icon string) Notification {
+	return Notification{
+		Summary: installing(h),
+		Body:    "To lock now would leave packages half installed.",
+		Urgency: Normal,
+		Icon:    icon,
+		Actions: []Action{{ActionWait, "Lock when it is done"}},
+		Command: "To lock when it is done, run: immutectl lock --wait 1h",
+	}
+}
+
+// LocksWhenDone returns the notification that a lock waits for a package manager.
+func LocksWhenDone(h helper.LockHolder, icon string) Notification {
+	return Notification{
+		Summary: "Locks when " + HolderName(h) + " is done",
+		Urgency: Normal,
+		Icon:    icon,
+		Actions: []Action{{ActionCancel, "Do not lock then"}},
+	}
+}
+
+func installing(h helper.LockHolder) string { return HolderName(h) + " is installing packages" }
+
+// HolderName is what a package manager at work is called: its program's name where that
+// is known.
+func HolderName(h helper.LockHolder) string {
+	if h.Program != "" {
+		return Visible(h.Program, maxName)
+	}
+	return Visible(h.Manager, maxName)
+}
+
+// withWriters says who writes below a line that begins so, or else what is said of nobody.
+func withWriters(begin, ofNobody string, writers []helper.Writer) string {
+	lines := writerLines(writers)
+	if len(lines) == 0 {
+		return ofNobody
+	}
+	return strings.Join(append([]string{begin}, lines...), "\n")
+}
+
+// writerLines says who writes where: a line for each process, device or swap file,
+// the first few, and how many more there are.
+func writerLines(writers []helper.Writer) []string {
+	type line struct {
+		text  string
+		files int
+	}
+	var lines []*line
+	process := map[int]*line{}
+	for _, w := range writers {
+		if l := process[w.PID]; l != nil && w.PID != 0 {
+			l.files++
+			continue
+		}
+		l := &line{text: writerText(w), files: 1}
+		lines = append(lines, l)
+		process[w.PID] = l
+	}
+	var texts []string
+	for i, l := range lines {
+		if i == maxLines && len(lines) > maxLines+1 {
+			texts = append(texts, fmt.Sprintf("and %d more", len(lines)-i))
+			break
+		}
+		switch l.files {
+		case 1:
+		case 2:
+			l.text += " and 1 more file"
+		default:
+			l.text += fmt.Sprintf(" and %d more files", l.files-1)
+		}
+		texts = append(texts, l.text)
+	}
+	return texts
+}
+
+func writerText(w helper.Writer) string {
+	path := Visible(w.Path, maxPath)
+	switch w.Kind {
+	case helper.WriterLoop:
+		return Visible(w.Device, maxName) + " is backed by " + path
+	case helper.WriterSwap:
+		return "Swap file " + path
+	}
+	who := Visible(w.Program, maxName)
+	if who == "" {
+		who = fmt.Sprintf("Process %d", w.PID)
+	}
+	if w.Unit != "" && w.Unit != w.Program+".service" {
+		who += " (" + Visible(w.Unit, maxName) + ")"
+	}
+	return who + " is writing to " + path
+}

@@ -1,0 +1,42 @@
+package notify
+
+import (
+	"testing"
+
+	"immutray.org/helper"
+)
+
+func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
+	vim := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "vim", Path: "/etc/fstab"}
+	apt := helper.LockHolder{Manager: "dpkg", Program: "apt"}
+	for name, test := range map[string]struct {
+		n       Notification
+		summary string
+		body    string
+		urgency Urgency
+		actions int
+	}{
+		"overdue": {Overdue(helper.Overdue{Outcome: helper.Blocked, Writers: []helper.Writer{vim}}, "i"),
+			"Lock waits: files in use", "It locks when these are closed:\nvim is writing to /etc/fstab", Critical, 2},
+		"overdue by nobody that can be seen": {Overdue(helper.Overdue{Outcome: helper.Blocked}, "i"),
+			"Lock waits: files in use", "It cannot be seen which program holds them. It locks when they are closed.", Critical, 2},
+		"overdue by a package manager": {Overdue(helper.Overdue{Outcome: helper.PackageManager, Holder: &apt}, "i"),
+			"apt is installing packages", "The time to lock has come. It locks when that is done.", Normal, 0},
+		"overdue and broken": {Overdue(helper.Overdue{Outcome: helper.Failed, Error: "cannot\nlock"}, "i"),
+			"Not locked yet", "Cannot\\nlock.\nIt is tried again and again.", Critical, 1},
+		"the question": {LockAnyway([]helper.Writer{vim}, "i"),
+			"Lock anyway?", "These may crash, or lose what is not saved:\nvim is writing to /etc/fstab", Critical, 2},
+		"the question of nobody": {LockAnyway(nil, "i"),
+			"Lock anyway?", "Programs that cannot be seen may crash, or lose what is not saved.", Critical, 2},
+		"a package manager": {Installing(apt, "i"),
+			"apt is installing packages", "To lock now would leave packages half installed.", Normal, 1},
+		"one whose program is not known": {Installing(helper.LockHolder{Manager: "pacman"}, "i"),
+			"pacman is installing packages", "To lock now would leave packages half installed.", Normal, 1},
+		"the wait for it": {LocksWhenDone(helper.LockHolder{Program: "e\x1bvil"}, "i"),
+			`Locks when e\x1bvil is done`, "", Normal, 1},
+	} {
+		if test.n.Summary != test.summary || test.n.Body != test.body || test.n.Urgency != test.urgency || len(test.n.Actions) != test.actions || test.n.Icon != "i" {
+			t.Errorf("%s: %+v", name, test.n)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package tray
+
+import (
+	"fmt"
+
+	"immutray.org/helper"
+	"immutray.org/notify"
+)
+
+// What keeps the system from being locked, as the menu and a notification show it.
+
+// blocked returns who is in the way of a lock that was blocked: the last one that was
+// asked for here, or that at the end of the window. The writers may be unknown.
+func (s Snapshot) blocked() (writers []helper.Writer, is bool) {
+	if s.Trouble != nil && s.Trouble.Blocked {
+		return s.Trouble.Writers, true
+	}
+	if o := s.Report.Status.Overdue; o != nil && o.Outcome == helper.Blocked {
+		return o.Writers, true
+	}
+	return nil, false
+}
+
+// writerItems show who is writing, and lead to a lock all the same.
+func writerItems(s Snapshot) []Item {
+	writers, blocked := s.blocked()
+	if !blocked {
+		return nil
+	}
+	var items []Item
+	if len(writers) > 0 {
+		items = append(items, Item{ID: IDWriters, Label: "Who is writing…", Children: list(IDLine, writerLines(writers), maxLines)})
+	}
+	if !s.Sure {
+		return append(items, Item{ID: IDForce, Label: "Lock anyway…", Disabled: s.Asked != ""})
+	}
+	return append(items,
+		Item{ID: IDSure, Label: "Lock anyway: " + atRisk(writers) + " may crash or lose data…", Disabled: s.Asked != ""},
+		Item{ID: IDUnsure, Label: "Do not lock anyway"},
+	)
+}
+
+// atRisk names who would be hit by a lock by force.
+func atRisk(writers []helper.Writer) string {
+	var names []string
+	seen := map[string]bool{}
+	for _, w := range writers {
+		if name := writerName(w); !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "programs"
+	case 1:
+		return names[0]
+	}
+	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+}
+
+// packageManagerItems say that one is at work, and offer to lock when it is done.
+func packageManagerItems(s Snapshot) []Item {
+	switch {
+	case s.Awaited != nil:
+		return []Item{
+			{ID: IDAwaited, Label: "Locks when " + notify.HolderName(*s.Awaited) + " is done", Disabled: true},
+			{ID: IDUnwait, Label: "Cancel: do not lock then"},
+		}
+	case s.Trouble != nil && s.Trouble.Holder != nil:
+		return []Item{
+			{ID: IDBusy, Label: notify.HolderName(*s.Trouble.Holder) + " is installing packages", Disabled: true},
+			{ID: IDWait, Label: "Lock when it is done", Disabled: s.Asked != ""},
+		}
+	}
+	return nil
+}
+
+// waitsFor says what the lock at the end of a window waits for.
+func waitsFor(o helper.Overdue) string {
+	switch {
+	case o.Holder != nil:
+		return "waits for " + notify.HolderName(*o.Holder) + ", which is installing packages"
+	case o.Outcome != helper.Blocked:
+		return o.Error
+	case len(o.Writers) == 0:
+		return "waits for a program that cannot be seen"
+	}
+	w := o.Writers[0]
+	words := fmt.Sprintf("waits for %s, which is writing to %s", writerName(w), notify.Visible(w.Path, labelWidth))
+	switch w.Kind {
+	case helper.WriterLoop, helper.WriterSwap:
+		words = "waits for " + writerLine(w)
+	}
+	if more := len(o.Writers) - 1; more > 0 {
+		words += fmt.Sprintf(" (%s)", andMore(more))
+	}
+	return words
+}
+
+// problem returns the notification of what keeps the system from being locked, or why
+// else a request was not done; nil when nothing does.
+func problem(s Snapshot) *notify.Notification {
+	icon := string(iconFor(s.Report.face()))
+	var n notify.Notification
+	switch t, o := s.Trouble, s.Report.Status.Overdue; {
+	case s.Asked != "":
+		return nil
+	case s.Sure:
+		writers, _ := s.blocked()
+		n = notify.LockAnyway(writers, icon)
+	case s.Awaited != nil:
+		n = notify.LocksWhenDone(*s.Awaited, icon)
+	case t != nil && t.Holder != nil:
+		n = notify.Installing(*t.Holder, icon)
+	case t != nil && t.Blocked:
+		n = notify.Blocked(t.Writers, icon)
+	case t != nil:
+		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
+	case o != nil && !closedToNewWrites(s.Report.Status):
+		n = notify.Overdue(*o, icon)
+	default:
+		return nil
+	}
+	return &n
+}
+
+// closedToNewWrites reports whether all that is missing to a lock are files that are
+// still open: so it is after a lock by force, and whoever wanted that knows.
+func closedToNewWrites(status helper.Status) bool {
+	for _, p := range status.Paths {
+		if p.State != helper.Locked && p.State != helper.OpenMount {
+			return false
+		}
+	}
+	return len(status.Paths) > 0
+}
