@@ -24,6 +24,8 @@ type Client struct {
 	// Config is a configuration file instead of the installed one. Direct only: the
 	// helper takes no path from a user.
 	Config string
+	// ToTheEnd has Do wait for a helper that has begun even when ctx has ended.
+	ToTheEnd bool
 
 	patience time.Duration // 0 is defaultPatience; shorter in tests
 }
@@ -44,7 +46,7 @@ const promptAtLeast = 500 * time.Millisecond
 //   - an error that wraps ErrNoResult when it was, but did not answer.
 //
 // When ctx ends before the helper has begun, the request is withdrawn. A helper at
-// work is never stopped: Do then only waits no longer.
+// work is never stopped: Do then only waits no longer, unless ToTheEnd is set.
 func (c *Client) Do(ctx context.Context, r Request) (*Result, error) {
 	cmd, err := c.command(r)
 	if err != nil {
@@ -130,7 +132,7 @@ func (c *Client) startError(err error) error {
 // wait returns nil when the child has answered or ended, else why nobody waits any
 // longer.
 func (c *Client) wait(ctx context.Context, child *child) error {
-	begun := child.out.begun
+	begun, asked := child.out.begun, ctx.Done()
 	var late <-chan time.Time
 	for {
 		select {
@@ -152,7 +154,11 @@ func (c *Client) wait(ctx context.Context, child *child) error {
 			late = timer.C
 		case <-late:
 			return fmt.Errorf("cannot wait for the helper any longer: %w", ErrNoResult)
-		case <-ctx.Done():
+		case <-asked:
+			if c.ToTheEnd && child.out.hasBegun() {
+				asked = nil
+				continue
+			}
 			if child.out.hasBegun() {
 				return fmt.Errorf("cannot wait for the helper any longer: %w: %w", ErrNoResult, context.Cause(ctx))
 			}

@@ -306,3 +306,31 @@ func TestDoCancelledAfterHandshake(t *testing.T) {
 		}
 	}
 }
+
+// Unless that is asked for.
+func TestDoToTheEnd(t *testing.T) {
+	goOn, begun := fifo(t), filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := Result{Request: Request{Verb: Lock}, Outcome: Done}
+	line, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Client{Direct: true, ToTheEnd: true, Helper: script(t, "echo '"+Handshake+"'\necho > "+begun+"\nread x < "+goOn+"\necho '"+string(line)+"'")}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Do(ctx, Request{Verb: Lock})
+		ended <- err
+	}()
+	if _, err := os.ReadFile(begun); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	release(t, goOn)
+	if err := <-ended; err != nil {
+		t.Errorf("Do() = %v, want the answer", err)
+	}
+}

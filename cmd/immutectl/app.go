@@ -43,8 +43,9 @@ type historian interface {
 // An app is immutectl with everything it touches outside of itself.
 type app struct {
 	stdout, stderr io.Writer
-	color          palette // for stdout
-	errorColor     palette // for stderr
+	color          palette    // for stdout
+	errorColor     palette    // for stderr
+	errorWidth     func() int // of the terminal that stderr is; 0 when it is none
 
 	root       bool // runs as root
 	now        func() time.Time
@@ -57,7 +58,8 @@ type app struct {
 	// waitUnread returns when nobody can read stdout any more, or ctx ends.
 	waitUnread func(ctx context.Context)
 
-	configFile, helperFile string // flags
+	configFile, helperFile string        // flags
+	wait                   time.Duration // flag of lock
 }
 
 // newApp returns the app on the real system.
@@ -67,6 +69,7 @@ func newApp(stdout, stderr *os.File) *app {
 		stderr:     stderr,
 		color:      paletteFor(stdout, os.Getenv),
 		errorColor: paletteFor(stderr, os.Getenv),
+		errorWidth: func() int { return terminalWidth(stderr, os.Getenv) },
 		root:       os.Geteuid() == 0,
 		now:        time.Now,
 		loadConfig: loadConfig,
@@ -79,7 +82,7 @@ func newApp(stdout, stderr *os.File) *app {
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}
 	a.requester = func() requester {
-		return &helper.Client{Config: a.configFile, Helper: a.helperFile, Direct: a.root}
+		return &helper.Client{Config: a.configFile, Helper: a.helperFile, Direct: a.root, ToTheEnd: a.wait != 0}
 	}
 	return a
 }

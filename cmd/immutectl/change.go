@@ -16,30 +16,6 @@ import (
 // errCancelled is a request that the person took back.
 var errCancelled = errors.New("cancelled")
 
-func (a *app) lockCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:         "lock",
-		Args:        noArguments,
-		Annotations: map[string]string{changesSystem: ""},
-		Short:       "Make the protected paths read-only",
-		Long: `Make the protected paths read-only. No program is stopped: one that has a file
-open for writing there keeps that path from being locked, and is listed.
-
-Exit status:
-  0  locked, or so already
-  1  failed, or cancelled at the password prompt
-  2  the command line was not understood
-  3  blocked: something is open for writing
-  4  a directory that must stay writable would become read-only
-  5  a package manager is at work
-  6  the configuration was refused`,
-		Example: "  immutectl lock",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.change(cmd.Context(), helper.Request{Verb: helper.Lock})
-		},
-	}
-}
-
 func (a *app) unlockCommand() *cobra.Command {
 	r := helper.Request{Verb: helper.Unlock}
 	cmd := &cobra.Command{
@@ -121,6 +97,11 @@ func (a *app) change(ctx context.Context, r helper.Request) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	result, err := a.requester().Do(ctx, r)
+	return a.tell(ctx, result, err)
+}
+
+// tell prints how a request ended, and returns the failure if it did not end well.
+func (a *app) tell(ctx context.Context, result *helper.Result, err error) error {
 	if result == nil {
 		return a.noResult(ctx, err)
 	}
@@ -129,6 +110,10 @@ func (a *app) change(ctx context.Context, r helper.Request) error {
 		a.printNotice(notice)
 	}
 	var failed *failure
+	if err == nil && len(result.Writers) > 0 { // by force
+		a.printNotice("these programs may crash, or lose what is not saved")
+		fmt.Fprint(a.stderr, writersTable(result.Writers))
+	}
 	switch {
 	case err != nil:
 		failed = a.failed(result.Outcome.ExitCode(), err)

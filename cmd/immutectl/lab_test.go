@@ -39,6 +39,11 @@ func TestLab(t *testing.T) {
 					"watch":   f.watch,
 					"sees":    f.sees,
 					"unwatch": f.unwatch,
+
+					"lockwait":  f.lockWait,
+					"waitsfor":  f.waitsFor,
+					"locks":     f.locks,
+					"interrupt": f.interrupt,
 				},
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
@@ -56,6 +61,8 @@ type fixture struct {
 	watcher *exec.Cmd
 	lines   *bufio.Reader
 	pipe    *os.File
+
+	waiting waiting
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -99,6 +106,7 @@ func (f *fixture) setup(env *testscript.Env) error {
 		if f.held != nil {
 			f.held.Close()
 		}
+		f.waiting.kill()
 		if f.watcher != nil {
 			f.watcher.Process.Kill()
 			f.watcher.Wait()

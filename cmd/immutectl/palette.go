@@ -30,3 +30,19 @@ func paletteFor(f *os.File, getenv func(string) string) palette {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return palette{on: err == nil}
 }
+
+// terminalWidth returns how many characters a line of f has, 0 when f is no terminal, or
+// one that can't go back in its line.
+func terminalWidth(f *os.File, getenv func(string) string) int {
+	if term := getenv("TERM"); term == "" || term == "dumb" {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	if size.Col == 0 {
+		return 80 // a terminal that does not know
+	}
+	return int(size.Col)
+}

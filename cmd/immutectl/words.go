@@ -16,6 +16,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -88,6 +89,9 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now))
+	if s.Overdue != nil {
+		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(overdueWords(s.Overdue)))
+	}
 	return b.String()
 }
 
@@ -265,6 +269,43 @@ func enumerate(names []string) string {
 		b.WriteString(quote(name))
 	}
 	return b.String()
+}
+
+// waitingFor says what keeps a lock from being done.
+func waitingFor(holder *helper.LockHolder, writers []helper.Writer) string {
+	switch {
+	case holder != nil:
+		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which is installing packages"
+	case len(writers) == 0:
+		return "waiting for a program that cannot be seen"
+	}
+	w := writers[0]
+	words := fmt.Sprintf("waiting for %s (pid %d), which is writing to %s", unnamed(w.Program), w.PID, quote(w.Path))
+	switch w.Kind {
+	case helper.WriterLoop:
+		words = "waiting for loop device " + cell(w.Device) + " on " + quote(w.Path)
+	case helper.WriterSwap:
+		words = "waiting for swap file " + quote(w.Path)
+	}
+	if more := len(writers) - 1; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
+	}
+	return words
+}
+
+func unnamed(program string) string {
+	if program == "" {
+		return "a program"
+	}
+	return quote(program)
+}
+
+// overdueWords says why the lock at the end of a window was not done yet.
+func overdueWords(o *helper.Overdue) string {
+	if o.Outcome == helper.Blocked || o.Holder != nil {
+		return "The lock at the end is " + waitingFor(o.Holder, o.Writers) + "."
+	}
+	return "The lock at the end was not done: " + o.Error + "."
 }
 
 // writersTable has a line per writer. A program's name and unit may be missing; what

@@ -25,7 +25,6 @@ mkdir -p /etc/immutray
 cat >/etc/immutray/config.toml <<END
 paths = ["/mnt/root", "/mnt/root/etc"]
 islands = []
-drain = "1s"
 relock_on = ["sleep", "logout"]
 END
 chmod 755 /etc /etc/immutray

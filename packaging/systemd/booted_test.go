@@ -15,6 +15,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statefile"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -145,6 +146,32 @@ func (b *booted) timers() []string {
 	return regexp.MustCompile(`(?m)^immutray-relock@\S+`).FindAllString(list, -1)
 }
 
+// overdue returns what the lock at the end of a window waits for, as everybody may read it.
+func (b *booted) overdue() *helper.Overdue {
+	b.t.Helper()
+	var s statefile.State
+	text := b.output("setpriv", "--reuid=65534", "--clear-groups", "cat", "/run/immutray/state.json")
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		b.t.Fatalf("%v: %s", err, text)
+	}
+	return s.Overdue
+}
+
+// awaitOverdue waits until a shell is on record as the one that is in the way, and returns
+// when that was.
+func (b *booted) awaitOverdue() time.Time {
+	b.t.Helper()
+	var o *helper.Overdue
+	b.await("the record of the blocked lock", func() bool {
+		o = b.overdue()
+		return o != nil
+	})
+	if o.Outcome != helper.Blocked || len(o.Writers) != 1 || o.Writers[0].Path != "/mnt/root/etc/busy" {
+		b.t.Errorf("on record is %+v, want one writer of /mnt/root/etc/busy", o)
+	}
+	return time.Now()
+}
+
 // Under the units as they are shipped, with everything that they forbid, by a real
 // systemd.
 func TestWindowsUnderSystemd(t *testing.T) {
@@ -191,6 +218,10 @@ func TestWindowsUnderSystemd(t *testing.T) {
 		t.Fatal(err)
 	}
 	unit := "immutray-relock@" + r.Request.ID + ".service"
+	reported := b.awaitOverdue()
+	if late := reported.Sub(*r.Status.Window.Until); late > 10*time.Second {
+		t.Errorf("what is in the way was on record %v after the end of the window, want 10s at most", late)
+	}
 	b.await("the blocked lock", func() bool {
 		return strings.Contains(b.output("systemctl", "show", "--property=SubState", unit), "auto-restart")
 	})
@@ -201,6 +232,7 @@ func TestWindowsUnderSystemd(t *testing.T) {
 	if took := time.Since(released); took > 35*time.Second {
 		t.Errorf("locked %v after the writer was gone, want 35s at most", took)
 	}
+	b.await("the end of the record", func() bool { return b.overdue() == nil })
 	b.await("the end of the timers", func() bool { return len(b.timers()) == 0 })
 
 	// A timer with nothing to start is none, and without one nothing is unlocked.
@@ -208,5 +240,35 @@ func TestWindowsUnderSystemd(t *testing.T) {
 	b.output("systemctl", "daemon-reload")
 	if err := b.try(helper.HelperPath, "unlock", "--for", "1h"); err == nil || !b.isLocked() {
 		t.Errorf("an unlock that nothing could end: %v", err)
+	}
+}
+
+// By force, in the unit of its own: what that forbids is not needed, and without a request
+// it does nothing.
+func TestForceUnderSystemd(t *testing.T) {
+	b := boot(t)
+	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")
+	hold, err := writer.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		hold.Close()
+		_ = writer.Wait()
+	}()
+	b.await("the writer", func() bool { return b.try("test", "-e", "/mnt/root/etc/busy") == nil })
+	if err := b.try("systemctl", "start", "immutray-lock-force.service"); err == nil || b.isLocked() {
+		t.Errorf("the unit alone: %v, locked: %t", err, b.isLocked())
+	}
+	_, line, _ := strings.Cut(b.output(helper.HelperPath, "lock-force"), "\n")
+	var r helper.Result
+	if err := json.Unmarshal([]byte(line), &r); err != nil || r.Outcome != helper.Done || len(r.Writers) != 1 || r.Status.State != helper.PartlyLocked {
+		t.Errorf("lock-force: %v: %+v", err, r)
+	}
+	if !b.isLocked() {
+		t.Error("something new can be written after the lock by force")
 	}
 }

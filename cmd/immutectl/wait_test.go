@@ -1,0 +1,86 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+)
+
+// On a terminal one line is written anew, with the time that is left, and is gone in the
+// end; where a line can't be, there is one for each change.
+func TestProgressOnATerminal(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{
+		"status.json": `{}`,
+		"pkexec": `#!/bin/sh
+echo 'immutray-helper 1'
+cat answer.json
+cp done.json answer.json
+`,
+		"answer.json": `{"request": {"verb": "lock"}, "outcome": "blocked", "error": "busy", "writers": [{"kind": "file", "path": "/etc/` + strings.Repeat("long", 50) + `", "pid": 4242, "program": "vi\u001bm"}]}` + "\n",
+		"done.json":   `{"request": {"verb": "lock"}, "outcome": "done", "status": {"state": "locked", "paths": [{"path": "/", "state": "locked"}], "window": null}}` + "\n",
+	}
+	for _, test := range []struct{ name, term, want string }{
+		{"terminal", "xterm", `^(\rwaiting for "vi\\x1bm" \(pid 4242\), which is writing to .{10,20}…, [0-9ms]+ left\x1b\[K)+\r\x1b\[K$`},
+		{"no terminal to go back on", "dumb", `^immutectl: notice: waiting for "vi\\x1bm" \(pid 4242\), which is writing to \S+\r\n$`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for name, text := range files {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			said := onTerminal(t, dir, []string{"TERM=" + test.term, "NO_COLOR=1", "PATH=" + dir + ":" + os.Getenv("PATH")}, "lock", "--wait", "1m")
+			said, locked := strings.CutSuffix(said, "Locked: / is read-only.\r\n")
+			if !locked || !regexp.MustCompile(test.want).MatchString(said) {
+				t.Errorf("on the terminal: %q (locked: %t), want %q", said, locked, test.want)
+			}
+			for _, line := range strings.Split(said, "\r") {
+				if n := len([]rune(strings.TrimSuffix(line, "\x1b[K"))); test.term == "xterm" && n > 79 {
+					t.Errorf("a line has %d characters: %q", n, line)
+				}
+			}
+		})
+	}
+}
+
+func TestWaitingFor(t *testing.T) {
+	for _, test := range []struct {
+		holder  *helper.LockHolder
+		writers []helper.Writer
+		want    string
+	}{
+		{nil, nil, "waiting for a program that cannot be seen"},
+		{&helper.LockHolder{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages"},
+		{&helper.LockHolder{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages"},
+		{nil, []helper.Writer{{Kind: helper.WriterFile, PID: 7, Path: "/x"}}, "waiting for a program (pid 7), which is writing to /x"},
+		{nil, []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/disk image"}}, `waiting for loop device /dev/loop3 on "/disk image"`},
+		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}, {}}, "waiting for swap file /swap and 2 more"},
+	} {
+		if got := waitingFor(test.holder, test.writers); got != test.want {
+			t.Errorf("waitingFor(%+v, %+v) = %q, want %q", test.holder, test.writers, got, test.want)
+		}
+	}
+	o := &helper.Overdue{Outcome: helper.Failed, Error: "cannot lock: i/o error"}
+	if got := overdueWords(o); got != "The lock at the end was not done: cannot lock: i/o error." {
+		t.Errorf("overdueWords(%+v) = %q", o, got)
+	}
+}
+
+func TestCountWithoutATerminal(t *testing.T) {
+	var b strings.Builder
+	p := progress{app: &app{stderr: &b, errorWidth: func() int { return 0 }}}
+	p.count(time.Minute)
+	p.say("waiting", time.Minute)
+	p.say("waiting", time.Second)
+	p.count(time.Second)
+	p.clear()
+	if got := b.String(); got != "immutectl: notice: waiting\n" {
+		t.Errorf("said %q, want one line", got)
+	}
+}
