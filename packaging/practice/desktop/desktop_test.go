@@ -248,15 +248,7 @@ func TestLockNowInTheReminder(t *testing.T) {
 	d := newDesk(t, helper.Unlocked, `remind_first = "1s"`, desktop.Options{})
 	d.applet()
 	d.reminder(0)
-	_, err := d.NotificationPlace()
-	d.check(err)
-	_, err = d.Settled()
-	d.check(err)
-	place, err := d.NotificationPlace() // it has grown to its size
-	d.check(err)
-	// The first of two buttons, which share the lowest row.
-	button := image.Rect(place.Min.X, place.Max.Y-50, (place.Min.X+place.Max.X)/2, place.Max.Y-10)
-	d.check(d.Click(button, desktop.Left))
+	d.button(false)
 	d.waitForState(helper.Locked)
 }
 
