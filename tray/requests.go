@@ -24,8 +24,6 @@ func (c *Controller) request(r helper.Request, delay time.Duration) {
 	c.asked, c.trouble, c.sure = r.Verb, nil, false
 	if r.Verb != helper.Unlock {
 		c.Reminders.LockBegan()
-	} else {
-		c.awaited = nil // whoever wants more time does not want a lock
 	}
 	ctx := c.ctx
 	go func() {

@@ -30,7 +30,7 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 		var blocked *blockedError
 		if errors.As(err, &blocked) && onlyBlocked(err) && p.Btrfs {
 			notice = stillWriting(blocked)
-			if err = closeToNewWrites(p); err == nil {
+			if err = closeToNewWrites(p, packageManagerIdle); err == nil {
 				result.Writers = append(result.Writers, blocked.writers...)
 			}
 		}
@@ -54,7 +54,7 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 // use is through another mount. A package manager that begins at this moment has its lock
 // before it opens a file: it is asked for once more when nothing new can be opened, and
 // if there is one it gets its path back as it was.
-func closeToNewWrites(p *protected.Path) error {
+func closeToNewWrites(p *protected.Path, idle func() error) error {
 	before := p.Status()
 	if before.Superblock == helper.ReadOnly {
 		if err := p.MakeSuperblockWritable(); err != nil {
@@ -62,13 +62,13 @@ func closeToNewWrites(p *protected.Path) error {
 		}
 	}
 	if before.Property != helper.ReadOnly {
-		if err := packageManagerIdle(); err != nil {
+		if err := idle(); err != nil {
 			return err
 		}
 		if err := p.SetProperty(true); err != nil {
 			return fmt.Errorf("cannot lock %q: cannot set the property: %w", p.Name, err)
 		}
-		if err := packageManagerIdle(); err != nil {
+		if err := idle(); err != nil {
 			return join(err, p.SetProperty(false))
 		}
 	}
