@@ -175,13 +175,21 @@ func (s *stage) clearLog() {
 // to tell.
 func (s *stage) settle() {
 	s.t.Helper()
-	done := make(chan struct{})
-	s.c.in.put(func() { s.c.out.put(func() { close(done) }) })
-	select {
-	case <-done:
-	case <-time.After(patience):
-		s.t.Fatal("the controller hangs")
+	wait := func(done chan struct{}) {
+		s.t.Helper()
+		select {
+		case <-done:
+		case <-time.After(patience):
+			s.t.Fatal("the controller hangs")
+		}
 	}
+	done := make(chan struct{})
+	s.c.in.put(func() { close(done) })
+	wait(done)
+	// What follows from all that it was told by then is told before the next mail.
+	done = make(chan struct{})
+	s.c.in.put(func() { s.c.out.put(func() { close(done) }) })
+	wait(done)
 }
 
 func (s *stage) Show(m Model) error {

@@ -106,8 +106,8 @@ func TestTheMenuForcesAfterItHasClosed(t *testing.T) {
 	s.settle()
 	s.clearLog()
 	s.c.Choose(IDSure)
+	s.waitLog("close problem")
 	s.clock.Await(t, settle)
-	s.expectLog("close problem")
 	s.passTime(settle)
 	s.waitLog("close problem", "do lock-force")
 }
@@ -210,6 +210,7 @@ func TestWaitingForAptEndsWithAnUnlock(t *testing.T) {
 	s.clearLog()
 	s.c.Extend() // of a window without an end: nothing
 	s.c.Choose(IDHour)
+	s.waitLog("close problem")
 	s.clock.Await(t, settle)
 	s.passTime(settle)
 	s.waitLog("close problem", "do unlock for 1h0m0s")
