@@ -41,7 +41,7 @@ Wants=reboots-watch.service reboots-look.service
 	// There is nothing else in the bare machine that anything waits for.
 	"systemd-udev-trigger.service.d/disk.conf": `[Service]
 ExecStart=
-ExecStart=udevadm trigger --type=all --action=add --subsystem-match=block
+ExecStart=udevadm trigger --action=add --subsystem-match=block
 `,
 }
 
