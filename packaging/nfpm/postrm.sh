@@ -27,6 +27,7 @@ if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 	# What the boot has started counts as active, and is listed without its file. Not
 	# before: stopped while it can be started, the seal would be, with the next service.
+	# A timer at the end of a window has nothing to start any more.
 	systemctl stop immutability-seal.service immutability-unseal.service \
-		immutray-logout.path immutray-metrics.timer 2>/dev/null || true
+		immutray-logout.path immutray-metrics.timer 'immutray-relock@*.timer' 2>/dev/null || true
 fi
