@@ -14,7 +14,7 @@ import (
 // of its own. In the slice of that user it belongs to the session at the desk, as the
 // applet of the session does.
 const startApart = `pkill -x immutray
-while pgrep -x immutray; do sleep 0.2; done
+while pgrep -x immutray; do sleep 0.2; done >/dev/null
 systemd-run --quiet --unit=apart --slice=user-1000.slice --uid=rrs --property=PrivateMounts=yes \
 	--setenv=DISPLAY=:0 --setenv=XDG_RUNTIME_DIR=/run/user/1000 \
 	--setenv=DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus immutray
@@ -73,7 +73,7 @@ func (d *desk) otherUnlocks(t *testing.T) {
 const nobodyThere = `pkill -KILL -x immutray
 systemctl stop lightdm
 systemctl kill --signal=KILL user-1001.slice
-timeout 60 sh -c 'while pgrep --uid ann; do sleep 0.5; done'`
+timeout 60 sh -c 'while pgrep --uid ann; do sleep 0.5; done' >/dev/null`
 
 // It is PID 1 that closes a window, not the applet, and nothing else of the person's.
 func (d *desk) closesAlone(t *testing.T) {
