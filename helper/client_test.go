@@ -277,14 +277,14 @@ func TestDoCancelledBeforeHandshake(t *testing.T) {
 	}
 }
 
+// readHandshake is a script that goes on only when its handshake has been read: the
+// line after it is longer than a pipe (64 KiB, pipe(7)) and what one read takes from it.
+const readHandshake = "echo '" + Handshake + "'\nhead -c 200000 /dev/zero | tr '\\0' x\necho\n"
+
 // A helper at work goes on, although nobody waits for it any longer.
 func TestDoCancelledAfterHandshake(t *testing.T) {
-	goOn, finished := fifo(t), filepath.Join(t.TempDir(), "finished")
-	begun := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(begun, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := &Client{Direct: true, Helper: script(t, "echo '"+Handshake+"'\necho > "+begun+"\nread x < "+goOn+"\necho > "+finished)}
+	begun, goOn, finished := fifo(t), fifo(t), filepath.Join(t.TempDir(), "finished")
+	c := &Client{Direct: true, Helper: script(t, readHandshake+"echo > "+begun+"\nread x < "+goOn+"\necho > "+finished)}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -296,8 +296,8 @@ func TestDoCancelledAfterHandshake(t *testing.T) {
 	}
 	cause := errors.New("the applet quits")
 	cancel(cause)
-	if err := <-ended; !errors.Is(err, cause) {
-		t.Errorf("Do() = %v, want its cause", err)
+	if err := <-ended; !errors.Is(err, cause) || !errors.Is(err, ErrNoResult) {
+		t.Errorf("Do() = %v, want its cause, and that there is no result", err)
 	}
 	release(t, goOn)
 	for {
@@ -309,16 +309,13 @@ func TestDoCancelledAfterHandshake(t *testing.T) {
 
 // Unless that is asked for.
 func TestDoToTheEnd(t *testing.T) {
-	goOn, begun := fifo(t), filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(begun, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	begun, goOn := fifo(t), fifo(t)
 	want := Result{Request: Request{Verb: Lock}, Outcome: Done}
 	line, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{Direct: true, ToTheEnd: true, Helper: script(t, "echo '"+Handshake+"'\necho > "+begun+"\nread x < "+goOn+"\necho '"+string(line)+"'")}
+	c := &Client{Direct: true, ToTheEnd: true, Helper: script(t, readHandshake+"echo > "+begun+"\nread x < "+goOn+"\necho '"+string(line)+"'")}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
