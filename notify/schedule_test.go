@@ -228,6 +228,34 @@ func TestScheduleEightHoursAwakeAreThirtyTwo(t *testing.T) {
 	}
 }
 
+// Whoever looks while a lock is under way finds nothing to do, however long overdue it
+// is; afterwards what is due is done.
+func TestScheduleLockUnderWay(t *testing.T) {
+	d := newDesk(t)
+	d.update(helper.Unlocked)
+	d.pass(6 * time.Minute)
+	d.want("reminders before the lock", d.reminded, 5*time.Minute)
+	d.pass(13 * time.Minute)
+	d.s.lockBegan(d.now)
+	d.update(helper.PartlyLocked)
+	d.s.textIs(d.now, false)
+	d.sleep(2 * time.Minute)
+	d.sleep(time.Minute)
+	d.want("reminders in its middle", d.reminded, 5*time.Minute)
+	d.want("texts in its middle", d.refreshd)
+	d.update(helper.Unlocked)
+	d.s.lockEnded()
+	d.act()
+	d.want("reminders after a lock that failed", d.reminded, 5*time.Minute, 22*time.Minute)
+
+	d.pass(14 * time.Minute)
+	d.s.lockBegan(d.now)
+	d.sleep(lockPatience - time.Second)
+	d.want("reminders while one has no answer", d.reminded, 5*time.Minute, 22*time.Minute)
+	d.pass(time.Second)
+	d.want("reminders when one has none for long", d.reminded, 5*time.Minute, 22*time.Minute, 41*time.Minute)
+}
+
 func TestScheduleSnooze(t *testing.T) {
 	d := newDesk(t)
 	d.update(helper.Unlocked)
