@@ -61,7 +61,7 @@ SHELLS := bash zsh fish
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build run test test-all test-machine lint bench icons install uninstall packages clean tools-run tools-test
+.PHONY: help build run test test-all test-boots test-desktops test-packages test-machine lint bench icons install uninstall packages clean tools-run tools-test
 
 ## help: this list
 help:
@@ -88,16 +88,28 @@ test: tools-test
 	$(MAKE) --no-print-directory test-all
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
+# Two things at once, as neither keeps two processors busy: the boots, one after the
+# other, and everything else. Machines with a desktop would be too much for the rest.
 test-all: lint build
-# The virtual machines by themselves: they want every processor there is.
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
-	$(MACHINETEST)
+	$(MAKE) --no-print-directory -j 2 test-boots test-desktops
+
+# The tests run make as well, which would miss the other one's job server.
+NOJOBS = env -u MAKEFLAGS -u MFLAGS
+
+test-boots:
+	$(MACHINETEST) -run '^TestSeal$$'
+
+test-desktops: test-packages
+	$(MACHINETEST) -skip '^TestSeal$$'
+
+test-packages:
+	$(NOJOBS) CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
 
 ## test-machine: only what boots a Debian in a virtual machine; SUITES="bookworm trixie sid"
 test-machine: tools-test
 	$(MACHINETEST)
 
-MACHINETEST = CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/machine
+MACHINETEST = $(NOJOBS) CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/machine
 
 ## lint: gofmt, vet, staticcheck
 lint:

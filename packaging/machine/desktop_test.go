@@ -28,7 +28,6 @@ type desk struct {
 func TestDesk(t *testing.T) {
 	t.Parallel()
 	v := newMachine(t, "trixie")
-	check(t, v.boot(textMode))
 	install(t, v)
 	startWriter(t, v)
 	d := &desk{vm: v}

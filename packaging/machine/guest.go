@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,17 +28,12 @@ const (
 )
 
 // install installs the package as an administrator would.
-func (v *vm) install(pkg string) error {
-	f, err := os.Open(pkg)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+func (v *vm) install(pkg []byte) error {
 	const there = "/var/cache/immutray.deb"
-	if _, err := v.as(root).runWith(f, "cat >"+there); err != nil {
+	if _, err := v.as(root).runWith(bytes.NewReader(pkg), "cat >"+there); err != nil {
 		return err
 	}
-	_, err = v.as(root).run("DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet " + there)
+	_, err := v.as(root).run("DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet " + there)
 	return err
 }
 

@@ -34,10 +34,13 @@ var (
 // A base is a directory with what a virtual machine is started from.
 type base struct{ dir string }
 
-func (b base) disk() string   { return filepath.Join(b.dir, "disk.img") }
+func (b base) disk() disk     { return disk{filepath.Join(b.dir, "disk.img"), "raw"} }
 func (b base) kernel() string { return filepath.Join(b.dir, "vmlinuz") }
 func (b base) initrd() string { return filepath.Join(b.dir, "initrd.img") }
 func (b base) key() string    { return filepath.Join(b.dir, "key") }
+
+// A disk is a file that QEMU can read.
+type disk struct{ file, format string }
 
 // cacheDir is where images are kept: outside the work tree, so that "make clean" and a
 // fresh checkout find them again.
@@ -49,20 +52,25 @@ func cacheDir() string {
 	return filepath.Join(base, "immutray-machine")
 }
 
-// baseOf returns the image of a Debian suite; it makes what is missing.
-func baseOf(suite string) (base, error) {
+// lockCache keeps two test runs from making the same thing at once, until it is closed.
+func lockCache() (*os.File, error) {
 	if err := os.MkdirAll(cacheDir(), 0o755); err != nil {
-		return base{}, err
+		return nil, err
 	}
-	// Two test runs must not make the same image at once.
 	lock, err := os.OpenFile(filepath.Join(cacheDir(), "lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return base{}, err
+		return nil, err
 	}
-	defer lock.Close()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return base{}, err
+		lock.Close()
+		return nil, err
 	}
+	return lock, nil
+}
+
+// baseOf returns the image of a Debian suite; it makes what is missing. The cache is
+// locked.
+func baseOf(suite string) (base, error) {
 	rootfs, err := once("rootfs-"+suite, hash(rootfsScript), func(dir string) error {
 		return script(rootfsScript, suite, filepath.Join(dir, "rootfs.tar"))
 	})

@@ -15,8 +15,8 @@ import (
 // pictures is where the tests leave what was on the screen.
 const pictures = "../../build/machine"
 
-// newMachine returns a machine with a Debian suite that is off, with nothing installed
-// yet.
+// newMachine returns a machine with a Debian suite that has just been booted, without
+// the desktop, and has nothing installed yet.
 func newMachine(t *testing.T, suite string) *vm {
 	t.Helper()
 	lab.Require(t,
@@ -26,12 +26,12 @@ func newMachine(t *testing.T, suite string) *vm {
 	if os.Geteuid() != 0 {
 		lab.Unavailable(t, "root is needed to make the disk of a virtual machine")
 	}
-	b, err := baseOf(suite)
+	saved, err := bootedOf(suite)
 	check(t, err)
 	// A short path: the name of a socket has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "machine")
 	check(t, err)
-	v, err := newVM(b, dir)
+	v, err := newVM(saved.base, saved.disk(), dir)
 	check(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -42,28 +42,34 @@ func newMachine(t *testing.T, suite string) *vm {
 			t.Error(err)
 		}
 	})
+	check(t, v.goOn(saved))
 	return v
 }
 
-// debianPackage is built once for all tests.
-var debianPackage = sync.OnceValues(func() (string, error) {
+// debianPackage is built once for all tests. Others may be at the same place at once.
+var debianPackage = sync.OnceValues(func() ([]byte, error) {
+	lock, err := lockCache()
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	build, err := filepath.Abs(filepath.Join(pictures, "build"))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	make := exec.Command("make", "--no-print-directory", "-C", "../..", "packages",
 		"BUILD="+build, "PACKAGE_ARCHES=amd64", "PACKAGE_FORMATS=deb")
 	if out, err := make.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build the package: %w: %s", err, out)
+		return nil, fmt.Errorf("cannot build the package: %w: %s", err, out)
 	}
 	found, err := filepath.Glob(filepath.Join(build, "packages", "immutray_*_amd64.deb"))
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("make packages made %q, want one package", found)
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return found[0], nil
+	return os.ReadFile(found[0])
 })
 
 func install(t *testing.T, v *vm) {

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"net"
@@ -86,6 +87,31 @@ func (m *monitor) status() (string, error) {
 
 // wakeUp ends a suspension, as a key of a real machine's keyboard does.
 func (m *monitor) wakeUp() error { return m.run("system_wakeup", nil) }
+
+// save writes the memory and the devices of the machine to a file, from which QEMU's
+// "-incoming" goes on; the machine then stands still.
+func (m *monitor) save(file string) error {
+	if err := m.run("migrate", map[string]any{"uri": "exec:cat >" + file}); err != nil {
+		return err
+	}
+	return waitFor("QEMU to save the machine", saveTime, func() error {
+		var answer struct {
+			Status    string
+			ErrorDesc string `json:"error-desc"`
+		}
+		err := m.ask("query-migrate", nil, &answer)
+		switch {
+		case err != nil || answer.Status == "completed":
+			return err
+		case answer.Status == "failed":
+			return final{errors.New(answer.ErrorDesc)}
+		}
+		return fmt.Errorf("it is %s", answer.Status)
+	})
+}
+
+// saveTime is how long half a gigabyte may take on the way to a slow disk.
+const saveTime = 2 * time.Minute
 
 // screendump writes a picture of the screen as PNG.
 func (m *monitor) screendump(file string) error {

@@ -17,7 +17,6 @@ func TestSeal(t *testing.T) { onEverySuite(t, seal) }
 // system, unless the kernel's command line has the word rw.
 func seal(t *testing.T, suite string) {
 	v := newMachine(t, suite)
-	check(t, v.boot(textMode))
 	prepareReboots(t, v)
 
 	boots := []bootCase{leftLockedRW}

@@ -52,14 +52,7 @@ func (p person) run(command string) (string, error) { return p.runWith(nil, comm
 func (p person) runWith(input io.Reader, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "ssh",
-		"-F", "none", "-i", p.vm.base.key(), "-p", strconv.Itoa(p.vm.port),
-		// One connection a boot: each takes the slow machine seconds of arithmetic.
-		"-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o", "ControlPath="+p.vm.dir+"/ssh-%r-%p",
-		"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR",
-		// The host key is the image's; who answers on this port is our own child.
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		p.name+"@127.0.0.1", command)
+	cmd := p.ssh(ctx, host, command)
 	cmd.Stdin = input
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -73,4 +66,28 @@ func (p person) runWith(input io.Reader, command string) (string, error) {
 		return out.String(), fmt.Errorf("cannot run %q in the guest: %w: %s", command, err, strings.TrimSpace(out.String()))
 	}
 	return out.String(), nil
+}
+
+// logOut ends the connection that is kept for the next command.
+func (p person) logOut() error {
+	out, err := p.ssh(context.Background(), "-O", "exit", host).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot log out: %w: %s", err, out)
+	}
+	return nil
+}
+
+// host is where the guest's port for ssh is.
+const host = "127.0.0.1"
+
+// ssh returns the client as this person, with the rest of its arguments.
+func (p person) ssh(ctx context.Context, arguments ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ssh", append([]string{
+		"-F", "none", "-i", p.vm.base.key(), "-p", strconv.Itoa(p.vm.port), "-l", p.name,
+		// One connection a boot: each takes the slow machine seconds of arithmetic.
+		"-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o", "ControlPath=" + p.vm.dir + "/ssh-%r-%p",
+		"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR",
+		// The host key is the image's; who answers on this port is our own child.
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+	}, arguments...)...)
 }

@@ -8,9 +8,6 @@ import (
 	"immutray.org/helper"
 )
 
-// textMode boots without the desktop, which these tests have no use for.
-const textMode = "systemd.unit=multi-user.target"
-
 // showState prints the state, and a line for each protected path: its mount flag as PID 1
 // sees it, its property, and whether it can be written to.
 const showState = `immutectl status --json | sed -n 's/^  "state": "\(.*\)",$/\1/p'

@@ -22,7 +22,6 @@ func TestSystem(t *testing.T) { onEverySuite(t, system) }
 
 func system(t *testing.T, suite string) {
 	v := newMachine(t, suite)
-	check(t, v.boot(textMode))
 	var before []string
 	for _, step := range []step{
 		{"the guest is the article's machine", expectArticlesMachine},

@@ -18,7 +18,6 @@ const windowLength = 2 * time.Minute
 func TestTimedWindows(t *testing.T) {
 	t.Parallel()
 	v := newMachine(t, everything)
-	check(t, v.boot(textMode))
 	install(t, v)
 	must(t, v.as(root), "systemctl enable --quiet "+sealUnit)
 	startWriter(t, v)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vm is a virtual machine with a disk of its own on top of an image. It can be
+// A vm is a virtual machine with a disk of its own on top of another. It can be
 // switched on and off as often as a test wants; the disk stays.
 type vm struct {
 	base base
@@ -28,9 +28,10 @@ type vm struct {
 	screen  *monitor
 }
 
-func newVM(b base, dir string) (*vm, error) {
+// newVM returns a machine that is off. Its disk begins as the one below is.
+func newVM(b base, below disk, dir string) (*vm, error) {
 	v := &vm{base: b, dir: dir}
-	out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", b.disk(), v.disk()).CombinedOutput()
+	out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", below.format, "-b", below.file, v.disk()).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a disk: %w: %s", err, out)
 	}
@@ -44,6 +45,11 @@ func (v *vm) consoleFile() string { return filepath.Join(v.dir, "console.log") }
 
 // notesFile has what a test's own scripts in the guest wrote to its second serial port.
 func (v *vm) notesFile() string { return filepath.Join(v.dir, "notes.log") }
+
+func (v *vm) monitorSocket() string { return filepath.Join(v.dir, "monitor") }
+
+// qemu is the program that interprets the machine.
+const qemu = "qemu-system-x86_64"
 
 // How long things take with QEMU's own interpreter on two busy cores: half a minute to
 // the first login by ssh, a minute to the desktop, when nothing else is at work.
@@ -68,15 +74,12 @@ const quicker = "no_timer_check panic=-1" +
 // start switches the machine on, with the given words at the end of the kernel's
 // command line. It does not wait for anything.
 func (v *vm) start(words ...string) error {
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	v.port = port
-	monitorSocket := filepath.Join(v.dir, "monitor")
-	if err := os.Remove(monitorSocket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
+	return v.startQEMU(words)
+}
+
+// arguments are QEMU's, for a boot with these words at the end of the kernel's command
+// line.
+func (v *vm) arguments(words []string) []string {
 	commandLine := append([]string{"root=/dev/vda", "rootflags=subvol=/ROOTVOL", "console=ttyS0", "loglevel=4", quicker}, words...)
 	arguments := []string{
 		// No device too many: each keeps udev busy for a while, twice in every boot. And an
@@ -91,17 +94,29 @@ func (v *vm) start(words ...string) error {
 		"-device", "virtio-blk-pci,drive=disk",
 		"-chardev", "file,id=console,append=on,path=" + v.consoleFile(), "-serial", "chardev:console",
 		"-chardev", "file,id=notes,append=on,path=" + v.notesFile(), "-serial", "chardev:notes",
-		"-qmp", "unix:" + monitorSocket + ",server=on,wait=off",
+		"-qmp", "unix:" + v.monitorSocket() + ",server=on,wait=off",
 	}
 	if !v.bare {
 		arguments = append(arguments,
 			// restrict: the guest reaches nothing, not even this machine.
-			"-netdev", fmt.Sprintf("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:%d-10.0.2.15:22", port),
+			"-netdev", fmt.Sprintf("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:%d-10.0.2.15:22", v.port),
 			"-device", "virtio-net-pci,netdev=net,romfile=",
 			"-device", "virtio-rng-pci", "-device", "VGA,xres=1024,yres=768,edid=on",
 			"-device", "virtio-tablet-pci", "-device", "virtio-keyboard-pci")
 	}
-	v.process = exec.Command("qemu-system-x86_64", arguments...)
+	return arguments
+}
+
+// startQEMU starts it for a boot with these words, or, with more arguments, for
+// something else.
+func (v *vm) startQEMU(words []string, more ...string) (err error) {
+	if v.port, err = freePort(); err != nil {
+		return err
+	}
+	if err := os.Remove(v.monitorSocket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	v.process = exec.Command(qemu, append(v.arguments(words), more...)...)
 	log, err := os.OpenFile(filepath.Join(v.dir, "qemu.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -123,7 +138,7 @@ func (v *vm) start(words ...string) error {
 			out, _ := os.ReadFile(filepath.Join(v.dir, "qemu.log"))
 			return final{fmt.Errorf("QEMU ended: %s", out)}
 		}
-		v.screen, err = connectMonitor(monitorSocket)
+		v.screen, err = connectMonitor(v.monitorSocket())
 		return err
 	})
 }
@@ -145,6 +160,10 @@ func (v *vm) boot(words ...string) error {
 	if err := v.start(words...); err != nil {
 		return err
 	}
+	return v.waitForLogin()
+}
+
+func (v *vm) waitForLogin() error {
 	return waitFor("a login by ssh", bootTime, func() error {
 		if !v.isOn() {
 			return final{errors.New("the machine went off")}
