@@ -88,19 +88,22 @@ test: tools-test
 	$(MAKE) --no-print-directory test-all
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
-# Two things at once, as neither keeps two processors busy: the boots, one after the
-# other, and everything else. Machines with a desktop would be too much for the rest.
+# Two things at once, as neither keeps two processors busy: machines that are booted one
+# time after the other or wait for a window's end, and everything else. Machines with a
+# desktop would be too much for the other tests.
 test-all: lint build
 	$(MAKE) --no-print-directory -j 2 test-boots test-desktops
 
 # The tests run make as well, which would miss the other one's job server.
 NOJOBS = env -u MAKEFLAGS -u MFLAGS
 
+SLOWLY = ^Test(Seal|TimedWindows)$$
+
 test-boots:
-	$(MACHINETEST) -run '^TestSeal$$'
+	$(MACHINETEST) -run '$(SLOWLY)'
 
 test-desktops: test-packages
-	$(MACHINETEST) -skip '^TestSeal$$'
+	$(MACHINETEST) -skip '$(SLOWLY)'
 
 test-packages:
 	$(NOJOBS) CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)

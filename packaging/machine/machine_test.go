@@ -107,7 +107,7 @@ func takePicture(t *testing.T, v *vm, name string) {
 	file, err := filepath.Abs(filepath.Join(pictures, name+".png"))
 	check(t, err)
 	check(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	if err := v.screen.screendump(file); err != nil {
+	if err := v.screen.screendump(file, "png"); err != nil {
 		t.Errorf("cannot take a picture: %v", err)
 	}
 }

@@ -113,9 +113,9 @@ func (m *monitor) save(file string) error {
 // saveTime is how long half a gigabyte may take on the way to a slow disk.
 const saveTime = 2 * time.Minute
 
-// screendump writes a picture of the screen as PNG.
-func (m *monitor) screendump(file string) error {
-	return m.run("screendump", map[string]any{"filename": file, "format": "png"})
+// screendump writes a picture of the screen, as "png" or "ppm".
+func (m *monitor) screendump(file, format string) error {
+	return m.run("screendump", map[string]any{"filename": file, "format": format})
 }
 
 type inputEvent struct {
