@@ -106,7 +106,27 @@ func (v *vm) clickIcon() error {
 	if place.Empty() {
 		return errors.New("cannot click on the icon: there is none")
 	}
+	if err := v.pointAt(screen, place); err != nil {
+		return err
+	}
 	return v.click(middle(place))
+}
+
+// pointAt moves the pointer to the middle of a button, and waits until the button shows
+// that it has noticed: a panel that is busy might not see a click as one. The picture is
+// of before. The pointer itself is drawn to the right of and below where it points.
+func (v *vm) pointAt(before *image.RGBA, button image.Rectangle) error {
+	if err := v.screen.movePointer(middle(button), before.Bounds()); err != nil {
+		return err
+	}
+	corner := image.Rectangle{Min: button.Min, Max: middle(button).Sub(image.Pt(4, 4))}
+	return waitFor("the panel to see the pointer", iconTime, func() error {
+		screen, err := v.look()
+		if err == nil && desktop.Same(desktop.Crop(before, corner), desktop.Crop(screen, corner)) {
+			err = fmt.Errorf("at %v nothing has changed", corner)
+		}
+		return err
+	})
 }
 
 func middle(r image.Rectangle) image.Point { return r.Min.Add(r.Max).Div(2) }
