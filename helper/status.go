@@ -36,6 +36,9 @@ type Status struct {
 	Window *Window `json:"window"`
 	// Overdue says what keeps a window from ending that is over; nil when nothing does.
 	Overdue *Overdue `json:"overdue,omitempty"`
+	// Runs are the commands that "immutectl run" has at work, the oldest first. While
+	// there is one the system is not locked, though nobody else can write.
+	Runs []Run `json:"runs,omitempty"`
 }
 
 // A PathStatus is the state of one protected path, layer by layer.
