@@ -39,6 +39,9 @@ func (e *Engine) mayLock(paths []*protected.Path) error {
 	if err := packageManagerIdle(); err != nil {
 		return err
 	}
+	if err := e.noRuns(); err != nil {
+		return err
+	}
 	frozen, err := islands.Frozen(e.Config, paths)
 	if err != nil {
 		return fmt.Errorf("cannot lock: %w", err)

@@ -6,6 +6,7 @@ package lockstate
 import (
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/runs"
 	"immutray.org/helper/statefile"
 )
 
@@ -26,6 +27,8 @@ func (r *Reader) Read() helper.Status {
 			status.Overdue = file.Overdue
 		}
 	}
+	// Nor does a record of a command that can't be read.
+	status.Runs, _ = runs.List(r.StateDir)
 	return status
 }
 

@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/islands"
+	"immutray.org/helper/journal"
+	"immutray.org/helper/protected"
+	"immutray.org/helper/runs"
+	"immutray.org/helper/statefile"
+	"immutray.org/helper/writers"
+)
+
+const (
+	// returnPatience is how long the end of a command waits for its turn, and how long
+	// it looks for processes that were left behind. Write access ends within a second
+	// whatever else is going on: toward locked is always the safe side.
+	returnPatience = 250 * time.Millisecond
+	// runManager is what a lock that is refused calls "immutectl run".
+	runManager = "immutectl run"
+)
+
+// A Loan is the write access of one command while the system is locked for all others:
+// the property is cleared, the mount flags stay, and only the command is in a mount
+// namespace where they are cleared as well. Who holds the loan has to make that
+// namespace, and to return the loan when the command has ended.
+//
+// Loans are counted by their records; the last that is returned sets the property
+// again. While there is one no request locks, and an unlock is not undone by its end.
+type Loan struct {
+	engine *Engine
+	run    helper.Run
+	paths  []*protected.Path
+	record *runs.Record
+	open   map[string]bool // the paths that were unlocked at the start
+	again  bool            // taken over from a holder that is dead
+}
+
+// Lend begins a loan for a command, after the requests that came before. Without one
+// the result says why, or, if its outcome is Done, that every path is unlocked already:
+// then there is nothing to lend and to return. A system-wide command is recorded, and no
+// access lent: it is for the caller to unlock, and to lock after Return.
+func (e *Engine) Lend(ctx context.Context, run helper.Run) (*Loan, *helper.Result) {
+	return e.lend(ctx, &Loan{run: run})
+}
+
+// TakeOver is Lend for a command whose loan was held by a process that is dead. What is
+// unlocked is as that one left it.
+func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Loan, *helper.Result) {
+	return e.lend(ctx, &Loan{run: run, again: true})
+}
+
+func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
+	l.engine, l.open = e.recording(l.run.Command), map[string]bool{}
+	result := l.newResult()
+	err := e.inTurn(ctx, func() error { return l.begin(result) })
+	result.Finished = time.Now()
+	if err != nil {
+		fail(result, err)
+		if result.Before != nil {
+			l.engine.logOutcome(result)
+		}
+	}
+	if l.record == nil {
+		closePaths(l.paths)
+		return nil, result
+	}
+	return l, result
+}
+
+// recording returns an engine that names the command in its records.
+func (e *Engine) recording(command []string) *Engine {
+	with := *e
+	with.Journal = func(entry journal.Entry) {
+		entry.Fields["IMMUTRAY_COMMAND"] = quoted(command)
+		e.log(entry)
+	}
+	return &with
+}
+
+func (l *Loan) newResult() *helper.Result {
+	r := l.run
+	return &helper.Result{
+		Request: helper.Request{Verb: helper.RunCommand, ID: r.ID, UID: r.UID, User: r.User, Reason: r.Reason},
+		Outcome: helper.Done,
+		Started: time.Now(),
+	}
+}
+
+func (l *Loan) begin(result *helper.Result) error {
+	var err error
+	if l.paths, err = openPaths(l.engine.Config.Paths); err != nil {
+		return err
+	}
+	before := l.engine.read(l.paths, nil)
+	result.Before, result.Status = &before, &before
+	for _, p := range before.Paths {
+		if p.State == helper.Unlocked && !l.again {
+			l.open[p.Path] = true
+		}
+	}
+	if len(l.open) == len(l.paths) {
+		return nil
+	}
+	if err := l.may(before); err != nil {
+		return err
+	}
+	l.engine.logIntent(result)
+	if l.record, err = runs.Put(l.engine.Config.StateDir, l.run); err != nil {
+		return err
+	}
+	if !l.run.SystemWide {
+		err = l.give()
+	}
+	if err != nil {
+		err = join(err, l.takeBack(nil))
+		l.record = nil
+	}
+	l.engine.touch()
+	after := l.engine.read(l.paths, nil)
+	result.Status = &after
+	return err
+}
+
+// may returns what speaks against lending.
+func (l *Loan) may(before helper.Status) error {
+	frozen, err := islands.Frozen(l.engine.Config, l.paths)
+	if err != nil {
+		return fmt.Errorf("cannot run the command: %w", err)
+	}
+	if len(frozen) > 0 {
+		return &notPreparedError{frozen}
+	}
+	if l.run.SystemWide {
+		return nil // unlocking repairs what there is
+	}
+	for _, p := range before.Paths {
+		switch {
+		case p.Error != "":
+			return errors.New(p.Error)
+		case p.State == helper.Unlocked:
+		case p.Mount == helper.Writable:
+			// With the property cleared everybody could write.
+			return fmt.Errorf("cannot run the command: the mount flag of %q is not set, so that others could write too", p.Path)
+		case p.Superblock == helper.ReadOnly:
+			return fmt.Errorf("cannot run the command: the whole file system of %q is read-only", p.Path)
+		}
+	}
+	return nil
+}
+
+func (l *Loan) give() error {
+	for _, p := range l.paths {
+		if !p.Btrfs || p.Status().Property == helper.Writable {
+			continue
+		}
+		if err := p.SetProperty(false); err != nil {
+			return fmt.Errorf("cannot run the command: cannot clear the property of %q: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// Return ends the loan. busy names the paths on which a process that the command has
+// left behind may still have a file open for writing. Nobody waits for it: it can go on
+// writing to that file, and may crash if the file is mapped into memory (DESIGN, section
+// 2, fact 2). The result says so.
+func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
+	result := l.newResult()
+	for _, p := range l.paths {
+		for _, name := range busy {
+			if p.Name == name {
+				result.Notices = append(result.Notices, l.leftBehind(ctx, p))
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, returnPatience)
+	defer cancel()
+	inTurn := false
+	err := l.engine.inTurn(ctx, func() error {
+		inTurn = true
+		return l.finish(result)
+	})
+	if !inTurn {
+		err = l.finish(result)
+	} else {
+		l.engine.touch()
+	}
+	result.Finished = time.Now()
+	if err != nil {
+		fail(result, err)
+	}
+	l.engine.logOutcome(result)
+	closePaths(l.paths)
+	return result
+}
+
+func (l *Loan) finish(result *helper.Result) error {
+	before := l.engine.read(l.paths, nil)
+	result.Before = &before
+	err := l.takeBack(result)
+	after := l.engine.read(l.paths, nil)
+	result.Status = &after
+	return err
+}
+
+// takeBack sets the property again, unless somebody else's command needs it cleared, or
+// somebody has unlocked meanwhile. What goes otherwise than planned is noted in result,
+// which may be nil.
+func (l *Loan) takeBack(result *helper.Result) error {
+	note := func(format string, args ...any) {
+		if result != nil {
+			result.Notices = append(result.Notices, fmt.Sprintf(format, args...))
+		}
+	}
+	l.record.Close()
+	// What can't be read of others does not keep the property from being set.
+	if others, _ := runs.List(l.engine.Config.StateDir); len(others) > 0 {
+		note("not locked yet: another command of \"immutectl run\" is at work (pid %d)", others[0].PID)
+		return nil
+	}
+	var all error
+	for _, p := range l.paths {
+		s := p.Status()
+		switch {
+		case !p.Btrfs || s.Property == helper.ReadOnly || l.open[p.Name]:
+			continue
+		case s.Mount == helper.Writable:
+			if !l.run.SystemWide {
+				note("%q was unlocked meanwhile, and stays so", p.Name)
+			}
+			continue
+		}
+		all = join(all, restore(p, s))
+	}
+	return all
+}
+
+func restore(p *protected.Path, s helper.PathStatus) error {
+	if s.Superblock == helper.ReadOnly {
+		if err := p.MakeSuperblockWritable(); err != nil {
+			return fmt.Errorf("cannot lock %q: cannot make its file system writable to set the property: %w", p.Name, err)
+		}
+	}
+	if err := p.SetProperty(true); err != nil {
+		return fmt.Errorf("cannot lock %q: cannot set the property: %w", p.Name, err)
+	}
+	return nil
+}
+
+// leftBehind tells who has files open for writing on a path, as far as that can be
+// found out in the time there is.
+func (l *Loan) leftBehind(ctx context.Context, p *protected.Path) string {
+	ctx, cancel := context.WithTimeout(ctx, returnPatience)
+	defer cancel()
+	found, _ := new(writers.Scanner).Scan(ctx, []string{p.Name})
+	who := []string{"a process that the command left behind"}
+	if len(found) > 0 {
+		who = nil
+		for _, w := range found {
+			who = append(who, describe(w))
+		}
+	}
+	return fmt.Sprintf("%s has files open for writing on %q: it can go on writing to them, and may crash if they are mapped into memory",
+		strings.Join(who, ", "), p.Name)
+}
+
+// noRuns returns an error while a command of "immutectl run" is at work: a lock would
+// take away from under it what it is changing, as from a package manager.
+func (e *Engine) noRuns() error {
+	found, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
+	if len(found) == 0 {
+		return nil
+	}
+	holder := helper.LockHolder{Manager: runManager, PID: found[0].PID}
+	if c := found[0].Command; len(c) > 0 {
+		holder.Program = filepath.Base(c[0])
+	}
+	return &packageManagerError{holder}
+}
+
+// touch has those who watch the state file look again.
+func (e *Engine) touch() {
+	if state, err := statefile.Read(e.Config.StateDir); err == nil {
+		_ = statefile.Write(e.Config.StateDir, state) // they look every few seconds anyway
+	}
+}
