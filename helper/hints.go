@@ -35,6 +35,10 @@ func Hint(err error) string {
 		return `Run "sudo immutectl history", or have an administrator add you to the group systemd-journal.`
 	case errors.Is(err, journal.ErrMissing):
 		return "Only systemd's journal tells what was locked and unlocked."
+	case errors.Is(err, ErrRootOnly):
+		return `Run "sudo immutectl run -- COMMAND".`
+	case errors.Is(err, ErrNoGuardian):
+		return `Run "immutectl lock".`
 	case errors.Is(err, context.DeadlineExceeded):
 		return "Try again."
 	}

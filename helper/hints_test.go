@@ -31,6 +31,8 @@ func TestHint(t *testing.T) {
 		{"configuration read here", fmt.Errorf("cannot start: %w", config.ErrRefused), "As root, correct " + config.Path},
 		{"cancelled", ErrCancelled, ""},
 		{"no dialog", ErrNoDialog, "Close open menus"},
+		{"not root", fmt.Errorf("cannot run a command: %w", ErrRootOnly), "sudo immutectl run -- COMMAND"},
+		{"no guardian", fmt.Errorf("cannot lock again: %w", ErrNoGuardian), `Run "immutectl lock".`},
 		{"no result", fmt.Errorf("cannot lock: %w", ErrNoResult), "it is safe to repeat"},
 		{"not authorized", &AuthorizationError{Kind: NotAuthorized}, "The password was wrong"},
 		{"no agent", &AuthorizationError{Kind: NoAgent}, "sudo immutectl lock"},

@@ -1,0 +1,126 @@
+package scoped
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A command is a child of ours, in our process group: what is typed at the terminal
+// (Ctrl-C, Ctrl-Z) reaches both, and the shell sees one job.
+type command struct{ pid, pidfd int }
+
+// start starts a program from the calling thread, and so in its mount namespace. If we
+// are killed it is asked to end: write access is over then.
+func start(program string, args []string) (*command, error) {
+	c := &command{}
+	var err error
+	c.pid, err = syscall.ForkExec(program, args, &syscall.ProcAttr{
+		Env:   os.Environ(),
+		Files: []uintptr{0, 1, 2},
+		Sys:   &syscall.SysProcAttr{Pdeathsig: unix.SIGTERM, PidFD: &c.pidfd},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// wait waits until the command has ended, hands signals on to it, and stops with it. It
+// returns the exit code.
+func (c *command) wait(signals <-chan os.Signal) int {
+	defer unix.Close(c.pidfd)
+	ended, forwarded := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(forwarded)
+		for {
+			select {
+			case s := <-signals:
+				c.forward(s.(syscall.Signal))
+			case <-ended:
+				return
+			}
+		}
+	}()
+	defer func() {
+		close(ended)
+		<-forwarded
+	}()
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(c.pid, &status, unix.WUNTRACED, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return exitSignal
+		case status.Exited():
+			return status.ExitStatus()
+		case status.Signaled():
+			return exitSignal + int(status.Signal())
+		case status.Stopped():
+			c.stopToo()
+		}
+	}
+}
+
+// forward hands a signal on to the command, unless that has got it as well: what is
+// typed goes to the whole group that is in the foreground.
+func (c *command) forward(s syscall.Signal) {
+	typed := (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground()
+	if s != unix.SIGPIPE && !typed {
+		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0) // it may have ended
+	}
+}
+
+// inForeground reports whether what is typed at the terminal goes to our process group.
+func inForeground() bool {
+	group, ok := foreground()
+	return ok && group == unix.Getpgrp()
+}
+
+// foreground returns the process group in the foreground of our terminal; false when we
+// have none.
+func foreground() (group int, ok bool) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return 0, false
+	}
+	defer tty.Close()
+	group, err = unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return group, err == nil
+}
+
+// settle is how long a Ctrl-Z may take to stop us too.
+const settle = 50 * time.Millisecond
+
+// stopToo stops us when the command has stopped by itself, so that the shell notices, and
+// continues the command when the shell continues us.
+//
+// After a Ctrl-Z the kernel has stopped us already, or is about to; and when we get on,
+// the command does so too.
+func (c *command) stopToo() {
+	time.Sleep(settle)
+	if _, interactive := foreground(); !interactive || !c.isStopped() || signal.Ignored(unix.SIGTSTP) {
+		return
+	}
+	// To this thread: no other could stop the process before it runs on.
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	if group, err := unix.Getpgid(c.pid); err == nil && group != unix.Getpgrp() {
+		_ = unix.Kill(-group, unix.SIGCONT)
+	}
+	_ = unix.PidfdSendSignal(c.pidfd, unix.SIGCONT, nil, 0)
+}
+
+// isStopped looks at the third field of proc_pid_stat(5), behind a name in brackets.
+func (c *command) isStopped() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid))
+	if err != nil {
+		return false
+	}
+	return bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" T "))
+}

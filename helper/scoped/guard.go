@@ -1,0 +1,181 @@
+package scoped
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+)
+
+// A guard is the runner's end of a guardian.
+type guard struct {
+	conn    net.Conn
+	answers <-chan message
+}
+
+// guardian starts a guardian and gives it the order. before is what the one said that
+// was killed, if there was one.
+func (r *Runner) guardian(run helper.Run, before *message) (*guard, error) {
+	conn, theirs, err := socketPair()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start a guardian: %w", err)
+	}
+	cmd := r.Guardian()
+	cmd.ExtraFiles = []*os.File{theirs} // which makes it GuardianSocket
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Dir = "/"
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("cannot start a guardian: %w", err)
+	}
+	go func() { _ = cmd.Wait() }() // it says all that there is to say on the socket
+	g := &guard{conn: conn, answers: receive(conn)}
+	if err := send(conn, message{Order: &run, TakeOver: before}); err != nil {
+		g.leave()
+		return nil, fmt.Errorf("cannot start a guardian: %w", helper.ErrNoGuardian)
+	}
+	return g, nil
+}
+
+// begin waits for the loan. A signal that asks to end is answered by leaving: then the
+// guardian returns what it may have lent.
+func (g *guard) begin(signals <-chan os.Signal) (message, error) {
+	for {
+		select {
+		case m, ok := <-g.answers:
+			if !ok || m.Result == nil {
+				g.leave()
+				return m, fmt.Errorf("cannot run the command: %w", helper.ErrNoGuardian)
+			}
+			return m, nil
+		case s := <-signals:
+			if isRequestToEnd(s) {
+				g.leave()
+				return message{}, &InterruptedError{s.(syscall.Signal)}
+			}
+		}
+	}
+}
+
+// show tells the guardian which namespace to close in the end.
+func (g *guard) show(namespace string) error {
+	_ = send(g.conn, message{Namespace: namespace}) // a failure shows below
+	m, ok := <-g.answers
+	switch {
+	case !ok:
+		return helper.ErrNoGuardian
+	case m.Error != "":
+		return errors.New(m.Error)
+	}
+	return nil
+}
+
+// end asks for the loan to be returned. That a guardian is gone shows in its result.
+func (g *guard) end() { _ = send(g.conn, message{End: true}) }
+
+// result waits for the end of the loan.
+func (g *guard) result() (*helper.Result, error) {
+	defer g.leave()
+	if m, ok := <-g.answers; ok && m.Result != nil {
+		return m.Result, nil
+	}
+	return nil, helper.ErrNoGuardian
+}
+
+// leave ends the conversation.
+func (g *guard) leave() {
+	g.conn.Close()
+	go func() {
+		for range g.answers {
+		}
+	}()
+}
+
+// A supervisor sees to it that there always is a guardian.
+type supervisor struct {
+	runner    *Runner
+	run       helper.Run
+	namespace string
+	guard     *guard
+	begun     message       // what the first guardian said
+	ending    chan struct{} // closed when the command has ended
+
+	// Once done is closed:
+	done   chan struct{}
+	result *helper.Result
+	err    error
+}
+
+// replacements is how many guardians in a row may be killed before they have begun.
+const replacements = 5
+
+// supervise waits for the result, and replaces a guardian that was killed.
+func (s *supervisor) supervise() {
+	defer close(s.done)
+	for {
+		ended := make(chan struct{})
+		go func(g *guard) {
+			select {
+			case <-s.ending:
+				g.end()
+			case <-ended:
+			}
+		}(s.guard)
+		s.result, s.err = s.guard.result()
+		close(ended)
+		if s.err == nil {
+			return
+		}
+		s.err = helper.ErrNoGuardian
+		for try := 0; try < replacements && errors.Is(s.err, helper.ErrNoGuardian); try++ {
+			s.err = s.replace()
+		}
+		if s.err != nil {
+			return
+		}
+	}
+}
+
+func (s *supervisor) replace() error {
+	g, err := s.runner.guardian(s.run, &s.begun)
+	if err != nil {
+		return err
+	}
+	m, err := g.begin(nil)
+	if err != nil {
+		return err
+	}
+	err = m.Result.Err()
+	if err == nil && s.namespace != "" {
+		err = g.show(s.namespace)
+	}
+	if err != nil {
+		g.leave()
+		return err
+	}
+	s.guard = g
+	return nil
+}
+
+// end returns the loan. A signal that asks to end cuts the waiting short, not the work
+// of the guardian.
+func (s *supervisor) end(signals <-chan os.Signal) (*helper.Result, error) {
+	close(s.ending)
+	for {
+		select {
+		case <-s.done:
+			return s.result, s.err
+		case sig := <-signals:
+			if isRequestToEnd(sig) && sig != unix.SIGHUP {
+				return nil, &InterruptedError{sig.(syscall.Signal)}
+			}
+		}
+	}
+}

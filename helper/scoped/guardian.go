@@ -1,0 +1,193 @@
+package scoped
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/engine"
+	"immutray.org/helper/statefile"
+)
+
+// GuardianSocket is the descriptor on which a guardian talks to its runner.
+const GuardianSocket = 3
+
+// relockEvery is how often a system-wide command's end is tried again when something
+// blocks the lock.
+const relockEvery = 5 * time.Second
+
+// A Guardian holds the loan for one command.
+type Guardian struct {
+	Engine *engine.Engine
+	// Helper unlocks and locks, for system-wide commands.
+	Helper interface {
+		Do(ctx context.Context, r helper.Request) (*helper.Result, error)
+	}
+	// Leave takes the process out of reach of what may kill the runner. That it fails is
+	// noted, and no more: in rescue mode there may be nobody to ask.
+	Leave func(ctx context.Context) error
+}
+
+// Serve does what the runner at the other end of conn orders, until the command has
+// ended, the runner is gone, or ctx ends: which is at shutdown.
+func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
+	messages := receive(conn)
+	defer func() {
+		conn.Close()
+		for range messages {
+		}
+	}()
+	first, ok := <-messages
+	if !ok || first.Order == nil {
+		return errors.New("cannot guard a command: there is no order")
+	}
+	w := &ward{Guardian: g, run: *first.Order}
+	result := w.begin(ctx, first.TakeOver)
+	_ = send(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked}) // who is gone is noticed below
+	if w.loan == nil {
+		return result.Err()
+	}
+	for ctx.Err() == nil {
+		select {
+		case m, ok := <-messages:
+			if ok && !m.End {
+				_ = send(conn, w.take(m))
+				continue
+			}
+		case <-ctx.Done():
+		}
+		break
+	}
+	// What is left to do is done however we are asked to end.
+	result = w.end(context.WithoutCancel(ctx))
+	_ = send(conn, message{Result: result})
+	for w.unlocked != "" && result.Outcome != helper.Done {
+		timer := time.NewTimer(relockEvery)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return result.Err()
+		}
+		result = w.lock(ctx)
+	}
+	return result.Err()
+}
+
+// A ward is one command and what was lent for it.
+type ward struct {
+	*Guardian
+	run       helper.Run
+	loan      *engine.Loan
+	namespace *os.File // nil until the command has one
+	unlocked  string   // the id of our own unlock, if there was one
+}
+
+func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
+	left := w.Leave(ctx)
+	var result *helper.Result
+	if before == nil {
+		w.loan, result = w.Engine.Lend(ctx, w.run)
+	} else {
+		w.loan, result = w.Engine.TakeOver(ctx, w.run)
+		w.unlocked = before.Unlocked
+	}
+	if left != nil {
+		result.Notices = append(result.Notices, left.Error())
+	}
+	if w.loan == nil || !w.run.SystemWide || before != nil {
+		return result
+	}
+	unlocked, err := w.Helper.Do(ctx, w.unlockRequest())
+	if err == nil {
+		w.unlocked = unlocked.Request.ID
+		return result
+	}
+	w.loan.Return(ctx, nil)
+	w.loan = nil
+	return refused(result, unlocked, err)
+}
+
+// unlockRequest asks for the longest window that there may be. It ends with the command:
+// while that is at work a lock at the end of the time is refused, and tried again.
+func (w *ward) unlockRequest() helper.Request {
+	r := helper.Request{Verb: helper.Unlock, Reason: w.run.Reason}
+	if r.Reason == "" {
+		r.Reason = fmt.Sprintf("immutectl run --system-wide -- %q", w.run.Command)
+	}
+	for utf8.RuneCountInString(r.Reason) > helper.MaxReason {
+		_, size := utf8.DecodeLastRuneInString(r.Reason)
+		r.Reason = r.Reason[:len(r.Reason)-size]
+	}
+	if longest := w.Engine.Config.UnlockMax; longest != config.UntilLocked {
+		r.For = longest
+	} else {
+		r.UntilLocked = true
+	}
+	return r
+}
+
+// refused is the result of a command whose unlock or lock, which may have no result, has
+// failed.
+func refused(result, step *helper.Result, err error) *helper.Result {
+	result.Outcome = helper.Failed
+	if step != nil {
+		result.Outcome = step.Outcome
+		result.Writers, result.Islands, result.Holder = step.Writers, step.Islands, step.Holder
+		result.Status = step.Status
+	}
+	result.Error = err.Error()
+	return result
+}
+
+// take notes the namespace of the command.
+func (w *ward) take(m message) message {
+	f, err := os.Open(m.Namespace)
+	if err != nil {
+		return message{Error: "cannot find the command's mounts: " + err.Error()}
+	}
+	if w.namespace != nil {
+		w.namespace.Close()
+	}
+	w.namespace = f
+	return message{}
+}
+
+// end takes back what was lent, the property at the latest within a second.
+func (w *ward) end(ctx context.Context) *helper.Result {
+	var busy []string
+	if w.namespace != nil {
+		busy = closeNamespace(w.namespace, w.Engine.Config.Paths)
+		w.namespace.Close()
+	}
+	result := w.loan.Return(ctx, busy)
+	if w.unlocked == "" {
+		return result
+	}
+	locked := w.lock(ctx)
+	locked.Notices = append(result.Notices, locked.Notices...)
+	return locked
+}
+
+// lock ends the window that was opened for the command, unless somebody has opened
+// another since: that one has an end of its own.
+func (w *ward) lock(ctx context.Context) *helper.Result {
+	if state, err := statefile.Read(w.Engine.Config.StateDir); err == nil && state.Last != nil {
+		last := state.Last
+		if last.Request.Verb == helper.Unlock && last.Outcome == helper.Done && last.Request.ID != w.unlocked {
+			return &helper.Result{Request: last.Request, Outcome: helper.Done, Status: last.Status,
+				Notices: []string{fmt.Sprintf("not locked: %s has asked for a time of its own since", last.Request.User)}}
+		}
+	}
+	result, err := w.Helper.Do(ctx, helper.Request{Verb: helper.Lock})
+	if err == nil {
+		return result
+	}
+	return refused(&helper.Result{Request: helper.Request{Verb: helper.Lock}}, result, err)
+}
