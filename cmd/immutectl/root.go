@@ -54,6 +54,8 @@ What else a command may end with stands in its own help.`,
 	root.AddCommand(
 		a.lockCommand(),
 		a.unlockCommand(),
+		a.runCommand(),
+		a.guardCommand(),
 		a.statusCommand(),
 		a.isLockedCommand(),
 		a.writersCommand(),

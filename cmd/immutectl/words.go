@@ -83,7 +83,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		fmt.Fprintf(&b, "  - VFS Layer (Mount): %s\n", flagWord(p.Mount))
 		fmt.Fprintf(&b, "  - Btrfs Property:    %s\n", propertyWord(p))
 		fmt.Fprintf(&b, "  - Effective State:   %s\n", effectiveState(p.State, color))
-		for _, notice := range pathNotices(p) {
+		for _, notice := range pathNotices(p, len(s.Runs) > 0) {
 			fmt.Fprintf(&b, "  %s %s\n", color.warning("NOTICE:"), safe(notice))
 		}
 		b.WriteString("\n")
@@ -91,6 +91,9 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now))
 	if s.Overdue != nil {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(overdueWords(s.Overdue)))
+	}
+	for _, r := range s.Runs {
+		fmt.Fprintf(&b, "At work: %s\n", runWords(r))
 	}
 	return b.String()
 }
@@ -126,8 +129,8 @@ func effectiveState(s helper.State, color palette) string {
 }
 
 // pathNotices says what the layers of a path mean where that is not plain, and what
-// to do about it.
-func pathNotices(p helper.PathStatus) []string {
+// to do about it. lent says that a command of "immutectl run" is at work.
+func pathNotices(p helper.PathStatus, lent bool) []string {
 	var notices []string
 	onBtrfs := p.Property != helper.NoFlag
 	switch {
@@ -137,6 +140,8 @@ func pathNotices(p helper.PathStatus) []string {
 		notices = append(notices, "This path can't be read: "+p.Error+".")
 	case p.State == helper.OpenMount && p.Superblock != helper.ReadOnly:
 		notices = append(notices, "Nothing new can be opened for writing, but programs that already have files open here can still write. "+runLock)
+	case p.State == helper.MountOnly && onBtrfs && lent:
+		notices = append(notices, `The property is cleared for a command of "immutectl run", and set again when that ends.`)
 	case p.State == helper.MountOnly && onBtrfs:
 		notices = append(notices, `The property is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
 	case p.State == helper.MountOnly:

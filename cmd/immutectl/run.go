@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+	"immutray.org/helper/engine"
+	"immutray.org/helper/frontdesk"
+	"immutray.org/helper/journal"
+	"immutray.org/helper/scoped"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var r helper.Run
+	cmd := &cobra.Command{
+		Use:         "run [--reason TEXT] [--system-wide] -- COMMAND…",
+		Annotations: map[string]string{changesSystem: ""},
+		Short:       "Run a command that alone may write to the protected paths",
+		Long: `Run a command that alone sees the protected paths writable, while the rest of the
+system keeps them read-only. Only root may. However the command ends, and also if
+immutectl is killed, the write access ends within a second.
+
+Services that the command starts or restarts, and systemd itself, belong to the rest of
+the system: they can't write. With --system-wide the whole system is unlocked while the
+command runs.
+
+Exit status: that of the command, 128 and the number of the signal that killed it, or
+  1  failed, or the system could not be locked again
+  2  the command line was not understood
+  3  --system-wide: blocked, something is open for writing; the lock is tried again
+  4  a directory that must stay writable would become read-only
+  5  --system-wide: a package manager is at work; the lock is tried again
+  6  the configuration was refused
+  126, 127  the command can't be executed, or was not found`,
+		Example: `  sudo immutectl run -- apt upgrade
+  sudo immutectl run --reason "new kernel" --system-wide -- apt full-upgrade`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageFailure(cmd.CommandPath(), errors.New("the command to run is missing"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if r.Reason, err = helper.CleanReason(r.Reason); err != nil {
+				return usageFailure(cmd.CommandPath(), err)
+			}
+			r.Command = args
+			return a.runScoped(r)
+		},
+	}
+	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "record why, in at most 200 characters (`TEXT`)")
+	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
+	return cmd
+}
+
+func (a *app) runScoped(r helper.Run) error {
+	if !a.root {
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot run a command: %w", helper.ErrRootOnly))
+	}
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	r.ID, r.Since, r.User, r.PID = hex.EncodeToString(id), time.Now(), "root", os.Getpid()
+	runner := &scoped.Runner{
+		Paths:    c.Paths,
+		Guardian: a.guardian,
+		Unlocked: func() { a.printNotice("the system is unlocked already, and stays so") },
+	}
+	end, err := runner.Run(r)
+	if end.Result != nil {
+		for _, notice := range end.Result.Notices {
+			a.printNotice(notice)
+		}
+	}
+	return a.ended(end, err)
+}
+
+// ended is the failure that a command's end comes to. Its own exit code is ours, unless
+// all went well with the command, but not with the lock.
+func (a *app) ended(end scoped.End, err error) error {
+	var interrupted *scoped.InterruptedError
+	switch {
+	case errors.As(err, &interrupted):
+		return &failure{code: end.Code, err: errCancelled}
+	case err != nil:
+		return a.failed(end.Code, err)
+	case errors.As(end.Err, &interrupted):
+		return &failure{code: end.Code, hints: []string{`The lock is still at work. See with "immutectl status" how things stand.`}}
+	case end.Err != nil:
+		return a.failed(max(end.Code, helper.ExitFailed), fmt.Errorf("cannot lock again: %w", end.Err))
+	case end.Result == nil || end.Result.Outcome == helper.Done:
+		if end.Code == 0 {
+			return nil
+		}
+		return &failure{code: end.Code}
+	}
+	f := a.failed(end.Result.Outcome.ExitCode(), end.Result.Err())
+	if end.Code != 0 {
+		f.code = end.Code
+	}
+	if len(end.Result.Writers) > 0 {
+		f.detail = writersTable(end.Result.Writers)
+	}
+	return f
+}
+
+// guardianCommand is how immutectl starts itself as a guardian.
+const guardianCommand = "guard"
+
+func (a *app) guardian() *exec.Cmd {
+	var args []string
+	if a.configFile != "" {
+		args = append(args, "--config", a.configFile)
+	}
+	if a.helperFile != "" {
+		args = append(args, "--helper", a.helperFile)
+	}
+	cmd := exec.Command("/proc/self/exe", append(args, guardianCommand)...)
+	cmd.Args[0] = os.Args[0]
+	return cmd
+}
+
+func (a *app) guardCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    guardianCommand,
+		Args:   noArguments,
+		Hidden: true, // it is of use to "immutectl run" alone
+		RunE:   func(cmd *cobra.Command, _ []string) error { return a.guard(cmd.Context()) },
+	}
+}
+
+func (a *app) guard(ctx context.Context) error {
+	if !a.root {
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.ErrRootOnly))
+	}
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	if err := frontdesk.Leave(); err != nil {
+		return a.failed(helper.ExitFailed, err)
+	}
+	unix.CloseOnExec(scoped.GuardianSocket)
+	socket := os.NewFile(scoped.GuardianSocket, "runner")
+	conn, err := net.FileConn(socket)
+	socket.Close()
+	if err != nil {
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", err))
+	}
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
+	defer stop()
+	g := &scoped.Guardian{
+		Engine: &engine.Engine{Config: c, Journal: func(e journal.Entry) { _ = journal.Send(e) }},
+		Helper: a.requester(),
+		Leave: func(ctx context.Context) error {
+			return frontdesk.LeaveCgroup(ctx, fmt.Sprintf("immutray-run-%d.scope", os.Getpid()), "Lock the operating system when a command has ended")
+		},
+	}
+	if err := g.Serve(ctx, conn); err != nil {
+		return a.failed(helper.ExitFailed, err)
+	}
+	return nil
+}
+
+// runWords describes a command at work.
+func runWords(r helper.Run) string {
+	command := make([]string, len(r.Command))
+	for i, word := range r.Command {
+		command[i] = quote(word)
+	}
+	words := fmt.Sprintf("%s (pid %d) since %s", strings.Join(command, " "), r.PID, r.Since.Local().Format(minutes))
+	return words + byWhom(&helper.Window{UID: r.UID, User: r.User, Reason: r.Reason})
+}
