@@ -122,8 +122,15 @@ func (a *app) ended(end scoped.End, err error) error {
 	return f
 }
 
-// guardianCommand is how immutectl starts itself as a guardian.
-const guardianCommand = "guard"
+const (
+	// guardianCommand is how immutectl starts itself as a guardian.
+	guardianCommand = "guard"
+	// guardianName is what a guardian is called then: who kills every immutectl by name
+	// does not mean what locks again afterwards.
+	guardianName = "immutray-guardian"
+	// commName is the same within the 15 bytes of a thread's name (proc_pid_comm(5)).
+	commName = "immutray-guard"
+)
 
 func (a *app) guardian() *exec.Cmd {
 	var args []string
@@ -134,7 +141,7 @@ func (a *app) guardian() *exec.Cmd {
 		args = append(args, "--helper", a.helperFile)
 	}
 	cmd := exec.Command("/proc/self/exe", append(args, guardianCommand)...)
-	cmd.Args[0] = os.Args[0]
+	cmd.Args[0] = guardianName
 	return cmd
 }
 
@@ -158,6 +165,7 @@ func (a *app) guard(ctx context.Context) error {
 	if err := frontdesk.Leave(); err != nil {
 		return a.failed(helper.ExitFailed, err)
 	}
+	_ = os.WriteFile("/proc/self/comm", []byte(commName), 0)
 	unix.CloseOnExec(scoped.GuardianSocket)
 	socket := os.NewFile(scoped.GuardianSocket, "runner")
 	conn, err := net.FileConn(socket)

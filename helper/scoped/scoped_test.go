@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -245,5 +246,40 @@ func TestAfterBothWereKilled(t *testing.T) {
 		f.expect("both killed", helper.PartlyLocked)
 		next()
 		f.expect("afterwards", helper.Locked)
+	}
+}
+
+// A property that can't be cleared (a subvolume that is sent must stay as it is) leaves
+// everything as it was.
+func TestAPathThatCannotBeLent(t *testing.T) {
+	f := newFixture(t)
+	sender := exec.Command("btrfs", "send", f.Etc)
+	out, err := sender.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.must(helper.Unlock)
+	// More than fits into a pipe, so that it does not end.
+	if err := os.WriteFile(f.Etc+"/large", make([]byte, 4<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.must(helper.Lock)
+	if err := sender.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		sender.Process.Kill()
+		sender.Wait()
+	}()
+	if _, err := out.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	code, end := f.run(f.shell("touch $ROOT/file"))
+	if want := `cannot run the command: cannot clear the property of "` + f.Etc + `"`; code != 1 || !strings.HasPrefix(end.Err, want) {
+		t.Errorf("exit code %d, %q, want %q", code, end.Err, want)
+	}
+	f.expect("not lent", helper.Locked)
+	if s := f.status(); len(s.Runs) > 0 || !strings.Contains(f.journal(), "run for root: failed, the system is locked: cannot run the command") {
+		t.Errorf("not lent: %+v, %q", s.Runs, f.journal())
 	}
 }

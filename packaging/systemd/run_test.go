@@ -1,0 +1,69 @@
+package systemd
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/packaging/practice/lab"
+)
+
+// installTool puts immutectl into the booted system.
+func (b *booted) installTool() string {
+	b.t.Helper()
+	program := filepath.Join(lab.Dir(b.t), "immutectl")
+	build := exec.Command("go", "build", "-o", program, "../../cmd/immutectl")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.t.Fatalf("%v: %s", err, out)
+	}
+	file, err := os.Open(program)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer file.Close()
+	const inside = "/run/immutectl"
+	copying := b.command("sh", "-c", "cat >"+inside+" && chmod 755 "+inside)
+	copying.Stdin = file
+	if out, err := copying.CombinedOutput(); err != nil {
+		b.t.Fatalf("%v: %s", err, out)
+	}
+	return inside
+}
+
+// Everything in the cgroup of who runs a command is killed at once, and still the system
+// is locked within a second.
+func TestACommandIsKilledWithItsCgroup(t *testing.T) {
+	b := boot(t)
+	tool := b.installTool()
+	b.ask("lock")
+	for _, mode := range []string{"--reason=a test", "--system-wide"} {
+		b.output("systemd-run", "--unit=caller", "--collect", tool, "run", mode, "--",
+			"sh", "-c", "touch /mnt/root/etc/file && touch /run/begun && exec sleep 60")
+		b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })
+		if locked := b.isLocked(); locked != (mode != "--system-wide") {
+			t.Errorf("%s: for others it is locked: %v", mode, locked)
+		}
+		scopes := b.output("systemctl", "list-units", "--plain", "--no-legend", "immutray-run-*.scope")
+		if !strings.Contains(scopes, " active ") {
+			t.Errorf("%s: no scope of its own: %q", mode, scopes)
+		}
+		if err := b.try("pgrep", "-x", "immutray-guard"); err != nil {
+			t.Errorf("%s: no guardian of that name: %v", mode, err)
+		}
+		killed := time.Now()
+		b.output("sh", "-c", "echo 1 >/sys/fs/cgroup/system.slice/caller.service/cgroup.kill")
+		b.await("the lock", func() bool { return b.try(tool, "is-locked") == nil })
+		// To find it out takes a few processes; a system-wide lock is a unit's, too.
+		t.Logf("%s: locked %v after everything was killed", mode, time.Since(killed))
+		if took := time.Since(killed); mode != "--system-wide" && took > time.Second {
+			t.Errorf("locked after %v, want a second at most", took)
+		}
+		b.await("the end of the scope", func() bool {
+			return b.output("systemctl", "list-units", "--plain", "--no-legend", "immutray-run-*.scope") == ""
+		})
+	}
+}
