@@ -52,6 +52,7 @@ type setup struct {
 	Config     config.Config
 	SystemWide bool
 	Reason     string
+	InReach    string // why a guardian can't leave
 }
 
 func readSetup(dir string) setup {
@@ -126,7 +127,12 @@ func guardianMain(dir string) int {
 	e := &engine.Engine{Config: s.Config, Journal: func(e journal.Entry) {
 		fmt.Fprintf(log, "%s %s\n", e.Message, e.Fields["IMMUTRAY_COMMAND"])
 	}}
-	g := &Guardian{Engine: e, Helper: direct{e}, Leave: func(context.Context) error { return nil }}
+	g := &Guardian{Engine: e, Helper: direct{e}, Leave: func(context.Context) error {
+		if s.InReach != "" {
+			return errors.New(s.InReach)
+		}
+		return nil
+	}}
 	if g.Serve(ctx, conn) != nil {
 		return 1
 	}

@@ -87,19 +87,17 @@ type ward struct {
 	loan      *engine.Loan
 	namespace *os.File // nil until the command has one
 	unlocked  string   // the id of our own unlock, if there was one
+	inReach   error    // why we could not leave
 }
 
 func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
-	left := w.Leave(ctx)
+	w.inReach = w.Leave(ctx)
 	var result *helper.Result
 	if before == nil {
 		w.loan, result = w.Engine.Lend(ctx, w.run)
 	} else {
 		w.loan, result = w.Engine.TakeOver(ctx, w.run)
 		w.unlocked = before.Unlocked
-	}
-	if left != nil {
-		result.Notices = append(result.Notices, left.Error())
 	}
 	if w.loan == nil || !w.run.SystemWide || before != nil {
 		return result
@@ -167,6 +165,9 @@ func (w *ward) end(ctx context.Context) *helper.Result {
 		w.namespace.Close()
 	}
 	result := w.loan.Return(ctx, busy)
+	if w.inReach != nil {
+		result.Notices = append(result.Notices, w.inReach.Error())
+	}
 	if w.unlocked == "" {
 		return result
 	}

@@ -50,6 +50,17 @@ func TestAGuardianThatIsAskedToEnd(t *testing.T) {
 	f.expect("afterwards", helper.Locked)
 }
 
+// Where there is nobody to ask for a unit, as in rescue mode, it goes without one.
+func TestAGuardianThatCannotLeave(t *testing.T) {
+	f := newFixture(t)
+	f.set(setup{InReach: "no bus"})
+	code, end := f.run(f.shell("touch $ROOT/file"))
+	if code != 0 || end.Result == nil || len(end.Result.Notices) != 1 || end.Result.Notices[0] != "no bus" {
+		t.Errorf("exit code %d, %+v", code, end.Result)
+	}
+	f.expect("afterwards", helper.Locked)
+}
+
 // What the command leaves behind with a file open is named, and neither waited for nor
 // stopped.
 func TestAProcessLeftBehind(t *testing.T) {

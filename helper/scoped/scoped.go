@@ -81,6 +81,7 @@ func (r *Runner) Run(run helper.Run) (End, error) {
 	case err != nil:
 		return End{Code: helper.ExitFailed}, err
 	case reply.Result.Outcome != helper.Done:
+		g.leave()
 		return End{Code: reply.Result.Outcome.ExitCode(), Result: reply.Result}, reply.Result.Err()
 	case !reply.Lent:
 		g.leave()
