@@ -26,9 +26,11 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	var r helper.Run
 	cmd := &cobra.Command{
-		Use:         "run [--reason TEXT] [--system-wide] -- COMMAND…",
-		Annotations: map[string]string{changesSystem: ""},
-		Short:       "Run a command that alone may write to the protected paths",
+		Use: "run [--reason TEXT] [--system-wide] -- COMMAND…",
+
+		DisableFlagsInUseLine: true,
+		Annotations:           map[string]string{changesSystem: ""},
+		Short:                 "Run a command that alone may write to the protected paths",
 		Long: `Run a command that alone sees the protected paths writable, while the rest of the
 system keeps them read-only. Only root may. However the command ends, and also if
 immutectl is killed, the write access ends within a second.
@@ -63,7 +65,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
-	cmd.Flags().StringVar(&r.Reason, "reason", "", "record why, in at most 200 characters (`TEXT`)")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "record `TEXT` as the reason, at most 200 characters")
 	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
 	return cmd
 }
