@@ -49,6 +49,9 @@ func resultHint(r *Result) string {
 	if r.Outcome == Blocked && len(r.Writers) == 0 {
 		return "The kernel does not say which program it is. Close programs and containers that may be writing, then lock again."
 	}
+	if r.Outcome == PackageManager && r.Holder != nil && r.Holder.Manager == RunManager {
+		return `Wait until it has ended, or take its write access away with "immutectl lock --force".`
+	}
 	return outcomeHints()[r.Outcome]
 }
 

@@ -25,6 +25,7 @@ func TestHint(t *testing.T) {
 		{"blocked by nobody known", result(Blocked), "The kernel does not say which program it is."},
 		{"not prepared", result(NotPrepared), "allow_readonly in " + config.Path},
 		{"package manager", result(PackageManager), "Wait until it has finished"},
+		{"a command", (&Result{Outcome: PackageManager, Holder: &LockHolder{Manager: RunManager}}).Err(), "immutectl lock --force"},
 		{"too long", result(TooLong), "raise unlock_max in " + config.Path},
 		{"too long as known here", config.Config{UnlockMax: 1}.Allows(2), "raise unlock_max in " + config.Path},
 		{"configuration", result(ConfigRefused), "As root, correct " + config.Path},

@@ -29,12 +29,21 @@ type Result struct {
 	Holder *LockHolder `json:"holder,omitempty"`
 }
 
-// A LockHolder is a process that holds a package manager's lock.
+// A LockHolder is a process that a lock must not disturb: one that holds a package
+// manager's lock, or a command of "immutectl run".
 type LockHolder struct {
-	Manager string `json:"manager"` // dpkg, rpm, pacman
+	Manager string `json:"manager"` // dpkg, rpm, pacman, or RunManager, which has no lock file
 	Lock    string `json:"lock"`    // the lock file
 	PID     int    `json:"pid"`     // 0 when the kernel does not tell
 	Program string `json:"program"` // "" when PID is 0 or the process is gone
+}
+
+// Doing says what it is doing, after its name.
+func (h LockHolder) Doing() string {
+	if h.Manager == RunManager {
+		return "is running with write access"
+	}
+	return "is installing packages"
 }
 
 // Err returns nil when the request was done, else a *ResultError.

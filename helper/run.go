@@ -2,12 +2,24 @@ package helper
 
 import (
 	"errors"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// RunCommand is the verb of "immutectl run" in results and in the journal. It is none of
-// the helper's: nobody can ask for it through pkexec.
-const RunCommand Verb = "run"
+const (
+	// RunCommand is the verb of "immutectl run" in results and in the journal. It is none
+	// of the helper's: nobody can ask for it through pkexec.
+	RunCommand Verb = "run"
+	// RunManager is the [LockHolder]'s manager when it is a command of "immutectl run"
+	// that a lock would take the write access from.
+	RunManager = "immutectl run"
+	// MaxCommand is how long a command line is where it is recorded, in characters.
+	MaxCommand = 500
+)
 
 // A Run is a command of root's that may write to the protected paths while nobody else
 // may, or, with SystemWide, for whose time the system is unlocked.
@@ -22,6 +34,73 @@ type Run struct {
 	// PID is the process of immutectl that waits for the command.
 	PID        int  `json:"pid"`
 	SystemWide bool `json:"system_wide"`
+}
+
+// Program returns the name of the command's program.
+func (r Run) Program() string {
+	if len(r.Command) == 0 {
+		return "unknown" // its record can't be read
+	}
+	return filepath.Base(r.Command[0])
+}
+
+// Words returns the command line in one line, cut to most characters. Words that hold
+// more than plain text are Go strings, so that nothing in it is what a terminal acts on,
+// and all are told apart.
+func (r Run) Words(most int) string {
+	words := make([]string, len(r.Command))
+	for i, word := range r.Command {
+		if words[i] = word; !isPlain(word) {
+			words[i] = strconv.Quote(word)
+		}
+	}
+	return shortened(strings.Join(words, " "), most)
+}
+
+func isPlain(word string) bool {
+	return word != "" && utf8.ValidString(word) &&
+		!strings.ContainsFunc(word, func(c rune) bool { return c == ' ' || c == '"' || !strconv.IsPrint(c) })
+}
+
+// shortened returns the beginning of a text that has more than most characters.
+func shortened(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most-1]) + "…"
+}
+
+// WindowReason is why the system is unlocked for a system-wide command: it is recorded
+// with the window, as every reason is.
+func (r Run) WindowReason() string {
+	why := RunManager
+	if r.Reason != "" {
+		why = r.Reason
+	}
+	return shortened(why+": "+r.Words(MaxReason), MaxReason)
+}
+
+// SetRuns notes the commands that are at work, and what state the system is in with
+// them: what is lent to a command is locked for everything else, and counts as that. Of a
+// command that nothing is lent to any more, because a lock by force has ended that, there
+// is nothing to tell.
+func (s *Status) SetRuns(runs []Run) {
+	lent := slices.ContainsFunc(s.Paths, func(p PathStatus) bool { return p.Property == Writable })
+	s.Runs = slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return !r.SystemWide && !lent })
+	paths := slices.Clone(s.Paths)
+	for i, p := range paths {
+		if s.Lent(p) {
+			paths[i].State = Locked
+		}
+	}
+	s.State = OverallState(paths)
+}
+
+// Lent reports whether a path of s is read-only for all but the commands of "immutectl
+// run" at work: its property is cleared for them, its mount flag is set.
+func (s *Status) Lent(p PathStatus) bool {
+	return p.Property == Writable && p.Mount == ReadOnly &&
+		slices.ContainsFunc(s.Runs, func(r Run) bool { return !r.SystemWide })
 }
 
 var (

@@ -36,8 +36,8 @@ type Status struct {
 	Window *Window `json:"window"`
 	// Overdue says what keeps a window from ending that is over; nil when nothing does.
 	Overdue *Overdue `json:"overdue,omitempty"`
-	// Runs are the commands that "immutectl run" has at work, the oldest first. While
-	// there is one the system is not locked, though nobody else can write.
+	// Runs are the commands of "immutectl run" that can write, the oldest first. The
+	// system is locked all the same, for everything else; see [Status.SetRuns].
 	Runs []Run `json:"runs,omitempty"`
 }
 

@@ -71,12 +71,16 @@ func LockAnyway(writers []helper.Writer, icon string) Notification {
 	}
 }
 
-// Installing returns the notification for a lock that failed because a package manager is
-// at work.
+// Installing returns the notification for a lock that failed because a package manager, or
+// a command of "immutectl run", is at work.
 func Installing(h helper.LockHolder, icon string) Notification {
+	half := "packages half installed"
+	if h.Manager == helper.RunManager {
+		half = "its work half done"
+	}
 	return Notification{
 		Summary: installing(h),
-		Body:    "To lock now would leave packages half installed.",
+		Body:    "To lock now would leave " + half + ".",
 		Urgency: Normal,
 		Icon:    icon,
 		Actions: []Action{{ActionWait, "Lock when it is done"}},
@@ -94,7 +98,7 @@ func LocksWhenDone(h helper.LockHolder, icon string) Notification {
 	}
 }
 
-func installing(h helper.LockHolder) string { return HolderName(h) + " is installing packages" }
+func installing(h helper.LockHolder) string { return HolderName(h) + " " + h.Doing() }
 
 // HolderName is what a package manager at work is called: its program's name where that
 // is known.

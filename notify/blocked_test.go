@@ -30,6 +30,8 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 			"Lock anyway?", "Programs that cannot be seen may crash, or lose what is not saved.", Critical, 2},
 		"a package manager": {Installing(apt, "i"),
 			"apt is installing packages", "To lock now would leave packages half installed.", Normal, 1},
+		"a command with write access": {Installing(helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, "i"),
+			"vi is running with write access", "To lock now would leave its work half done.", Normal, 1},
 		"one whose program is not known": {Installing(helper.LockHolder{Manager: "pacman"}, "i"),
 			"pacman is installing packages", "To lock now would leave packages half installed.", Normal, 1},
 		"the wait for it": {LocksWhenDone(helper.LockHolder{Program: "e\x1bvil"}, "i"),

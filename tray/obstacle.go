@@ -69,7 +69,7 @@ func packageManagerItems(s Snapshot) []Item {
 		}
 	case s.Trouble != nil && s.Trouble.Holder != nil:
 		return []Item{
-			{ID: IDBusy, Label: notify.HolderName(*s.Trouble.Holder) + " is installing packages", Disabled: true},
+			{ID: IDBusy, Label: notify.HolderName(*s.Trouble.Holder) + " " + s.Trouble.Holder.Doing(), Disabled: true},
 			{ID: IDWait, Label: "Lock when it is done", Disabled: s.Asked != ""},
 		}
 	}
@@ -80,7 +80,7 @@ func packageManagerItems(s Snapshot) []Item {
 func waitsFor(o helper.Overdue) string {
 	switch {
 	case o.Holder != nil:
-		return "waits for " + notify.HolderName(*o.Holder) + ", which is installing packages"
+		return "waits for " + notify.HolderName(*o.Holder) + ", which " + o.Holder.Doing()
 	case o.Outcome != helper.Blocked:
 		return o.Error
 	case len(o.Writers) == 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,8 +52,13 @@ func (s *System) Read() Report {
 }
 
 // IsAtWork reports whether a package manager that a lock was refused for still has its
-// own lock.
-func (s *System) IsAtWork(h helper.LockHolder) bool { return packagemanager.IsHeld(h) }
+// own lock, or a command of "immutectl run" is still at work.
+func (s *System) IsAtWork(h helper.LockHolder) bool {
+	if h.Manager != helper.RunManager {
+		return packagemanager.IsHeld(h)
+	}
+	return slices.ContainsFunc(s.Read().Status.Runs, func(r helper.Run) bool { return r.PID == h.PID })
+}
 
 // Watch calls changed with a report now, and with every new one, until ctx ends.
 func (s *System) Watch(ctx context.Context, changed func(Report)) error {

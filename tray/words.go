@@ -88,13 +88,20 @@ func tooltip(s Snapshot) string {
 	return line
 }
 
-// reasons says why the system is not set up, not locked at the end of a window, or its
-// state unknown.
+// reasons says who can write all the same, or why the system is not set up, not locked at
+// the end of a window, or its state unknown.
 func reasons(r Report) []string {
 	switch r.face() {
+	case locked:
+		if runs := r.Status.Runs; len(runs) > 0 {
+			return []string{"only " + runNames(runs) + " can write, until it ends"}
+		}
 	case unlocked, partlyLocked:
 		if o := r.Status.Overdue; o != nil {
 			return []string{waitsFor(*o)}
+		}
+		if runs := r.Status.Runs; len(runs) > 0 && runs[0].SystemWide {
+			return []string{"locks when " + runNames(runs[:1]) + " has ended"}
 		}
 	case notSetUp:
 		return r.Problem.Lines
@@ -110,6 +117,15 @@ func reasons(r Report) []string {
 	return nil
 }
 
+// runNames names commands at work.
+func runNames(runs []helper.Run) string {
+	name := notify.Visible(runs[0].Program(), maxName)
+	if more := len(runs) - 1; more > 0 {
+		name += " (" + andMore(more) + ")"
+	}
+	return name
+}
+
 func why(r Report) []string {
 	var lines []string
 	for _, reason := range reasons(r) {
@@ -122,6 +138,9 @@ func pathLines(status helper.Status) []string {
 	lines := make([]string, len(status.Paths))
 	for i, p := range status.Paths {
 		lines[i] = pathAndState(p)
+		if status.Lent(p) {
+			lines[i] = notify.Visible(p.Path, maxName) + ": " + stateWord(helper.Locked)
+		}
 		if layers := layerWords(p); layers != "" {
 			lines[i] += " (" + layers + ")"
 		}

@@ -33,7 +33,9 @@ func metrics(s helper.Status, seal *statefile.Seal, now time.Time) string {
 		m.sample(number(s.State == state), "state", string(state))
 	}
 	m.window(s, now)
-	m.paths(s.Paths)
+	m.family("immutray_running_commands", "How many commands of \"immutectl run\" can write.")
+	m.sample(float64(len(s.Runs)))
+	m.paths(s)
 	if seal != nil {
 		m.family("immutray_seal_success", "Whether the last seal of this boot locked the system.")
 		m.sample(number(seal.Outcome == helper.Done))
@@ -82,13 +84,14 @@ func (m *exposition) window(s helper.Status, now time.Time) {
 	}
 }
 
-func (m *exposition) paths(paths []helper.PathStatus) {
+func (m *exposition) paths(s helper.Status) {
+	paths := s.Paths
 	if len(paths) == 0 {
 		return
 	}
 	m.family("immutray_path_locked", "Whether the protected path is locked.")
 	for _, p := range paths {
-		m.sample(number(p.State == helper.Locked), "path", p.Path)
+		m.sample(number(p.State == helper.Locked || s.Lent(p)), "path", p.Path)
 	}
 	m.family("immutray_path_read_only", "Whether a layer of the protected path is read-only.")
 	for _, p := range paths {

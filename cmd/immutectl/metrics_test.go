@@ -121,6 +121,7 @@ func TestMetricsOfAnUnlockedSystem(t *testing.T) {
 		"immutray_state state=unknown":                        0,
 		"immutray_unlocked_seconds":                           90.5,
 		"immutray_window_end_timestamp_seconds":               float64(until.Unix()),
+		"immutray_running_commands":                           0,
 		"immutray_path_locked path=/":                         0,
 		"immutray_path_locked path=/etc":                      1,
 		"immutray_path_locked path=/boot":                     1,
@@ -150,6 +151,7 @@ func TestMetricsOfEveryState(t *testing.T) {
 			want["immutray_unlocked_seconds"] = 0
 		}
 		want["immutray_info version="+helper.Version()] = 1
+		want["immutray_running_commands"] = 0
 		expectMetrics(t, got, "immutray_", want)
 	}
 	// A clock that was set back makes no window of less than nothing.
@@ -161,6 +163,23 @@ func TestMetricsOfEveryState(t *testing.T) {
 	if got["immutray_seal_success"] != 1 {
 		t.Error("a seal that was done was no success")
 	}
+}
+
+// For everything but the command it is locked, and no alert is due.
+func TestMetricsWhileACommandAloneCanWrite(t *testing.T) {
+	status := helper.Status{Paths: []helper.PathStatus{
+		{Path: "/", Property: helper.Writable, Mount: helper.ReadOnly, Superblock: helper.Writable, State: helper.MountOnly},
+	}}
+	status.SetRuns([]helper.Run{{Command: []string{"apt"}}})
+	expectMetrics(t, parseMetrics(t, metrics(status, nil, promNow)), "immutray_path", map[string]float64{
+		"immutray_running_commands":                       1,
+		"immutray_locked":                                 1,
+		"immutray_unlocked_seconds":                       0,
+		"immutray_path_locked path=/":                     1,
+		"immutray_path_read_only path=/ layer=property":   0,
+		"immutray_path_read_only path=/ layer=mount":      1,
+		"immutray_path_read_only path=/ layer=superblock": 0,
+	})
 }
 
 func TestMetricsEscapeOddPaths(t *testing.T) {
@@ -206,7 +225,7 @@ func FuzzMetrics(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		status := helper.Status{Paths: []helper.PathStatus{{Path: name, Mount: helper.ReadOnly}}}
 		got := parseMetrics(t, metrics(status, nil, promNow))
-		if _, ok := got["immutray_path_locked path="+strings.ToValidUTF8(name, "\uFFFD")]; !ok || len(got) != 10-1 {
+		if _, ok := got["immutray_path_locked path="+strings.ToValidUTF8(name, "\uFFFD")]; !ok || len(got) != 10 {
 			t.Errorf("path %q: %v", name, got)
 		}
 	})

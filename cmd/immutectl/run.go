@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/frontdesk"
 	"immutray.org/helper/journal"
@@ -37,7 +38,7 @@ immutectl is killed, the write access ends within a second.
 
 Services that the command starts or restarts, and systemd itself, belong to the rest of
 the system: they can't write. With --system-wide the whole system is unlocked while the
-command runs.
+command runs. "immutectl lock --force" takes the write access from a command that is at work.
 
 Exit status: that of the command, 128 and the number of the signal that killed it, or
   1  failed, or the system could not be locked again
@@ -56,10 +57,10 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var err error
-			if r.Reason, err = helper.CleanReason(r.Reason); err != nil {
-				return usageFailure(cmd.CommandPath(), err)
+			if err := checkReason(cmd, r.Reason); err != nil {
+				return err
 			}
+			r.Reason, _ = helper.CleanReason(r.Reason) // which has just been checked
 			r.Command = args
 			return a.runScoped(r)
 		},
@@ -81,6 +82,7 @@ func (a *app) runScoped(r helper.Run) error {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	r.ID, r.Since, r.User, r.PID = hex.EncodeToString(id), time.Now(), "root", os.Getpid()
+	a.recordOfRun(frontdesk.AskedToRun(r))
 	runner := &scoped.Runner{
 		Paths:    c.Paths,
 		Guardian: a.guardian,
@@ -178,7 +180,7 @@ func (a *app) guard(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()
 	g := &scoped.Guardian{
-		Engine: &engine.Engine{Config: c, Journal: func(e journal.Entry) { _ = journal.Send(e) }},
+		Engine: &engine.Engine{Config: c, Journal: a.recordOfRun},
 		Helper: a.requester(),
 		Leave: func(ctx context.Context) error {
 			return frontdesk.LeaveCgroup(ctx, fmt.Sprintf("immutray-run-%d.scope", os.Getpid()), "Lock the operating system when a command has ended")
@@ -190,12 +192,29 @@ func (a *app) guard(ctx context.Context) error {
 	return nil
 }
 
+// recordOfRun sends a record to the journal. As of every change, the history is that of
+// the configuration.
+func (a *app) recordOfRun(e journal.Entry) {
+	if a.configFile != "" && a.configFile != config.Path {
+		e.Fields[journal.Config] = a.configFile
+	}
+	_ = journal.Send(e) // without a journal there is no history, and all else goes on
+}
+
+// exceptRuns names the commands that alone can write.
+func exceptRuns(s helper.Status) string {
+	if s.State != helper.Locked || len(s.Runs) == 0 {
+		return ""
+	}
+	names := make([]string, len(s.Runs))
+	for i, r := range s.Runs {
+		names[i] = fmt.Sprintf("%s (pid %d)", quote(r.Program()), r.PID)
+	}
+	return " for all but " + strings.Join(names, ", ")
+}
+
 // runWords describes a command at work.
 func runWords(r helper.Run) string {
-	command := make([]string, len(r.Command))
-	for i, word := range r.Command {
-		command[i] = quote(word)
-	}
-	words := fmt.Sprintf("%s (pid %d) since %s", strings.Join(command, " "), r.PID, r.Since.Local().Format(minutes))
+	words := fmt.Sprintf("%s (pid %d) since %s", r.Words(helper.MaxCommand), r.PID, r.Since.Local().Format(minutes))
 	return words + byWhom(&helper.Window{UID: r.UID, User: r.User, Reason: r.Reason})
 }

@@ -58,6 +58,7 @@ func TestWaitingFor(t *testing.T) {
 		{nil, nil, "waiting for a program that cannot be seen"},
 		{&helper.LockHolder{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages"},
 		{&helper.LockHolder{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages"},
+		{&helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access"},
 		{nil, []helper.Writer{{Kind: helper.WriterFile, PID: 7, Path: "/x"}}, "waiting for a program (pid 7), which is writing to /x"},
 		{nil, []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/disk image"}}, `waiting for loop device /dev/loop3 on "/disk image"`},
 		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}, {}}, "waiting for swap file /swap and 2 more"},

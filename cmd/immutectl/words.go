@@ -83,7 +83,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		fmt.Fprintf(&b, "  - VFS Layer (Mount): %s\n", flagWord(p.Mount))
 		fmt.Fprintf(&b, "  - Btrfs Property:    %s\n", propertyWord(p))
 		fmt.Fprintf(&b, "  - Effective State:   %s\n", effectiveState(p.State, color))
-		for _, notice := range pathNotices(p, len(s.Runs) > 0) {
+		for _, notice := range pathNotices(p, s.Lent(p)) {
 			fmt.Fprintf(&b, "  %s %s\n", color.warning("NOTICE:"), safe(notice))
 		}
 		b.WriteString("\n")
@@ -129,7 +129,7 @@ func effectiveState(s helper.State, color palette) string {
 }
 
 // pathNotices says what the layers of a path mean where that is not plain, and what
-// to do about it. lent says that a command of "immutectl run" is at work.
+// to do about it. lent says that it is so for a command of "immutectl run".
 func pathNotices(p helper.PathStatus, lent bool) []string {
 	var notices []string
 	onBtrfs := p.Property != helper.NoFlag
@@ -211,7 +211,7 @@ func watchLine(s helper.Status) string {
 		line += byWhom(s.Window)
 	}
 	if uniform(s) {
-		return line
+		return line + exceptRuns(s)
 	}
 	paths := make([]string, len(s.Paths))
 	for i, p := range s.Paths {
@@ -220,10 +220,11 @@ func watchLine(s helper.Status) string {
 	return line + ": " + strings.Join(paths, ", ")
 }
 
-// uniform reports whether every path is in the state that the system is in.
+// uniform reports whether every path is in the state that the system is in, for
+// everything but the commands of "immutectl run".
 func uniform(s helper.Status) bool {
 	for _, p := range s.Paths {
-		if p.State != s.State {
+		if p.State != s.State && !s.Lent(p) {
 			return false
 		}
 	}
@@ -280,7 +281,7 @@ func enumerate(names []string) string {
 func waitingFor(holder *helper.LockHolder, writers []helper.Writer) string {
 	switch {
 	case holder != nil:
-		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which is installing packages"
+		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which " + holder.Doing()
 	case len(writers) == 0:
 		return "waiting for a program that cannot be seen"
 	}

@@ -25,6 +25,7 @@ import (
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/runs"
 	"immutray.org/helper/statefile"
 )
 
@@ -149,7 +150,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
 	switch result.Request.Verb {
 	case helper.Lock:
-		return verified(e.lock(ctx, paths, result), paths, helper.Locked)
+		return e.lock(ctx, paths, result)
 	case helper.LockForce:
 		return e.lockForce(ctx, paths, result)
 	case helper.Unlock, helper.Unseal:
@@ -199,7 +200,8 @@ func (e *Engine) read(paths []*protected.Path, window *helper.Window) helper.Sta
 	for _, p := range paths {
 		status.Paths = append(status.Paths, p.Status())
 	}
-	status.State = helper.OverallState(status.Paths)
+	found, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
+	status.SetRuns(found)
 	status.Window = lockstate.ShownWindow(status.State, window)
 	return status
 }

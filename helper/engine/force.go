@@ -17,7 +17,8 @@ import (
 // be written, and one that writes to a mapping dies of SIGBUS (field measurements in
 // DESIGN, section 2). Whoever asks has been told, and polkit has asked an administrator.
 //
-// A package manager is never forced: what it has unpacked half would stay so.
+// A command of "immutectl run" loses the write access that it alone had. A package
+// manager is never forced: what it has unpacked half would stay so.
 func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
 	if err := e.mayLock(paths); err != nil {
 		return err
@@ -41,6 +42,9 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 	}
 	if all != nil {
 		return all
+	}
+	if len(result.Before.Runs) > 0 {
+		result.Notices = append(result.Notices, commands(result.Before.Runs)+" can no longer write")
 	}
 	for _, p := range paths {
 		if got := p.Status().State; got != helper.Locked && got != helper.OpenMount {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +22,6 @@ const (
 	// it looks for processes that were left behind. Write access ends within a second
 	// whatever else is going on: toward locked is always the safe side.
 	returnPatience = 250 * time.Millisecond
-	// runManager is what a lock that is refused calls "immutectl run".
-	runManager = "immutectl run"
 )
 
 // A Loan is the write access of one command while the system is locked for all others:
@@ -50,14 +48,14 @@ func (e *Engine) Lend(ctx context.Context, run helper.Run) (*Loan, *helper.Resul
 	return e.lend(ctx, &Loan{run: run})
 }
 
-// TakeOver is Lend for a command whose loan was held by a process that is dead. What is
-// unlocked is as that one left it.
+// TakeOver is Lend for a command whose loan was held by a process that is dead. What that
+// one lent is lent still, unless somebody has locked since.
 func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Loan, *helper.Result) {
 	return e.lend(ctx, &Loan{run: run, again: true})
 }
 
 func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
-	l.engine, l.open = e.recording(l.run.Command), map[string]bool{}
+	l.engine, l.open = e.recording(l.run), map[string]bool{}
 	result := l.newResult()
 	err := e.inTurn(ctx, func() error { return l.begin(result) })
 	result.Finished = time.Now()
@@ -75,10 +73,15 @@ func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
 }
 
 // recording returns an engine that names the command in its records.
-func (e *Engine) recording(command []string) *Engine {
+func (e *Engine) recording(run helper.Run) *Engine {
 	with := *e
 	with.Journal = func(entry journal.Entry) {
-		entry.Fields["IMMUTRAY_COMMAND"] = quoted(command)
+		if run.SystemWide {
+			return // nothing is lent, and the unlock and the lock are on record as such
+		}
+		// Also the intent: it is all that tells of a command if the machine loses its power.
+		entry.Durable = true
+		entry.Fields[journal.Command] = run.Words(helper.MaxCommand)
 		e.log(entry)
 	}
 	return &with
@@ -115,7 +118,7 @@ func (l *Loan) begin(result *helper.Result) error {
 	if l.record, err = runs.Put(l.engine.Config.StateDir, l.run); err != nil {
 		return err
 	}
-	if !l.run.SystemWide {
+	if !l.run.SystemWide && !l.again {
 		err = l.give()
 	}
 	if err != nil {
@@ -140,6 +143,9 @@ func (l *Loan) may(before helper.Status) error {
 	if l.run.SystemWide {
 		return nil // unlocking repairs what there is
 	}
+	if err := l.noneForced(before); err != nil {
+		return err
+	}
 	for _, p := range before.Paths {
 		switch {
 		case p.Error != "":
@@ -153,6 +159,20 @@ func (l *Loan) may(before helper.Status) error {
 		}
 	}
 	return nil
+}
+
+// noneForced returns an error if a lock by force has ended the loan of another command
+// that is at work still: it would get its write access back with the property.
+func (l *Loan) noneForced(before helper.Status) error {
+	if l.again || slices.ContainsFunc(before.Paths, before.Lent) {
+		return nil
+	}
+	others, _ := runs.List(l.engine.Config.StateDir) // those that can't be read are among them
+	others = slices.DeleteFunc(others, func(r helper.Run) bool { return r.SystemWide })
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("cannot run the command: %s is still at work, which a lock by force has taken write access from", commands(others))
 }
 
 func (l *Loan) give() error {
@@ -229,10 +249,10 @@ func (l *Loan) takeBack(result *helper.Result) error {
 	for _, p := range l.paths {
 		s := p.Status()
 		switch {
-		case !p.Btrfs || s.Property == helper.ReadOnly || l.open[p.Name]:
+		case !p.Btrfs || s.Property == helper.ReadOnly:
 			continue
 		case s.Mount == helper.Writable:
-			if !l.run.SystemWide {
+			if !l.run.SystemWide && !l.open[p.Name] {
 				note("%q was unlocked meanwhile, and stays so", p.Name)
 			}
 			continue
@@ -271,18 +291,24 @@ func (l *Loan) leftBehind(ctx context.Context, p *protected.Path) string {
 		strings.Join(who, ", "), p.Name)
 }
 
-// noRuns returns an error while a command of "immutectl run" is at work: a lock would
-// take away from under it what it is changing, as from a package manager.
-func (e *Engine) noRuns() error {
-	found, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
-	if len(found) == 0 {
+// noRuns returns an error if there are commands at work: a lock would take away from
+// under one what it is changing, as from a package manager.
+func noRuns(atWork []helper.Run) error {
+	if len(atWork) == 0 {
 		return nil
 	}
-	holder := helper.LockHolder{Manager: runManager, PID: found[0].PID}
-	if c := found[0].Command; len(c) > 0 {
-		holder.Program = filepath.Base(c[0])
+	return &packageManagerError{helper.LockHolder{
+		Manager: helper.RunManager, PID: atWork[0].PID, Program: atWork[0].Program(),
+	}}
+}
+
+// commands names commands at work.
+func commands(atWork []helper.Run) string {
+	names := make([]string, len(atWork))
+	for i, r := range atWork {
+		names[i] = fmt.Sprintf("%q (pid %d)", r.Program(), r.PID)
 	}
-	return &packageManagerError{holder}
+	return strings.Join(names, ", ")
 }
 
 // touch has those who watch the state file look again.

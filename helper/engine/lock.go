@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,9 +17,17 @@ import (
 )
 
 // lock locks every path that can be locked. One that can't does not keep the others
-// from it: toward locked is always the safe side.
+// from it: toward locked is always the safe side. A system that is locked for all but a
+// command is left to that: the end of the command sets the property.
 func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
+	if before := result.Before; before.State == helper.Locked && slices.ContainsFunc(before.Paths, before.Lent) {
+		result.Notices = append(result.Notices, "only "+commands(before.Runs)+" can still write, and only until it ends")
+		return nil
+	}
 	if err := e.mayLock(paths); err != nil {
+		return err
+	}
+	if err := noRuns(result.Before.Runs); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.drain(result.Request))
@@ -31,15 +40,12 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 			result.Notices = append(result.Notices, notice)
 		}
 	}
-	return all
+	return verified(all, paths, helper.Locked)
 }
 
 // mayLock returns what speaks against locking at all.
 func (e *Engine) mayLock(paths []*protected.Path) error {
 	if err := packageManagerIdle(); err != nil {
-		return err
-	}
-	if err := e.noRuns(); err != nil {
 		return err
 	}
 	frozen, err := islands.Frozen(e.Config, paths)

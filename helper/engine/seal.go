@@ -12,7 +12,7 @@ import (
 // seal is the lock at boot. Unlike a lock that someone asked for it has nobody to try
 // again, so where writers block it, it does what can be done without hurting them.
 func (e *Engine) seal(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
-	err := verified(e.lock(ctx, paths, result), paths, helper.Locked)
+	err := e.lock(ctx, paths, result)
 	if err == nil || !onlyBlocked(err) {
 		return err
 	}

@@ -29,7 +29,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 			if next.Window = had.Window; had.Window != nil {
 				next.Deadline, next.Overdue = had.Deadline, had.Overdue // the window before goes on
 			}
-			return join(err, e.rollBack(paths[:i+1], result.Before.Paths))
+			return join(err, e.rollBack(paths[:i+1], result.Before))
 		}
 	}
 	return nil
@@ -56,16 +56,22 @@ func unlockPath(p *protected.Path) error {
 	return nil
 }
 
-// rollBack locks those of the paths again that were not unlocked before.
-func (e *Engine) rollBack(paths []*protected.Path, before []helper.PathStatus) error {
+// rollBack locks those of the paths again that were not unlocked before. What is lent to
+// a command stays so.
+func (e *Engine) rollBack(paths []*protected.Path, before *helper.Status) error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.Config.Drain)
 	defer cancel()
 	var all error
 	for i, p := range paths {
-		if before[i].State == helper.Unlocked {
-			continue
+		var err error
+		switch was := before.Paths[i]; {
+		case was.State == helper.Unlocked:
+		case before.Lent(was):
+			err = e.raiseBarrier(ctx, p)
+		default:
+			_, err = e.lockPath(ctx, p)
 		}
-		if _, err := e.lockPath(ctx, p); err != nil {
+		if err != nil {
 			all = join(all, fmt.Errorf("it could not be locked again: %w", err))
 		}
 	}

@@ -54,13 +54,23 @@ func userName(uid uint32) string {
 // record sends a record on to the journal. Nothing depends on its arrival.
 func (d *desk) record(e journal.Entry) { _ = d.journal(e) }
 
-func (d *desk) logAsked(r helper.Request) {
-	d.record(journal.Entry{
+func (d *desk) logAsked(r helper.Request) { d.record(asked(r)) }
+
+func asked(r helper.Request) journal.Entry {
+	return journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageAsked,
 		Message:   fmt.Sprintf("%s asks to %s", r.User, r.Verb),
 		Fields:    callerFields(r),
-	})
+	}
+}
+
+// AskedToRun returns the record that this process' parent asks for a command of
+// "immutectl run", which root does without the front desk.
+func AskedToRun(run helper.Run) journal.Entry {
+	e := asked(helper.Request{Verb: helper.RunCommand, ID: run.ID, UID: run.UID, User: run.User, Reason: run.Reason})
+	e.Fields[journal.Command] = run.Words(helper.MaxCommand)
+	return e
 }
 
 func (d *desk) logDenied(result *helper.Result) {

@@ -46,3 +46,21 @@ func TestRecordsNameAnotherConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// A command that root runs does not come to the desk, and is recorded as if it did.
+func TestRecordOfACommand(t *testing.T) {
+	e := AskedToRun(helper.Run{ID: "4f", User: "root", Reason: "new kernel", Command: []string{"apt", "a\nb"}})
+	if e.MessageID != MessageAsked || e.Message != "root asks to run" {
+		t.Errorf("%+v", e)
+	}
+	for field, want := range map[string]string{
+		journal.Verb: "run", journal.Request: "4f", journal.User: "root", journal.UID: "0", journal.Reason: "new kernel", journal.Command: `apt "a\nb"`,
+	} {
+		if got := e.Fields[field]; got != want {
+			t.Errorf("%s=%q, want %q", field, got, want)
+		}
+	}
+	if e.Fields["IMMUTRAY_LOGINUID"] == "" || e.Fields["IMMUTRAY_PARENT_PID"] == "" {
+		t.Errorf("who asks is missing in %+v", e.Fields)
+	}
+}

@@ -11,7 +11,7 @@ const (
 
 // Fields of both records.
 const (
-	Verb    = "IMMUTRAY_VERB"    // what was asked for: lock, unlock, seal, unseal
+	Verb    = "IMMUTRAY_VERB"    // what was asked for: lock, lock-force, unlock, seal, unseal, run
 	Request = "IMMUTRAY_REQUEST" // the same in the intent and its outcome, and in no other
 	Cause   = "IMMUTRAY_CAUSE"   // what made the request: a [immutray.org/helper.Cause]
 	UID     = "IMMUTRAY_UID"     // who asked
@@ -19,6 +19,7 @@ const (
 	Reason  = "IMMUTRAY_REASON"  // why, in his words; missing when he did not say
 	Paths   = "IMMUTRAY_PATHS"   // the protected paths, quoted
 	Before  = "IMMUTRAY_BEFORE"  // the layers of every path before the change
+	Command = "IMMUTRAY_COMMAND" // the command line of "immutectl run", cut after 500 characters; else missing
 	Config  = "IMMUTRAY_CONFIG"  // the configuration that root named instead of the machine's; else missing
 	// SinceBoot is when, in microseconds of CLOCK_BOOTTIME: time asleep counts, and
 	// nobody can set it.

@@ -20,6 +20,9 @@ type Reader struct {
 // the path's Error says why.
 func (r *Reader) Read() helper.Status {
 	status := ReadPaths(r.Paths)
+	// A record of a command that can't be read costs the command, never the state.
+	found, _ := runs.List(r.StateDir)
+	status.SetRuns(found)
 	// A state file that is damaged or missing costs the window, never the state.
 	if file, err := statefile.Read(r.StateDir); err == nil {
 		status.Window = ShownWindow(status.State, file.Window)
@@ -27,8 +30,6 @@ func (r *Reader) Read() helper.Status {
 			status.Overdue = file.Overdue
 		}
 	}
-	// Nor does a record of a command that can't be read.
-	status.Runs, _ = runs.List(r.StateDir)
 	return status
 }
 

@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/packaging/practice/lab"
 )
 
 func TestPutAndList(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("root is needed: the state directory is root's")
+		lab.Unavailable(t, "root is needed to record a command")
 	}
 	dir := filepath.Join(t.TempDir(), "state")
 	if found, err := List(dir); err != nil || len(found) > 0 {
@@ -70,7 +71,7 @@ func TestPutAndList(t *testing.T) {
 // What can't be read still counts.
 func TestADamagedRecord(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("root is needed: the state directory is root's")
+		lab.Unavailable(t, "root is needed to record a command")
 	}
 	dir := t.TempDir()
 	rec, err := Put(dir, helper.Run{ID: "a"})

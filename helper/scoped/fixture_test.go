@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -125,7 +126,7 @@ func guardianMain(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
 	e := &engine.Engine{Config: s.Config, Journal: func(e journal.Entry) {
-		fmt.Fprintf(log, "%s %s\n", e.Message, e.Fields["IMMUTRAY_COMMAND"])
+		fmt.Fprintf(log, "%s %s\n", e.Message, e.Fields[journal.Command])
 	}}
 	g := &Guardian{Engine: e, Helper: direct{e}, Leave: func(context.Context) error {
 		if s.InReach != "" {
@@ -289,8 +290,8 @@ func (f *fixture) journal() string {
 func (f *fixture) expect(when string, want helper.State) {
 	f.t.Helper()
 	status := f.status()
-	if status.State != want {
-		f.t.Errorf("%s: state = %s, want %s: %+v", when, status.State, want, status.Paths)
+	if got := f.state(); got != want {
+		f.t.Errorf("%s: state = %s, want %s: %+v", when, got, want, status.Paths)
 	}
 	for _, p := range status.Paths {
 		err := f.Writable(p.Path)
@@ -315,7 +316,23 @@ func (f *fixture) await(what string, atMost time.Duration, done func() bool) {
 	}
 }
 
-func (f *fixture) isLocked() bool { return f.status().State == helper.Locked }
+// lent is the state of a system that is locked for all but commands.
+const lent helper.State = "lent"
+
+func (f *fixture) state() helper.State {
+	f.t.Helper()
+	s := f.status()
+	if !slices.ContainsFunc(s.Paths, s.Lent) {
+		return s.State
+	}
+	if s.State != helper.Locked && s.State != helper.Unlocked {
+		f.t.Errorf("while something is lent the state is %s: %+v", s.State, s)
+	}
+	return lent
+}
+
+// isLocked reports whether it is locked for commands, too.
+func (f *fixture) isLocked() bool { return f.state() == helper.Locked }
 
 // lastRequest is the id of the last request of the state file.
 func (f *fixture) lastRequest() string {

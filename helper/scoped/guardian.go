@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"time"
-	"unicode/utf8"
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
@@ -115,14 +114,7 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 // unlockRequest asks for the longest window that there may be. It ends with the command:
 // while that is at work a lock at the end of the time is refused, and tried again.
 func (w *ward) unlockRequest() helper.Request {
-	r := helper.Request{Verb: helper.Unlock, Reason: w.run.Reason}
-	if r.Reason == "" {
-		r.Reason = fmt.Sprintf("immutectl run --system-wide -- %q", w.run.Command)
-	}
-	for utf8.RuneCountInString(r.Reason) > helper.MaxReason {
-		_, size := utf8.DecodeLastRuneInString(r.Reason)
-		r.Reason = r.Reason[:len(r.Reason)-size]
-	}
+	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason()}
 	if longest := w.Engine.Config.UnlockMax; longest != config.UntilLocked {
 		r.For = longest
 	} else {

@@ -19,7 +19,7 @@ func TestAGuardianThatIsKilledIsReplaced(t *testing.T) {
 	for _, systemWide := range []bool{false, true} {
 		f.set(setup{SystemWide: systemWide})
 		cmd := f.start(`echo ready; read line; echo $line >$ROOT/late`)
-		before := f.status().State
+		before := f.state()
 		for range 3 {
 			killed := f.guardian()
 			unix.Kill(killed, unix.SIGKILL)

@@ -19,7 +19,7 @@ func TestTheCommandAloneCanWrite(t *testing.T) {
 	f := newFixture(t)
 	f.set(setup{Reason: "new kernel"})
 	cmd := f.start(`echo a >$ROOT/file && echo b >$ETC/file && echo ready && cat >$ROOT/input`)
-	f.expect("at work", helper.PartlyLocked)
+	f.expect("at work", lent)
 	s := f.status()
 	for _, p := range s.Paths {
 		if p.Mount != helper.ReadOnly || p.Property != helper.Writable || p.Superblock != helper.Writable {
@@ -46,8 +46,8 @@ func TestTheCommandAloneCanWrite(t *testing.T) {
 	}
 	log := f.journal()
 	for _, want := range []string{
-		`about to run "` + f.Root + `" "` + f.Etc + `" for root "sh" "-c" `,
-		"\nrun for root: done, the system is locked ",
+		`about to run "` + f.Root + `" "` + f.Etc + `" for root (new kernel) sh -c `,
+		"\nrun for root (new kernel): done, the system is locked ",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("journal %q, want %q in it", log, want)
@@ -190,15 +190,22 @@ func TestRefusals(t *testing.T) {
 func TestNobodyLocksOrIsLockedOutMeanwhile(t *testing.T) {
 	f := newFixture(t)
 	cmd := f.start(`echo ready; read line; touch $ETC/late`)
+	for _, verb := range []helper.Verb{helper.Lock, helper.Seal} {
+		r := f.ask(verb)
+		if want := `only "sh" (pid ` + itoa(cmd.Process.Pid) + `) can still write, and only until it ends`; r.Outcome != helper.Done || len(r.Notices) != 1 || r.Notices[0] != want {
+			t.Errorf("%s = %s: %s, %q", verb, r.Outcome, r.Error, r.Notices)
+		}
+		f.expect("locked already", lent)
+	}
+
+	// Unlocked meanwhile, it stays so until the command ends, and when it does.
+	f.must(helper.Unlock)
+	f.expect("unlocked", helper.Unlocked)
 	r := f.ask(helper.Lock)
 	if want := `cannot lock: immutectl run is at work: "sh" (pid `; r.Outcome != helper.PackageManager || !strings.HasPrefix(r.Error, want) {
 		t.Errorf("lock = %s: %s", r.Outcome, r.Error)
 	}
-	f.expect("a lock was refused", helper.PartlyLocked)
-
-	// Unlocked meanwhile, it stays so when the command ends.
-	f.must(helper.Unlock)
-	f.expect("unlocked", helper.Unlocked)
+	f.expect("a lock was refused", helper.Unlocked)
 	f.stdin.Close()
 	code, end := f.run(cmd)
 	if code != 0 || end.Result == nil || len(end.Result.Notices) != 2 || !strings.HasSuffix(end.Result.Notices[0], " was unlocked meanwhile, and stays so") {
@@ -221,7 +228,7 @@ func TestTwoCommands(t *testing.T) {
 	if want := "not locked yet: another command"; end.Result == nil || len(end.Result.Notices) != 1 || !strings.HasPrefix(end.Result.Notices[0], want) {
 		t.Errorf("end = %+v", end.Result)
 	}
-	f.expect("one left", helper.PartlyLocked)
+	f.expect("one left", lent)
 	second.Process.Signal(unix.SIGTERM)
 	if code, end := f.run(second); code != 143 || end.Err != "" {
 		t.Errorf("exit code %d, %+v", code, end)

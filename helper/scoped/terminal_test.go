@@ -114,7 +114,7 @@ func TestCtrlZ(t *testing.T) {
 		tm.sees("ready")
 		tm.types(test.stop)
 		tm.sees("Stopped")
-		f.expect(test.name+", stopped", helper.PartlyLocked)
+		f.expect(test.name+", stopped", lent)
 		tm.types("fg\n")
 		tm.sees("sleep 60") // what goes on now
 		tm.types("line\n")
@@ -131,7 +131,7 @@ func TestTheTerminalIsGone(t *testing.T) {
 	tm := f.terminal()
 	tm.types(job)
 	tm.sees("ready")
-	f.expect("at work", helper.PartlyLocked)
+	f.expect("at work", lent)
 	tm.master.Close()
 	f.await("locked", time.Second, f.isLocked)
 	f.await("the runner's end", 10*time.Second, func() bool {
@@ -155,7 +155,7 @@ func TestAShell(t *testing.T) {
 	tm.types("kill %1; suspend\n")
 	tm.sees("Stopped")
 	tm.sees("$ ")
-	f.expect("suspended", helper.PartlyLocked)
+	f.expect("suspended", lent)
 	tm.types("fg\n")
 	tm.sees("inner> ")
 	tm.types("exit 9\n")

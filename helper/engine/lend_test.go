@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
+)
+
+// lend begins a loan on a locked system.
+func (f *fixture) lend(run helper.Run) *Loan {
+	f.t.Helper()
+	f.must(helper.Lock)
+	run.ID, run.User, run.Command = "run", "root", []string{"/usr/bin/apt", "up\tgrade"}
+	loan, r := f.engine.Lend(context.Background(), run)
+	if loan == nil {
+		f.t.Fatalf("no loan: %s: %s", r.Outcome, r.Error)
+	}
+	return loan
+}
+
+func (f *fixture) giveBack(l *Loan) {
+	f.t.Helper()
+	if r := l.Return(context.Background(), nil); r.Outcome != helper.Done {
+		f.t.Errorf("return: %s: %s", r.Outcome, r.Error)
+	}
+	f.expect("returned", helper.Locked)
+	if got := helper.OverallState(f.status().Paths); got != helper.Locked {
+		f.t.Errorf("returned, and the paths are %s", got)
+	}
+}
+
+// What is locked for all but a command is locked: no occasion, no timer and no seal takes
+// away from the command what it is changing.
+func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
+	f := newFixture(t)
+	loan := f.lend(helper.Run{})
+	for _, r := range []helper.Request{
+		{Verb: helper.Lock, ID: "sleep", On: config.Sleep},
+		{Verb: helper.Lock, ID: "timer", Due: true},
+		{Verb: helper.Seal, ID: "seal"},
+	} {
+		if got := f.ask(r); got.Outcome != helper.Done || got.Status.State != helper.Locked || len(got.Notices) == 0 {
+			t.Errorf("%s: %s: %s %q", r.ID, got.Outcome, got.Error, got.Notices)
+		}
+		s := f.status()
+		if s.State != helper.Locked || len(s.Runs) != 1 || !slices.ContainsFunc(s.Paths, s.Lent) {
+			t.Errorf("%s: the loan is gone: %+v", r.ID, s)
+		}
+	}
+	f.giveBack(loan)
+}
+
+// A window that is opened beside a command, and fails half way, leaves the loan as it was.
+func TestAFailedUnlockLeavesALoan(t *testing.T) {
+	f := newFixture(t)
+	f.must(helper.Unlock)
+	writeFile(t, f.Etc+"/large", strings.Repeat("x", 4<<20)) // more than fits into a pipe
+	f.must(helper.Lock)
+	// A subvolume that is sent must stay as it is: its property can't be cleared.
+	sender := exec.Command("btrfs", "send", f.Etc)
+	out, err := sender.StdoutPipe()
+	if err == nil {
+		err = sender.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Wait()
+	defer sender.Process.Kill()
+	if _, err := out.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	root, etc := f.engine.Config, f.engine.Config
+	root.Paths = root.Paths[:1]
+	f.engine.Config = root
+	loan := f.lend(helper.Run{})
+	f.engine.Config = etc
+	if r := f.run(helper.Unlock); r.Outcome != helper.Failed {
+		t.Errorf("unlock: %s", r.Outcome)
+	}
+	if s := f.status(); !s.Lent(s.Paths[0]) || s.Paths[1].State != helper.Locked {
+		t.Errorf("after a failed unlock: %+v", s)
+	}
+	f.giveBack(loan)
+}
+
+// Closed by hand, half a window beside a command is closed with it.
+func TestWhatWasUnlockedAtTheStartAndIsClosedByHand(t *testing.T) {
+	f := newFixture(t)
+	f.must(helper.Lock)
+	f.command("mount", "-o", "remount,bind,rw", f.Root)
+	f.command("btrfs", "property", "set", f.Root, "ro", "false")
+	loan, r := f.engine.Lend(context.Background(), helper.Run{ID: "run", Command: []string{"apt"}})
+	if loan == nil {
+		t.Fatalf("no loan: %s: %s", r.Outcome, r.Error)
+	}
+	f.command("mount", "-o", "remount,bind,ro", f.Root)
+	f.giveBack(loan)
+}
+
+// In the journal a command is as it was typed, with nothing that a terminal acts on. A
+// system-wide one has the records of its unlock and its lock alone.
+func TestRecordsOfACommand(t *testing.T) {
+	f := newFixture(t)
+	var records []journal.Entry
+	f.engine.Journal = func(e journal.Entry) {
+		if e.Fields[journal.Verb] == string(helper.RunCommand) {
+			records = append(records, e)
+		}
+	}
+	f.giveBack(f.lend(helper.Run{Reason: "new kernel", Since: time.Now()}))
+	if len(records) != 2 || records[0].MessageID != MessageIntent || records[1].MessageID != MessageOutcome {
+		t.Fatalf("records %+v, want the intent and the outcome", records)
+	}
+	for i, want := range []map[string]string{
+		{"IMMUTRAY_CAUSE": "person", "IMMUTRAY_COMMAND": `/usr/bin/apt "up\tgrade"`, "IMMUTRAY_REASON": "new kernel", "IMMUTRAY_REQUEST": "run", "IMMUTRAY_STATE": ""},
+		{"IMMUTRAY_OUTCOME": "done", "IMMUTRAY_COMMAND": `/usr/bin/apt "up\tgrade"`, "IMMUTRAY_STATE": "locked", "IMMUTRAY_REQUEST": "run"},
+	} {
+		for field, value := range want {
+			if got := records[i].Fields[field]; got != value {
+				t.Errorf("record %d: %s=%q, want %q", i, field, got, value)
+			}
+		}
+	}
+	records = nil
+	f.giveBack(f.lend(helper.Run{SystemWide: true}))
+	if len(records) > 0 {
+		t.Errorf("records of a system-wide command: %+v", records)
+	}
+}
