@@ -162,7 +162,9 @@ func (p *playedSystem) Watch(ctx context.Context, changed func(Report)) error {
 
 type playedPast []history.Window
 
-func (p playedPast) Read(context.Context, int, bool) ([]history.Window, error) { return p, nil }
+func (p playedPast) Read(context.Context, int, helper.Status) ([]history.Window, error) {
+	return p, nil
+}
 
 type playedHelper struct {
 	out     io.Writer

@@ -21,7 +21,7 @@ const (
 )
 
 type historian interface {
-	Read(ctx context.Context, most int, locked bool) ([]history.Window, error)
+	Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error)
 }
 
 // A Past is what is known of the last windows, the newest first, or why nothing is.
@@ -44,12 +44,14 @@ type memory struct {
 type windowAt struct {
 	locked bool
 	window *helper.Window
+	runs   []helper.Run
 }
 
 // remember reads the history if there is something new in it.
 func (c *Controller) remember() {
 	m := &c.memory
-	now := windowAt{c.report.Status.State == helper.Locked, c.report.Status.Window}
+	status := c.report.Status
+	now := windowAt{status.State == helper.Locked, status.Window, status.Runs}
 	changed := !reflect.DeepEqual(now, m.of)
 	m.of = now
 	switch {
@@ -63,12 +65,12 @@ func (c *Controller) remember() {
 
 func (c *Controller) readHistory() {
 	c.memory.reading, c.memory.again = true, false
-	ctx, locked := c.ctx, c.memory.of.locked
+	ctx, now := c.ctx, c.report.Status
 	go func() {
 		if !c.pause(ctx, recorded) {
 			return
 		}
-		windows, err := c.History.Read(ctx, maxWindows, locked)
+		windows, err := c.History.Read(ctx, maxWindows, now)
 		c.in.put(func() { c.remembered(windows, err) })
 	}()
 }
@@ -119,8 +121,8 @@ func windowLine(w history.Window, now time.Time) string {
 	if user := notify.Visible(w.User, maxName); user != "" {
 		line += " by " + user
 	}
-	if w.Reason != "" {
-		line += " (" + notify.Visible(w.Reason, maxName) + ")"
+	if why := w.Why(); why != "" {
+		line += " (" + notify.Visible(why, maxName) + ")"
 	}
 	return line + ": " + notify.Visible(w.EndWords(), labelWidth)
 }

@@ -27,6 +27,8 @@ func past(since time.Time, user, reason string, end history.End, lasted time.Dur
 func TestHistoryInTheMenu(t *testing.T) {
 	crashed := past(testNow.AddDate(0, 0, -1), "rrs", "", history.Crash, time.Hour)
 	crashed.Sealed = true
+	ran := past(testNow.Add(-5*time.Hour), "root", "", history.Command, 5*time.Minute)
+	ran.Command = "apt upgrade"
 	tests := []struct {
 		name string
 		past *Past
@@ -42,14 +44,16 @@ History
 			past(testNow.Add(-2*time.Hour), "rrs", "", history.Person, 42*time.Minute),
 			crashed,
 			past(testNow.AddDate(0, 0, -2), "r\ns", "a\u202eb", history.Timer, time.Hour),
-			past(testNow.AddDate(0, -2, 0), "", strings.Repeat("why ", 50), "run", 0),
+			past(testNow.AddDate(0, -2, 0), "", strings.Repeat("why ", 50), "comet", 0),
+			ran,
 		}}, `
 History
   > (13:44 by rrs (new kernel): still open)
   > (12:07 for 42 min by rrs: locked by eve)
   > (Tue 14:07 for 1 h by rrs: crash or power cut, sealed at the next boot)
   > (Mon 14:07 for 1 h by r\ns (a\u202eb): its time was over)
-  > (4 Jan 14:07 for less than 1 min (why why why w…y why why why why why why ): run)
+  > (4 Jan 14:07 for less than 1 min (why why why w…y why why why why why why ): comet)
+  > (09:07 for 5 min by root (immutectl run: apt upgrade): the command ended)
 `},
 		{"not allowed", &Past{Err: fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), Hint: helper.Hint(journal.ErrNotAllowed)}, `
 History
@@ -76,7 +80,8 @@ type askedPast struct {
 	answers chan error
 }
 
-func (p askedPast) Read(ctx context.Context, most int, locked bool) ([]history.Window, error) {
+func (p askedPast) Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error) {
+	locked := now.State == helper.Locked
 	p.asked <- locked
 	select {
 	case err := <-p.answers:

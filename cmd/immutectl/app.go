@@ -37,7 +37,7 @@ type requester interface {
 
 // A historian tells of the windows that were.
 type historian interface {
-	Read(ctx context.Context, most int, locked bool) ([]history.Window, error)
+	Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error)
 }
 
 // An app is immutectl with everything it touches outside of itself.

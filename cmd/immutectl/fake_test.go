@@ -106,7 +106,7 @@ func (fakeWriters) Scan(context.Context, []string) ([]helper.Writer, error) {
 // open when the system is locked.
 type fakeHistory struct{}
 
-func (fakeHistory) Read(_ context.Context, most int, locked bool) ([]history.Window, error) {
+func (fakeHistory) Read(_ context.Context, most int, now helper.Status) ([]history.Window, error) {
 	if os.Getenv("FAKE_USER") == "user" {
 		return nil, fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed)
 	}
@@ -117,7 +117,7 @@ func (fakeHistory) Read(_ context.Context, most int, locked bool) ([]history.Win
 	}
 	must(err)
 	for i := range found {
-		if locked && found[i].End == history.Open {
+		if now.State == helper.Locked && found[i].End == history.Open {
 			found[i].End = history.Unseen
 		}
 	}

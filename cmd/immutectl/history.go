@@ -23,9 +23,9 @@ func (a *app) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Show when the system was unlocked, by whom and why",
-		Long: `Show when the system was unlocked, for how long, by whom and why, and what ended
-it; the newest first. It stands in systemd's journal, which root and the members of
-the groups adm and systemd-journal may read.
+		Long: `Show when the system was unlocked, or "immutectl run" at work, for how long, by
+whom and why, and what ended it; the newest first. It stands in systemd's journal,
+which root and the members of the groups adm and systemd-journal may read.
 
 Exit status:
   0  done
@@ -53,7 +53,7 @@ func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	windows, err := a.history(a.configFile).Read(ctx, most, a.state(c).Read().State == helper.Locked)
+	windows, err := a.history(a.configFile).Read(ctx, most, a.state(c).Read())
 	switch {
 	case err != nil:
 		return a.failed(helper.ExitFailed, err)
@@ -72,13 +72,15 @@ type historyReport struct {
 
 type windowReport struct {
 	helper.Window
-	// End is how it ended: open, person, timer, seal, shutdown, crash, unseen; others may
-	// be added.
+	// End is how it ended: open, person, timer, seal, shutdown, crash, unseen, run; others
+	// may be added.
 	End string `json:"end"`
 	// Ended and LastedSeconds are null while it is open, and when that is not known.
 	Ended         *time.Time `json:"ended"`
 	LastedSeconds *int64     `json:"lasted_seconds"`
 	LockedBy      string     `json:"locked_by"` // "" when no lock has ended it
+	// Command is what alone could write; "" when the system was unlocked.
+	Command string `json:"command"`
 	// Sealed is true when the next boot locked what was still open.
 	Sealed bool `json:"sealed"`
 }
@@ -86,7 +88,7 @@ type windowReport struct {
 func reportOf(windows []history.Window) historyReport {
 	report := historyReport{Windows: []windowReport{}}
 	for _, w := range windows {
-		r := windowReport{Window: w.Window, End: string(w.End), LockedBy: w.LockedBy, Sealed: w.Sealed}
+		r := windowReport{Window: w.Window, End: string(w.End), LockedBy: w.LockedBy, Command: w.Command, Sealed: w.Sealed}
 		if w.End == history.Open {
 			r.End = "open"
 		}
@@ -113,8 +115,8 @@ func historyTable(windows []history.Window, now time.Time) string {
 		case !w.Ended.IsZero():
 			lasted = shortly(w.Lasted)
 		}
-		if w.Reason != "" {
-			reason = safe(w.Reason)
+		if why := w.Why(); why != "" {
+			reason = safe(why)
 		}
 		line(w.Since.Local().Format(minutes), lasted, cell(w.User), endWords(w, now), reason)
 	}

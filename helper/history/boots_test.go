@@ -78,6 +78,9 @@ func text(windows []*Window) string {
 	var lines []string
 	for _, w := range windows {
 		line := fmt.Sprintf("%s %s", w.Since.Format("15:04"), w.User)
+		if w.Command != "" {
+			line += " [" + w.Command + "]"
+		}
 		if w.Reason != "" {
 			line += " (" + w.Reason + ")"
 		}
@@ -199,14 +202,14 @@ func TestWindows(t *testing.T) {
 			`12:00 rrs (new kernel): "shutdown" 13:00 after 1h0m0s`},
 		{"a cause that is not known yet", func() *script {
 			s := boot("A").unlock(at(0), w).lock(at(minute), "root", w)
-			s.records[3].cause = "run"
+			s.records[3].cause = "comet"
 			return s
 		}(), true,
-			`12:00 rrs (new kernel): "run" 12:01 after 1m0s by root`},
+			`12:00 rrs (new kernel): "comet" 12:01 after 1m0s by root`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := text(windows(test.script.records, present{"now", test.locked})); got != test.want {
+			if got := text(windows(test.script.records, present{boot: "now", locked: test.locked})); got != test.want {
 				t.Errorf("windows are\n%s\nwant\n%s", got, test.want)
 			}
 		})

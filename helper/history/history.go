@@ -29,9 +29,11 @@ const (
 	Shutdown End = "shutdown" // the machine was shut down, and not sealed at the next boot
 	Crash    End = "crash"    // the machine crashed or lost its power
 	Unseen   End = "unseen"   // the system was locked, and the journal does not say how
+	Command  End = "run"      // the command that alone could write has ended
 )
 
-// A Window is a time in which the system was not locked.
+// A Window is a time in which the system was not locked, or in which a command of
+// "immutectl run" alone could write.
 type Window struct {
 	// The window as it was last known: since when, until when it was to last, who and why.
 	helper.Window
@@ -44,6 +46,9 @@ type Window struct {
 	Lasted time.Duration
 	// LockedBy is the user who locked, when a lock has ended it.
 	LockedBy string
+	// Command is the command line that alone could write, as helper.Run.Words has it; ""
+	// when the system was not locked for anyone.
+	Command string
 	// Sealed says that the next boot locked what was still open.
 	Sealed bool
 
@@ -75,6 +80,7 @@ func newWindow(r record) *Window {
 		w.Window = *r.window
 	} else { // an intent: who asked
 		w.Window = helper.Window{Since: r.wall.UTC(), UID: r.uid, User: r.user, Reason: r.reason}
+		w.Command = r.command
 	}
 	return w
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 )
@@ -42,22 +43,25 @@ type Reader struct {
 }
 
 // Read returns the last windows, most at most, the newest first; all of them if most
-// is 0. locked is whether the system is locked now, which the journal need not know of.
+// is 0. now is how things stand, which the journal need not know.
 // The error may wrap journal.ErrMissing or journal.ErrNotAllowed.
-func (r *Reader) Read(ctx context.Context, most int, locked bool) ([]Window, error) {
-	found, err := r.read(ctx, most, locked)
+func (r *Reader) Read(ctx context.Context, most int, now helper.Status) ([]Window, error) {
+	found, err := r.read(ctx, most, now)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the history: %w", err)
 	}
 	return found, nil
 }
 
-func (r *Reader) read(ctx context.Context, most int, locked bool) ([]Window, error) {
+func (r *Reader) read(ctx context.Context, most int, status helper.Status) ([]Window, error) {
 	boot, err := os.ReadFile(cmp.Or(r.bootID, bootID))
 	if err != nil {
 		return nil, err
 	}
-	now := present{strings.ReplaceAll(strings.TrimSpace(string(boot)), "-", ""), locked}
+	now := present{boot: strings.ReplaceAll(strings.TrimSpace(string(boot)), "-", ""), locked: status.State == helper.Locked}
+	for _, r := range status.Runs {
+		now.atWork = append(now.atWork, r.ID)
+	}
 	found, err := r.lastWindows(ctx, most, now)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"immutray.org/helper"
 	"immutray.org/helper/journal"
 )
 
@@ -33,7 +34,7 @@ func TestReadAsksForRootsRecordsOnly(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "lines"), []byte(line(map[string]any{"_BOOT_ID": "0a0b"})), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	found, err := r.Read(t.Context(), 5, false)
+	found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
 	if err != nil || len(found) != 1 || found[0].Reason != "new kernel" || found[0].End != Open {
 		t.Errorf("Read() = %+v, %v", found, err)
 	}
@@ -53,7 +54,7 @@ func TestReadOfAConfiguration(t *testing.T) {
 	}
 	for config, user := range map[string]string{"": "rrs", "/etc/immutray/config.toml": "rrs", "/etc/other.toml": "eve", "/etc/third.toml": ""} {
 		r.Config = config
-		found, err := r.Read(t.Context(), 5, false)
+		found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
 		switch {
 		case err != nil || user == "" && len(found) > 0:
 			t.Errorf("Read(%q) = %+v, %v", config, found, err)
@@ -74,7 +75,7 @@ func TestReadAfterACrash(t *testing.T) {
 	}
 	read := func() Window {
 		t.Helper()
-		found, err := r.Read(t.Context(), 5, false)
+		found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
 		if err != nil || len(found) != 1 || found[0].End != Crash {
 			t.Fatalf("Read() = %+v, %v", found, err)
 		}
@@ -93,7 +94,7 @@ func TestReadAfterACrash(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "last"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Read(t.Context(), 5, false); err == nil || !strings.HasPrefix(err.Error(), "cannot read the history: cannot understand the journal: ") {
+	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked}); err == nil || !strings.HasPrefix(err.Error(), "cannot read the history: cannot understand the journal: ") {
 		t.Errorf("Read() of garbage: %v", err)
 	}
 }
@@ -128,7 +129,7 @@ tail -n "${n:-1000000}" lines`)
 		if err := os.Remove(filepath.Join(dir, "asked")); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		found, err := r.Read(t.Context(), test.most, true)
+		found, err := r.Read(t.Context(), test.most, helper.Status{State: helper.Locked})
 		if err != nil || len(found) != test.want {
 			t.Errorf("Read(%d) = %d windows, %v, want %d", test.most, len(found), err, test.want)
 		}
@@ -163,7 +164,7 @@ func TestReadFails(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r, _ := fakeJournal(t, test.script)
-			_, err := r.Read(t.Context(), 5, true)
+			_, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked})
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) || test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("Read(): %v, want %s", err, test.want)
 			}
@@ -173,21 +174,21 @@ func TestReadFails(t *testing.T) {
 
 func TestReadWithoutAJournal(t *testing.T) {
 	r, dir := fakeJournal(t, "")
-	if found, err := r.Read(t.Context(), 5, true); err != nil || len(found) > 0 {
+	if found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); err != nil || len(found) > 0 {
 		t.Errorf("Read() of an empty journal = %+v, %v", found, err)
 	}
 	if err := os.Remove(filepath.Join(dir, "socket")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, journal.ErrMissing) {
+	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("Read() without a journal: %v", err)
 	}
 	r.Journalctl = filepath.Join(dir, "missing")
-	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, journal.ErrMissing) {
+	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("Read() without journalctl: %v", err)
 	}
 	r.bootID = filepath.Join(dir, "missing")
-	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, os.ErrNotExist) {
+	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Read() without a boot id: %v", err)
 	}
 }
@@ -195,13 +196,13 @@ func TestReadWithoutAJournal(t *testing.T) {
 func TestReadEnds(t *testing.T) {
 	r, _ := fakeJournal(t, "exec sleep 1000")
 	r.patience = 50 * time.Millisecond
-	if _, err := r.Read(t.Context(), 5, true); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Read() of a journal that hangs: %v", err)
 	}
 	r.patience = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.Read(ctx, 5, true); !errors.Is(err, context.Canceled) {
+	if _, err := r.Read(ctx, 5, helper.Status{State: helper.Locked}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Read() that nobody waits for: %v", err)
 	}
 }

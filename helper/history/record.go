@@ -33,6 +33,8 @@ type record struct {
 	uid     uint32
 	user    string
 	reason  string
+	command string         // of "immutectl run"
+	outcome helper.Outcome // of the outcome
 	state   helper.State   // of the system, after the outcome
 	window  *helper.Window // open after the outcome, or ended by it; nil: none is known
 }
@@ -70,7 +72,7 @@ func fields() []string {
 	return []string{
 		"MESSAGE_ID", "_UID", "UNIT",
 		journal.Verb, journal.Config, journal.Request, journal.Cause, journal.UID, journal.User, journal.Reason,
-		journal.SinceBoot, journal.State, journal.WindowSince, journal.WindowUntil,
+		journal.Command, journal.SinceBoot, journal.OutcomeWord, journal.State, journal.WindowSince, journal.WindowUntil,
 		journal.WindowUID, journal.WindowUser, journal.WindowReason,
 	}
 }
@@ -163,6 +165,7 @@ func (e entry) record() (record, bool) {
 	r.request = string(e[journal.Request])
 	r.cause = helper.Cause(e[journal.Cause])
 	r.user, r.reason = string(e[journal.User]), string(e[journal.Reason])
+	r.command, r.outcome = string(e[journal.Command]), helper.Outcome(e[journal.OutcomeWord])
 	r.uid, _ = e.number32(journal.UID)
 	r.state = helper.State(e[journal.State])
 	r.window = e.window()

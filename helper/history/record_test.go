@@ -72,6 +72,10 @@ func TestParse(t *testing.T) {
 		{"as it is", nil, with(func(*record) {})},
 		{"an intent", map[string]any{"MESSAGE_ID": journal.Intent, "IMMUTRAY_STATE": nil, "IMMUTRAY_WINDOW_SINCE": nil},
 			with(func(r *record) { r.kind, r.state, r.window = intent, "", nil })},
+		{"a command", map[string]any{"MESSAGE_ID": journal.Outcome, "IMMUTRAY_VERB": "run", "IMMUTRAY_COMMAND": "apt upgrade", "IMMUTRAY_OUTCOME": "failed", "IMMUTRAY_WINDOW_SINCE": nil},
+			with(func(r *record) {
+				r.verb, r.command, r.outcome, r.window = helper.RunCommand, "apt upgrade", helper.Failed, nil
+			})},
 		{"without an end", map[string]any{"IMMUTRAY_UNTIL": nil}, with(func(r *record) { r.window.Until = nil })},
 		{"a user's name that is not text", map[string]any{"IMMUTRAY_USER": bytes("r\xff")}, with(func(r *record) { r.user = "r\xff" })},
 		{"a field twice", map[string]any{"IMMUTRAY_REASON": []string{"a", "b"}}, with(func(r *record) { r.reason = "a" })},
@@ -150,7 +154,7 @@ func FuzzWindows(f *testing.F) {
 		if len(records) > all {
 			t.Errorf("%d records of %d", len(records), all)
 		}
-		for _, w := range windows(records, present{"0a", locked}) {
+		for _, w := range windows(records, present{boot: "0a", locked: locked}) {
 			if w.Lasted < 0 || w.began.boot == "" || w.End == Open && (!w.Ended.IsZero() || locked) {
 				t.Errorf("window %+v", w)
 			}

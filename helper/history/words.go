@@ -1,10 +1,28 @@
 package history
 
+import (
+	"cmp"
+
+	"immutray.org/helper"
+)
+
+// Why says why there was a window, in the words of who asked, and which command it was
+// for.
+func (w Window) Why() string {
+	if w.Command == "" {
+		return w.Reason
+	}
+	return cmp.Or(w.Reason, helper.RunManager) + ": " + w.Command
+}
+
 // EndWords says how the window ended, in words for people; of one that has not, that it
 // is open. The name of the user is as it was recorded.
 func (w Window) EndWords() string {
 	switch w.End {
 	case Open:
+		if w.Command != "" {
+			return "at work"
+		}
 		return "still open"
 	case Person:
 		return "locked by " + w.LockedBy
@@ -18,6 +36,8 @@ func (w Window) EndWords() string {
 		return "shut down, sealed at the next boot"
 	case Shutdown:
 		return "shut down while open"
+	case Command:
+		return "the command ended"
 	case Unseen:
 		return "not known"
 	case Crash:

@@ -37,8 +37,9 @@ func (r recorder) history() []string {
 	var report struct {
 		Windows []struct {
 			helper.Window
-			End    string
-			Sealed bool
+			Command string
+			End     string
+			Sealed  bool
 		}
 	}
 	text := r.output(immutectl, "history", "--json")
@@ -48,6 +49,9 @@ func (r recorder) history() []string {
 	var lines []string
 	for _, w := range report.Windows {
 		line := fmt.Sprintf("%s (%s) %s", w.User, w.Reason, w.End)
+		if w.Command != "" {
+			line = fmt.Sprintf("%s (%s: %s) %s", w.User, w.Reason, w.Command, w.End)
+		}
 		if w.Sealed {
 			line += " sealed"
 		}

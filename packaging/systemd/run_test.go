@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"immutray.org/helper"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -56,7 +57,9 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 		}
 		killed := time.Now()
 		b.output("sh", "-c", "echo 1 >/sys/fs/cgroup/system.slice/caller.service/cgroup.kill")
-		b.await("the lock", func() bool { return b.try(tool, "is-locked") == nil })
+		b.await("the lock", func() bool {
+			return b.isLocked() && !strings.Contains(b.output(tool, "status"), "ro=false")
+		})
 		// To find it out takes a few processes; a system-wide lock is a unit's, too.
 		t.Logf("%s: locked %v after everything was killed", mode, time.Since(killed))
 		if took := time.Since(killed); mode != "--system-wide" && took > time.Second {
@@ -66,4 +69,36 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 			return b.output("systemctl", "list-units", "--plain", "--no-legend", "immutray-run-*.scope") == ""
 		})
 	}
+}
+
+// Commands are in the history of a real journal, also one that the power was cut from.
+func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
+	logs := lab.Dir(t)
+	buildIn(t, logs, "immutectl")
+	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := bootRecorder(t, logs, 1)
+	r.ask("lock")
+	r.output(immutectl, "run", "--reason=new\x1bkernel", "--", "touch", "/mnt/root/a b")
+	r.output(immutectl, "run", "--system-wide", "--", "touch", "/mnt/root/file")
+	whole, alone := "root (immutectl run: touch /mnt/root/file) person", `root (new\x1bkernel: touch "/mnt/root/a b") run`
+	r.expect(whole, alone)
+
+	r.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", "--", "sleep", "60")
+	atWork := "root (: sleep 60) "
+	r.expect(atWork+"open", whole, alone)
+	r.ask("unlock")
+	r.output(helper.HelperPath, "lock-force")
+	r.expect("root () person", atWork+"person", whole, alone)
+	r.output("systemctl", "stop", "caller.service")
+
+	r.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", "--", "sleep", "61")
+	longer := "root (: sleep 61) "
+	r.expect(longer+"open", "root () person", atWork+"person", whole, alone)
+	r.end()
+
+	r = bootRecorder(t, logs, 2)
+	r.ask("seal")
+	r.expect(longer+"crash sealed", "root () person", atWork+"person", whole, alone)
 }
