@@ -10,11 +10,12 @@ if [ -n "${DPKG_ROOT:-}" ]; then
 	exit 0
 fi
 
-# On a path that can't be written to, test -w is false for root too.
+# On a path that can't be written to, test -w is false for root too. Below "immutectl run"
+# it can be, and the test is true: the mounts are those of the command.
 for dir in /usr /etc; do
 	if [ -d "$dir" ] && [ ! -w "$dir" ]; then
 		echo "cannot change packages: $dir is read-only" >&2
-		echo 'hint: unlock the operating system first, with "immutectl unlock"' >&2
+		echo 'hint: unlock the operating system first, with "immutectl unlock", or use "sudo immutectl run -- COMMAND"' >&2
 		exit 1
 	fi
 done

@@ -74,6 +74,28 @@ func TestLockedSystemStopsDpkgBeforeItBegins(t *testing.T) {
 	}
 }
 
+// A command of "immutectl run" has mounts of its own that are writable, while those of the
+// system are not; dpkg is stopped in the system alone.
+func TestDpkgWithWriteAccessOfItsOwnIsNotStopped(t *testing.T) {
+	s := newScratch(t)
+	first, second := s.smallPackage("1"), s.smallPackage("2")
+	s.mustDpkg("--install", "/run/immutray.deb", first)
+	s.lock("usr")
+	s.lock("etc")
+	script := `mount -o remount,bind,rw "$0/usr" && mount -o remount,bind,rw "$0/etc" && exec chroot "$0" dpkg --no-triggers --force-depends --install "$1"`
+	inside := exec.Command("unshare", "--mount", "sh", "-c", script, s.root, second)
+	inside.Env = append(os.Environ(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8")
+	if out, err := inside.CombinedOutput(); err != nil {
+		t.Errorf("dpkg that can write: %v\n%s", err, out)
+	}
+	if got := s.status("small"); got != "install ok installed 2" {
+		t.Errorf("small is %q", got)
+	}
+	if out, err := s.dpkg("--remove", "small"); err == nil || !strings.Contains(out, "is read-only\n") || !strings.Contains(out, `"sudo immutectl run -- COMMAND"`) {
+		t.Errorf("dpkg in the locked system: %v\n%s", err, out)
+	}
+}
+
 // What is left of a removed package stops nobody.
 func TestRemovedPackageDoesNotStopDpkg(t *testing.T) {
 	s := newScratch(t)
