@@ -17,12 +17,10 @@ import (
 	"immutray.org/helper/writers"
 )
 
-const (
-	// returnPatience is how long the end of a command waits for its turn, and how long
-	// it looks for processes that were left behind. Write access ends within a second
-	// whatever else is going on: toward locked is always the safe side.
-	returnPatience = 250 * time.Millisecond
-)
+// returnPatience is how long the end of a command waits for its turn, and how long it
+// looks for processes that were left behind. Write access ends within a second whatever
+// else is going on: toward locked is always the safe side.
+const returnPatience = 250 * time.Millisecond
 
 // A Loan is the write access of one command while the system is locked for all others:
 // the property is cleared, the mount flags stay, and only the command is in a mount
@@ -30,7 +28,8 @@ const (
 // namespace, and to return the loan when the command has ended.
 //
 // Loans are counted by their records; the last that is returned sets the property
-// again. While there is one no request locks, and an unlock is not undone by its end.
+// again. While there is one the system counts as locked (helper.Status.SetRuns), and only
+// a lock by force takes the access away. An unlock is not undone by the end of a loan.
 type Loan struct {
 	engine *Engine
 	run    helper.Run

@@ -57,6 +57,30 @@ func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
 	f.giveBack(loan)
 }
 
+// The end of a window that was opened beside a command waits for it, and everybody can
+// read that.
+func TestTheEndOfAWindowWaitsForACommand(t *testing.T) {
+	f := newTimedFixture(t)
+	loan := f.lend(helper.Run{PID: 4711})
+	f.unlock(helper.Request{For: time.Minute})
+	f.pass(time.Minute)
+	for _, r := range []*helper.Result{f.due(), f.run(helper.Lock)} {
+		want := helper.LockHolder{Manager: helper.RunManager, PID: 4711, Program: "apt"}
+		o := f.status().Overdue
+		if r.Outcome != helper.PackageManager || r.Holder == nil || *r.Holder != want || o == nil || o.Holder == nil || *o.Holder != want {
+			t.Errorf("lock: %s: %s, overdue is %+v", r.Outcome, r.Error, o)
+		}
+	}
+	if r := loan.Return(context.Background(), nil); r.Outcome != helper.Done || len(r.Notices) == 0 {
+		t.Errorf("return: %s: %s %q", r.Outcome, r.Error, r.Notices)
+	}
+	f.expect("returned", helper.Unlocked)
+	if r := f.due(); r.Outcome != helper.Done || f.status().Overdue != nil {
+		t.Errorf("after the command: %s, overdue is %+v", r.Outcome, f.status().Overdue)
+	}
+	f.expect("after the command", helper.Locked)
+}
+
 // A window that is opened beside a command, and fails half way, leaves the loan as it was.
 func TestAFailedUnlockLeavesALoan(t *testing.T) {
 	f := newFixture(t)
