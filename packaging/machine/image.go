@@ -27,9 +27,15 @@ import (
 var (
 	//go:embed rootfs.sh
 	rootfsScript string
+	//go:embed repository.sh
+	repositoryScript string
 	//go:embed image.sh
 	imageScript string
 )
+
+// everything is the suite on which everything is tested; on others it is the core:
+// install, lock, unlock, seal, reboot.
+const everything = "trixie"
 
 // A base is a directory with what a virtual machine is started from.
 type base struct{ dir string }
@@ -77,11 +83,22 @@ func baseOf(suite string) (base, error) {
 	if err != nil {
 		return base{}, fmt.Errorf("cannot install %s: %w", suite, err)
 	}
+	tar := filepath.Join(rootfs, "rootfs.tar")
 	settings, err := desktop.PersonalSettings()
 	if err != nil {
 		return base{}, err
 	}
 	recipe := []string{rootfsScript, imageScript}
+	var repository string
+	if suite == everything {
+		recipe = append(recipe, repositoryScript)
+		repository, err = once("repository-"+suite, hash(rootfsScript, repositoryScript), func(dir string) error {
+			return script(repositoryScript, suite, tar, dir)
+		})
+		if err != nil {
+			return base{}, fmt.Errorf("cannot get packages of %s: %w", suite, err)
+		}
+	}
 	for _, file := range slices.Sorted(maps.Keys(settings)) {
 		recipe = append(recipe, file, settings[file])
 	}
@@ -90,7 +107,7 @@ func baseOf(suite string) (base, error) {
 		if err := writeAll(desk, settings); err != nil {
 			return err
 		}
-		return script(imageScript, filepath.Join(rootfs, "rootfs.tar"), desk, dir)
+		return script(imageScript, tar, desk, dir, repository)
 	})
 	if err != nil {
 		return base{}, fmt.Errorf("cannot make a disk of %s: %w", suite, err)

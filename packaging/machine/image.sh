@@ -1,10 +1,12 @@
 #!/bin/bash
-# The guest's disk: image.sh TARFILE DESK DIRECTORY makes in DIRECTORY disk.img, a btrfs
-# with the article's subvolumes, vmlinuz and initrd.img to boot it with, and key and
-# key.pub to log in with. DESK is what the person at the desk has set up. It runs in a mount namespace of its own (see buildImage), so that its
-# loop device and mounts are gone with it, even when it is killed.
+# The guest's disk: image.sh TARFILE DESK DIRECTORY [REPOSITORY] makes in DIRECTORY
+# disk.img, a btrfs with the article's subvolumes, vmlinuz and initrd.img to boot it with,
+# and key and key.pub to log in with. DESK is what the person at the desk has set up,
+# REPOSITORY has packages to install. It runs in a mount namespace of its own (see script
+# in image.go), so that its loop device and mounts are gone with it, even when it is
+# killed.
 set -euo pipefail
-tar=$1 desk=$2 dir=$3
+tar=$1 desk=$2 dir=$3 repository=$4
 
 ssh-keygen -q -t ed25519 -N '' -C immutray-machine -f "$dir/key"
 truncate --size 8G "$dir/disk.img"
@@ -96,6 +98,10 @@ done
 # lightdm's autologin fails without a word in a home that is not the user's.
 chown -R 1000:1000 "$root/home/rrs"
 chown -R 1001:1001 "$root/home/ann"
+
+if [[ -n $repository ]]; then
+	cp -r "$repository" "$root/var/cache/repository"
+fi
 
 # Else the first boot rebuilds caches, and the next one does not.
 touch "$root/etc/.updated" "$root/var/.updated"

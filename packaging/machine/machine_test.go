@@ -112,10 +112,6 @@ func takePicture(t *testing.T, v *vm, name string) {
 	}
 }
 
-// everything is the suite on which everything is tested; on others it is the core:
-// install, lock, unlock, seal, reboot.
-const everything = "trixie"
-
 // suites are the Debian suites to test on: SUITES="bookworm trixie sid".
 func suites() []string {
 	if named := strings.Fields(os.Getenv("SUITES")); len(named) > 0 {

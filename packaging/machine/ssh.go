@@ -50,7 +50,12 @@ func codeOf(err error) int {
 func (p person) run(command string) (string, error) { return p.runWith(nil, command) }
 
 func (p person) runWith(input io.Reader, command string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	return p.runFor(commandTime, input, command)
+}
+
+// runFor is runWith with another bound.
+func (p person) runFor(atMost time.Duration, input io.Reader, command string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), atMost)
 	defer cancel()
 	cmd := p.ssh(ctx, host, command)
 	cmd.Stdin = input

@@ -34,6 +34,7 @@ func system(t *testing.T, suite string) {
 		{"blocked by a writer", blockedByWriter},
 		{"packages of a locked system stay as they are", packagesStay},
 		{"dpkg at work", dpkgAtWork},
+		{"packages by a command that alone may write", packagesByRun},
 		{"nobody at the desk", nobodyAtTheDesk},
 		{"an administrator's password on a terminal", passwordOnTerminal},
 		{"the administrator at the desk and by ssh", administratorAtTheDesk},

@@ -1,0 +1,79 @@
+package machine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+)
+
+// realPackages are the archive's, in a repository in the guest (see repository.sh). Each
+// does something else with the system when it is installed.
+var realPackages = []struct {
+	name    string
+	enabled string // what "systemctl is-enabled" says of its unit then
+	unit    string
+	leaves  string // succeeds while it is installed
+}{
+	{"cron", "enabled", "cron.service", "systemctl is-active cron.service && getent group crontab"},
+	{"uuid-runtime", "enabled", "uuidd.socket", "systemctl is-active uuidd.socket && getent passwd uuidd"},
+	{"linux-image-cloud-amd64", "", "", "ls /boot/initrd.img-*-cloud-amd64 /lib/modules/*-cloud-amd64/modules.dep"},
+	{"avahi-daemon", "enabled", "avahi-daemon.service", "busctl call org.freedesktop.Avahi / org.freedesktop.Avahi.Server GetVersionString"},
+	{"rtkit", "disabled", "rtkit-daemon.service", "pkaction --action-id org.freedesktop.RealtimeKit1.acquire-real-time"},
+}
+
+// fromRepository has apt look nowhere else.
+const fromRepository = "-o Dir::Etc::SourceList=/run/repository.list -o Dir::Etc::SourceParts=/dev/null "
+
+// installTime bounds an installation: a kernel takes the slow machine minutes.
+const installTime = 10 * time.Minute
+
+// A command that alone may write installs and removes what there is in an archive, with
+// the whole system locked all the while.
+func packagesByRun(t *testing.T, v *vm) {
+	must(t, v.as(root), "echo 'deb [trusted=yes] file:/var/cache/repository ./' >/run/repository.list && apt-get "+fromRepository+"--quiet update")
+	expectState(t, v, helper.Locked)
+	// It ends as soon as it could write.
+	must(t, v.as(root), "systemd-run --quiet --unit=prober --collect bash -c "+
+		"'until echo 2>/dev/null >/.probe || echo 2>/dev/null >/etc/.probe; do sleep 0.2; done'")
+	var names []string
+	for _, p := range realPackages {
+		names = append(names, p.name)
+	}
+	all := strings.Join(names, " ")
+
+	apt(t, v, "install --no-install-recommends "+all)
+	for _, p := range realPackages {
+		must(t, v.as(root), p.leaves)
+		if p.unit != "" {
+			if got, _ := v.as(root).run("systemctl is-enabled " + p.unit); strings.TrimSpace(got) != p.enabled {
+				t.Errorf("after installing %s its unit %s is %q, want %q", p.name, p.unit, got, p.enabled)
+			}
+		}
+	}
+	apt(t, v, "autoremove --purge "+all)
+	for _, p := range realPackages {
+		if out, err := v.as(root).run(p.leaves); err == nil {
+			t.Errorf("after %s was removed: %s", p.name, out)
+		}
+	}
+	must(t, v.as(root), "systemctl is-active prober && systemctl stop prober")
+}
+
+// apt has apt-get do something in a command of its own, and fails unless all is well
+// afterwards.
+func apt(t *testing.T, v *vm, what string) {
+	t.Helper()
+	out, err := v.as(root).runFor(installTime, nil, "DEBIAN_FRONTEND=noninteractive immutectl run --reason 'five packages' -- apt-get "+fromRepository+"--yes --quiet "+what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(out)
+	expectState(t, v, helper.Locked)
+	expectDpkgClean(t, v)
+	if got, err := v.as(root).run("systemctl is-system-running"); strings.TrimSpace(got) != "running" {
+		t.Errorf("the guest is %s, %v", got, err)
+	}
+	expectNothingFailed(t, v)
+}
