@@ -34,9 +34,7 @@ const installTime = 10 * time.Minute
 func packagesByRun(t *testing.T, v *vm) {
 	must(t, v.as(root), "echo 'deb [trusted=yes] file:/var/cache/repository ./' >/run/repository.list && apt-get "+fromRepository+"--quiet update")
 	expectState(t, v, helper.Locked)
-	// It ends as soon as it could write.
-	must(t, v.as(root), "systemd-run --quiet --unit=prober --collect bash -c "+
-		"'until echo 2>/dev/null >/.probe || echo 2>/dev/null >/etc/.probe; do sleep 0.2; done'")
+	startProber(t, v)
 	var names []string
 	for _, p := range realPackages {
 		names = append(names, p.name)
@@ -52,13 +50,38 @@ func packagesByRun(t *testing.T, v *vm) {
 			}
 		}
 	}
-	apt(t, v, "autoremove --purge "+all)
+	systemWide(t, v)
+	apt(t, v, "autoremove --purge 'linux-image-.*-cloud-amd64' "+all)
 	for _, p := range realPackages {
 		if out, err := v.as(root).run(p.leaves); err == nil {
 			t.Errorf("after %s was removed: %s", p.name, out)
 		}
 	}
 	must(t, v.as(root), "systemctl is-active prober && systemctl stop prober")
+}
+
+// What a command asks PID 1 to write is read-only for that, unless the whole system is
+// unlocked meanwhile.
+func systemWide(t *testing.T, v *vm) {
+	const disable = "systemctl disable cron.service"
+	out, err := v.as(root).run("immutectl run -- " + disable)
+	if codeOf(err) <= 0 || !strings.Contains(out, "Read-only file system") {
+		t.Errorf("PID 1 was asked to write, and that ended with %v, want it read-only", err)
+	}
+	must(t, v.as(root), "systemctl is-active prober && systemctl stop prober")
+	must(t, v.as(root), "immutectl run --system-wide -- "+disable)
+	expectState(t, v, helper.Locked)
+	if got, _ := v.as(root).run("systemctl is-enabled cron.service"); strings.TrimSpace(got) != "disabled" {
+		t.Errorf("after %q it is %q", disable, got)
+	}
+	startProber(t, v)
+}
+
+// startProber starts what ends as soon as it can write to a protected path.
+func startProber(t *testing.T, v *vm) {
+	t.Helper()
+	must(t, v.as(root), "systemd-run --quiet --unit=prober --collect bash -c "+
+		"'until echo 2>/dev/null >/.probe || echo 2>/dev/null >/etc/.probe; do sleep 0.2; done'")
 }
 
 // apt has apt-get do something in a command of its own, and fails unless all is well
