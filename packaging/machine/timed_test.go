@@ -34,10 +34,13 @@ func TestTimedWindows(t *testing.T) {
 	}
 }
 
+// windowReason is why they are opened.
+const windowReason = "new kernel"
+
 // openWindow unlocks for [windowLength].
 func openWindow(t *testing.T, v *vm) {
 	t.Helper()
-	must(t, v.as(root), fmt.Sprintf("immutectl lock && immutectl unlock --for %dm", windowLength/time.Minute))
+	must(t, v.as(root), fmt.Sprintf("immutectl lock && immutectl unlock --for %dm --reason '%s'", windowLength/time.Minute, windowReason))
 	expectState(t, v, helper.Unlocked)
 }
 
@@ -55,6 +58,17 @@ func clockIsSet(t *testing.T, v *vm) {
 func asleepAtTheEnd(t *testing.T, v *vm) {
 	openWindow(t, v)
 	opened := time.Now()
+	fallAsleep(t, v)
+	// The time that is asleep is what this is about.
+	time.Sleep(time.Until(opened.Add(windowLength)))
+	check(t, v.screen.wakeUp())
+	// The clock of the journal stands still meanwhile.
+	expectClosed(t, v, 0)
+}
+
+// fallAsleep sends the machine to sleep as its user would.
+func fallAsleep(t *testing.T, v *vm) {
+	t.Helper()
 	// The answer may come before the sleep, after it, or never.
 	go v.as(root).run("systemctl suspend")
 	check(t, waitFor("the machine to sleep", time.Minute, func() error {
@@ -64,11 +78,6 @@ func asleepAtTheEnd(t *testing.T, v *vm) {
 		}
 		return err
 	}))
-	// The time that is asleep is what this is about.
-	time.Sleep(time.Until(opened.Add(windowLength)))
-	check(t, v.screen.wakeUp())
-	// The clock of the journal stands still meanwhile.
-	expectClosed(t, v, 0)
 }
 
 // expectClosed waits until a timer has closed the window, and fails if that was too
@@ -110,13 +119,31 @@ func lastRecord(t *testing.T, v *vm, verb string) (at time.Duration) {
 	return at
 }
 
-// A window that is open when the power goes is closed by the seal of the next boot.
+// A window that is open when the power goes is closed by the seal of the next boot, and
+// the history tells how it ended.
 func powerCutInWindow(t *testing.T, v *vm) {
 	openWindow(t, v)
+	before, err := v.state()
+	check(t, err)
 	v.cutPower()
 	check(t, v.boot(textMode))
 	expectState(t, v, helper.Locked)
 	if got := must(t, v.as(root), "systemctl list-units --all --no-legend --plain 'immutray-relock@*'"); got != "" {
 		t.Errorf("after the power cut there is still %s", got)
+	}
+
+	was, want := lastWindow(t, v), before.Window
+	if was.End != "crash" || !was.Sealed || !was.Since.Equal(want.Since) || was.Until == nil || !was.Until.Equal(*want.Until) ||
+		was.User != root || was.Reason != windowReason {
+		t.Errorf("the history tells of %+v, want the window %+v, sealed after a crash", was, want)
+	}
+	if was.Ended == nil || was.LastedSeconds > int64(windowLength/time.Second) {
+		t.Errorf("it ended at %v after %d s, want that known, and less than its time", was.Ended, was.LastedSeconds)
+	}
+	text := must(t, v.as(root), "immutectl history -n 1")
+	for _, words := range []string{root, "crash or power cut, sealed at the next boot", windowReason} {
+		if !strings.Contains(text, words) {
+			t.Errorf("the history does not say %q: %s", words, text)
+		}
 	}
 }

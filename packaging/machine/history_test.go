@@ -1,0 +1,29 @@
+package machine
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+)
+
+// A pastWindow is one that "immutectl history --json" tells of.
+type pastWindow struct {
+	helper.Window
+	End           string     `json:"end"`
+	Ended         *time.Time `json:"ended"`
+	LastedSeconds int64      `json:"lasted_seconds"`
+	Sealed        bool       `json:"sealed"`
+}
+
+// lastWindow returns the latest window of the guest.
+func lastWindow(t *testing.T, v *vm) pastWindow {
+	t.Helper()
+	var history struct{ Windows []pastWindow }
+	check(t, json.Unmarshal([]byte(must(t, v.as(root), "journalctl --sync; immutectl history --json -n 1")), &history))
+	if len(history.Windows) != 1 {
+		t.Fatalf("the history has %d windows, want the last one", len(history.Windows))
+	}
+	return history.Windows[0]
+}
