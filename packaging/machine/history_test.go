@@ -27,3 +27,11 @@ func lastWindow(t *testing.T, v *vm) pastWindow {
 	}
 	return history.Windows[0]
 }
+
+// expectEnd fails unless the last window ended in that way.
+func expectEnd(t *testing.T, v *vm, want string) {
+	t.Helper()
+	if w := lastWindow(t, v); w.End != want || w.Ended == nil {
+		t.Errorf("the last window ended by %q at %v, want %q: %+v", w.End, w.Ended, want, w)
+	}
+}

@@ -24,6 +24,7 @@ func TestTimedWindows(t *testing.T) {
 	for _, step := range []step{
 		{"the clock is set", clockIsSet},
 		{"asleep at the end", asleepAtTheEnd},
+		{"locked before it sleeps", lockedBeforeSleep},
 		{"islands were writable all the time", expectWriter},
 		{"nothing failed", expectNothingFailed},
 		{"power cut in a window", powerCutInWindow},
