@@ -47,22 +47,42 @@ func packagesStay(t *testing.T, v *vm) {
 // The same installation goes its way in an unlocked system: a lock does not cut it in
 // half, but is refused, and tells who is at work.
 func dpkgAtWork(t *testing.T, v *vm) {
+	ended := installSmallPackage(t, v)
+	out, err := v.as(root).run("immutectl lock")
+	if codeOf(err) != helper.ExitPackageManager || !strings.Contains(out, `error: cannot lock: dpkg is at work: "apt-get" (pid `) {
+		t.Errorf("lock during an installation ended with %v, want exit code %d and who is at work", err, helper.ExitPackageManager)
+	}
+	expectState(t, v, helper.Unlocked)
+	letGoOn(t, v, ended)
+	lock(t, v)
+	expectSmallPackage(t, v)
+}
+
+// installSmallPackage begins to, and returns when that waits to go on. How it ended is
+// sent when it has.
+func installSmallPackage(t *testing.T, v *vm) <-chan error {
+	t.Helper()
 	ended := make(chan error, 1)
 	go func() {
 		_, err := v.as(root).run(aptInstall + smallPackage)
 		ended <- err
 	}()
 	must(t, v.as(root), "timeout 60 sh -c 'until test -p /run/go-on; do sleep 0.2; done'")
-	out, err := v.as(root).run("immutectl lock")
-	if codeOf(err) != helper.ExitPackageManager || !strings.Contains(out, `error: cannot lock: dpkg is at work: "apt-get" (pid `) {
-		t.Errorf("lock during an installation ended with %v, want exit code %d and who is at work", err, helper.ExitPackageManager)
-	}
-	expectState(t, v, helper.Unlocked)
+	return ended
+}
+
+// letGoOn lets the installation go on, and waits for its end.
+func letGoOn(t *testing.T, v *vm, ended <-chan error) {
+	t.Helper()
 	must(t, v.as(root), "timeout 60 sh -c 'echo >/run/go-on'")
 	if err := <-ended; err != nil {
 		t.Fatalf("the installation did not go on: %v", err)
 	}
-	lock(t, v)
+}
+
+// expectSmallPackage fails unless it is installed, and all packages are as they should be.
+func expectSmallPackage(t *testing.T, v *vm) {
+	t.Helper()
 	for _, name := range []string{"small", "immutray"} {
 		if got := must(t, v.as(root), "dpkg-query --show --showformat='${Status}' "+name); got != "install ok installed" {
 			t.Errorf("the package %s is %q", name, got)

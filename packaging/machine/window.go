@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,14 +55,18 @@ func parsePlaces(out string) ([]image.Rectangle, error) {
 const noteTime = 2 * time.Minute
 
 // note waits until one notification is on the screen, and returns its place.
-func (v *vm) note() (place image.Rectangle, err error) {
+func (v *vm) note() (image.Rectangle, error) { return v.lastNote(1) }
+
+// lastNote waits until so many notifications are on the screen, and returns the place of
+// the lowest: a later one is below those that were there before it.
+func (v *vm) lastNote(number int) (place image.Rectangle, err error) {
 	err = waitFor("a notification on the screen", noteTime, func() error {
 		places, err := v.places("--class notifyd")
-		if err == nil && len(places) != 1 {
-			err = fmt.Errorf("there are %d", len(places))
+		if err == nil && len(places) != number {
+			err = fmt.Errorf("there are %d, want %d", len(places), number)
 		}
 		if err == nil {
-			place = places[0]
+			place = slices.MaxFunc(places, func(a, b image.Rectangle) int { return a.Max.Y - b.Max.Y })
 		}
 		return err
 	})
