@@ -45,9 +45,6 @@ func (d *desk) otherLocks(t *testing.T) {
 	must(t, d.as(root), "systemctl start lightdm") // see lastLogoutLocks
 	d.sitDown(t, other)
 	expectIcon(t, d.vm, icons.Unlocked)
-	// A panel that is still being built may lose a click.
-	_, err := d.settled()
-	check(t, err)
 	check(t, d.clickIcon())
 	expectIcon(t, d.vm, icons.Locked)
 	expectState(t, d.vm, helper.Locked)
