@@ -27,8 +27,7 @@ type desk struct {
 // password prompt. One machine for all of it: each step goes on from the one before.
 func TestDesk(t *testing.T) {
 	t.Parallel()
-	v := newMachine(t, "trixie")
-	install(t, v)
+	v := newInstalled(t, everything)
 	startWriter(t, v)
 	d := &desk{vm: v}
 	d.prepare(t)

@@ -77,7 +77,7 @@ func lockCache() (*os.File, error) {
 // baseOf returns the image of a Debian suite; it makes what is missing. The cache is
 // locked.
 func baseOf(suite string) (base, error) {
-	rootfs, err := once("rootfs-"+suite, hash(rootfsScript), func(dir string) error {
+	rootfs, err := once("rootfs-"+suite, cacheTime, hash(rootfsScript), func(dir string) error {
 		return script(rootfsScript, suite, filepath.Join(dir, "rootfs.tar"))
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func baseOf(suite string) (base, error) {
 	var repository string
 	if suite == everything {
 		recipe = append(recipe, repositoryScript)
-		repository, err = once("repository-"+suite, hash(rootfsScript, repositoryScript), func(dir string) error {
+		repository, err = once("repository-"+suite, cacheTime, hash(rootfsScript, repositoryScript), func(dir string) error {
 			return script(repositoryScript, suite, tar, dir)
 		})
 		if err != nil {
@@ -102,7 +102,7 @@ func baseOf(suite string) (base, error) {
 	for _, file := range slices.Sorted(maps.Keys(settings)) {
 		recipe = append(recipe, file, settings[file])
 	}
-	made, err := once("image-"+suite, hash(recipe...), func(dir string) error {
+	made, err := once("image-"+suite, cacheTime, hash(recipe...), func(dir string) error {
 		desk := filepath.Join(dir, "desk")
 		if err := writeAll(desk, settings); err != nil {
 			return err
@@ -116,15 +116,15 @@ func baseOf(suite string) (base, error) {
 }
 
 // once returns the directory of the cache with this name and version; it makes it unless
-// it is there. What was interrupted is not taken for done. Of other versions it keeps
-// those that somebody used lately.
-func once(name, version string, make func(dir string) error) (dir string, err error) {
+// it is there. What was interrupted is not taken for done. Other versions that nobody has
+// used for the time of keep are dropped.
+func once(name string, keep time.Duration, version string, make func(dir string) error) (dir string, err error) {
 	dir = filepath.Join(cacheDir(), name+"-"+version)
 	now := time.Now()
 	if err := os.Chtimes(dir, now, now); err == nil {
 		return dir, nil
 	}
-	if err := dropOld(name, now.Add(-cacheTime)); err != nil {
+	if err := dropOld(name, now.Add(-keep)); err != nil {
 		return "", err
 	}
 	unfinished := dir + ".unfinished"

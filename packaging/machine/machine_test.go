@@ -19,6 +19,25 @@ const pictures = "../../build/machine"
 // the desktop, and has nothing installed yet.
 func newMachine(t *testing.T, suite string) *vm {
 	t.Helper()
+	requirePrograms(t)
+	from, err := bootedOf(suite)
+	check(t, err)
+	return goOnFrom(t, from)
+}
+
+// newInstalled returns one on which the package has been installed.
+func newInstalled(t *testing.T, suite string) *vm {
+	t.Helper()
+	requirePrograms(t)
+	pkg, err := debianPackage()
+	check(t, err)
+	from, err := installedOf(suite, pkg)
+	check(t, err)
+	return goOnFrom(t, from)
+}
+
+func requirePrograms(t *testing.T) {
+	t.Helper()
 	lab.Require(t,
 		"mmdebstrap:mmdebstrap", "qemu-system-x86_64:qemu-system-x86", "qemu-img:qemu-utils",
 		"mkfs.btrfs:btrfs-progs", "btrfs:btrfs-progs", "ssh:openssh-client", "ssh-keygen:openssh-client",
@@ -26,12 +45,14 @@ func newMachine(t *testing.T, suite string) *vm {
 	if os.Geteuid() != 0 {
 		lab.Unavailable(t, "root is needed to make the disk of a virtual machine")
 	}
-	saved, err := bootedOf(suite)
-	check(t, err)
+}
+
+func goOnFrom(t *testing.T, from saved) *vm {
+	t.Helper()
 	// A short path: the name of a socket has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "machine")
 	check(t, err)
-	v, err := newVM(saved.base, saved.disk(), dir)
+	v, err := newVM(from.base, from.disk(), dir)
 	check(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -42,7 +63,7 @@ func newMachine(t *testing.T, suite string) *vm {
 			t.Error(err)
 		}
 	})
-	check(t, v.goOn(saved))
+	check(t, v.goOn(from))
 	return v
 }
 

@@ -78,14 +78,14 @@ func (m *monitor) ask(command string, arguments, answer any) error {
 	}
 }
 
-// status is what the machine is doing: "running", "suspended" (RunState in QAPI).
-func (m *monitor) status() (string, error) {
-	var answer struct{ Status string }
+// asleep tells whether the machine is.
+func (m *monitor) asleep() (bool, error) {
+	var answer struct{ Status string } // RunState in QAPI
 	err := m.ask("query-status", nil, &answer)
-	return answer.Status, err
+	return answer.Status == "suspended", err
 }
 
-// wakeUp ends a suspension, as a key of a real machine's keyboard does.
+// wakeUp ends a sleep, as a key of a real machine's keyboard does.
 func (m *monitor) wakeUp() error { return m.run("system_wakeup", nil) }
 
 // save writes the memory and the devices of the machine to a file, from which QEMU's

@@ -5,7 +5,9 @@
 #
 #   leave=locked|unlocked  how to leave the system before it is switched off
 #   cut=lock|unlock|seal   begin that, stop in the middle, and wait for the power cut
+#   cut=window             the same, in the middle of a window
 #   prepare=cut            have the seal of the next boot do so
+#   tell=history           tell of the last window
 #
 # Each program that is started costs the slow machine a tenth of a second; so what can
 # be done without one, is. What PID 1 did when is read on the console, from outside.
@@ -74,7 +76,17 @@ look() {
 		systemctl daemon-reload
 		exec immutectl "$verb"
 	fi
+	[[ $verb == window ]] && immutectl unlock --for 1h --reason "new kernel"
 	[[ $(word prepare) == cut ]] && stop_in_the_middle seal /etc/systemd/system
+	if [[ $verb == window ]]; then
+		sync
+		note "halfway in a window"
+		exec sleep infinity
+	fi
+	if [[ $(word tell) == history ]]; then
+		local windows
+		windows=$(immutectl history --json -n 1) && note "history ${windows//$'\n'/}"
+	fi
 	note "end"
 	# Services are killed, not stopped one by one; mounts are taken off as ever.
 	systemctl reboot --force

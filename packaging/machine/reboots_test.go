@@ -50,11 +50,10 @@ const (
 	rebootsPath   = "/usr/local/lib/immutray-test/reboots.sh"
 )
 
-// prepareReboots installs the package and what looks at the boots, and enables the seal.
+// prepareReboots installs what looks at the boots, and enables the seal.
 // From then on the machine is bare.
 func prepareReboots(t *testing.T, v *vm) {
 	t.Helper()
-	install(t, v)
 	write := func(path, text string) {
 		_, err := v.as(root).runWith(strings.NewReader(text), "mkdir -p $(dirname "+path+") && cat >"+path)
 		check(t, err)
@@ -69,6 +68,12 @@ func prepareReboots(t *testing.T, v *vm) {
 	v.bare = true
 }
 
+// leftOut is what takes time early in a boot, and what neither the seal nor anything that
+// is looked at depends on.
+const leftOut = "systemd.mask=systemd-network-generator.service systemd.mask=systemd-modules-load.service" +
+	" systemd.mask=systemd-sysctl.service systemd.mask=systemd-random-seed.service" +
+	" systemd.mask=systemd-udev-load-credentials.service"
+
 // sayAll has PID 1 tell the console what it starts, and what fails.
 const sayAll = "loglevel=7 printk.devkmsg=on systemd.log_target=kmsg systemd.log_level=info systemd.log_color=no systemd.status_unit_format=combined"
 
@@ -81,7 +86,8 @@ type bootReport struct {
 	left    string        // locked or unlocked, if it was brought there
 	written []string      // the protected paths that could be written to
 	trouble []string      // frozen islands, errors
-	halfway string        // the mount flags at which a change was stopped
+	halfway string        // where it was stopped: the mount flags then, or "in a window"
+	history []pastWindow
 	ended   bool
 }
 
@@ -99,6 +105,10 @@ func (r *bootReport) readNotes(notes string) (err error) {
 			r.left = rest
 		case "written":
 			r.written = append(r.written, rest)
+		case "history":
+			var history struct{ Windows []pastWindow }
+			err = errors.Join(err, json.Unmarshal([]byte(rest), &history))
+			r.history = history.Windows
 		case "halfway":
 			r.halfway = rest
 		case "end":
@@ -135,7 +145,7 @@ func (r *bootReport) readConsole(console string) {
 func bootOnce(t *testing.T, v *vm, words ...string) (report bootReport) {
 	t.Helper()
 	notesBefore, consoleBefore := len(text(t, v.notesFile())), len(text(t, v.consoleFile()))
-	check(t, v.start(append([]string{"systemd.unit=" + rebootsTarget, sayAll}, words...)...))
+	check(t, v.start(append([]string{"systemd.unit=" + rebootsTarget, sayAll, leftOut}, words...)...))
 	err := waitFor("the machine to look at the seal and to go off", bootTime, func() error {
 		on := v.isOn()
 		report = bootReport{}

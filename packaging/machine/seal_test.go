@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 )
@@ -16,7 +17,7 @@ func TestSeal(t *testing.T) { onEverySuite(t, seal) }
 // Whatever the state it was left in, and however it was switched off, a boot seals the
 // system, unless the kernel's command line has the word rw.
 func seal(t *testing.T, suite string) {
-	v := newMachine(t, suite)
+	v := newInstalled(t, suite)
 	prepareReboots(t, v)
 
 	boots := []bootCase{leftLockedRW}
@@ -84,7 +85,7 @@ func leftUnlocked(boots int) []bootCase {
 // powerCuts find the system unlocked.
 func powerCuts() []bootCase {
 	// cut expects a boot that was sealed and ended with a power cut in the middle of a
-	// change, with these mount flags on / and /etc.
+	// change, with these mount flags on / and /etc, or of a window.
 	cut := func(flags string) func(*testing.T, bootReport) {
 		return func(t *testing.T, r bootReport) {
 			r.expectSealed(t)
@@ -96,13 +97,32 @@ func powerCuts() []bootCase {
 	return []bootCase{
 		{"left unlocked, power cut in a lock", "leave=unlocked cut=lock", cut("ro rw")},
 		{"after that, power cut in an unlock", "cut=unlock", cut("rw ro")},
-		{"after that", "leave=unlocked prepare=cut", sealed("unlocked")},
+		{"after that, power cut in a window", "cut=window prepare=cut", cut("in a window")},
 		{"power cut in the seal", "cut=seal", func(t *testing.T, r bootReport) {
 			if r.halfway != "ro rw" || r.seal != nil || len(r.trouble) > 0 {
 				t.Errorf("want a seal that was stopped in the middle: %+v", r)
 			}
 		}},
-		{"after that", "", sealed("")},
+		{"after that", "tell=history", func(t *testing.T, r bootReport) {
+			sealed("")(t, r)
+			expectCrash(t, r.history)
+		}},
+	}
+}
+
+// expectCrash fails unless the last window, which was root's for an hour, ended with the
+// power, and was closed by a seal.
+func expectCrash(t *testing.T, windows []pastWindow) {
+	t.Helper()
+	if len(windows) != 1 {
+		t.Fatalf("the history tells of %d windows, want the last one", len(windows))
+	}
+	w := windows[0]
+	if w.End != "crash" || !w.Sealed || w.User != root || w.Reason != "new kernel" || w.Until == nil || w.Until.Sub(w.Since).Round(time.Minute) != time.Hour {
+		t.Errorf("the history tells of %+v, want root's window of an hour, sealed after a crash", w)
+	}
+	if w.Ended == nil || w.LastedSeconds > int64(bootTime/time.Second) {
+		t.Errorf("it ended at %v after %d s, want that known, and how short it was", w.Ended, w.LastedSeconds)
 	}
 }
 
