@@ -61,7 +61,7 @@ SHELLS := bash zsh fish
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build run test test-all test-boots test-desktops test-packages test-machine lint bench icons install uninstall packages clean tools-run tools-test
+.PHONY: help build run test test-all test-boots test-desk test-packages test-machine lint bench icons install uninstall packages clean tools-run tools-test
 
 ## help: this list
 help:
@@ -88,27 +88,26 @@ test: tools-test
 	$(MAKE) --no-print-directory test-all
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
-# Two things at once, as neither keeps two processors busy: machines that are booted one
-# time after the other or wait for a window's end, and everything else. Machines with a
-# desktop would be too much for the other tests.
+# Two things at once, each of which keeps about one processor busy. With a third the
+# virtual machines would need more time than they save: their clocks go on meanwhile.
 test-all: lint build
-	$(MAKE) --no-print-directory -j 2 test-boots test-desktops
+	$(MAKE) --no-print-directory -j 2 test-boots test-desk
 
 # The tests run make as well, which would miss the other one's job server.
 NOJOBS = env -u MAKEFLAGS -u MFLAGS
 
-SLOWLY = ^Test(Seal|TimedWindows)$$
-
+# A machine that waits for the end of windows has time for another beside it.
 test-boots:
-	$(MACHINETEST) -run '$(SLOWLY)'
+	$(MACHINETEST) -run '^Test(Seal|TimedWindows)$$'
+	$(MACHINETEST) -skip '^Test(Seal|TimedWindows|Desk)$$'
 
-test-desktops: test-packages
-	$(MACHINETEST) -skip '$(SLOWLY)'
+test-desk: test-packages
+	$(MACHINETEST) -run '^TestDesk$$'
 
 # A program with the race detector would sleep for a second when it ends, and the tests
 # start thousands.
 test-packages:
-	$(NOJOBS) GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
+	$(NOJOBS) GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) $(GO) test -p 1 $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
 
 ## test-machine: only what boots a Debian in a virtual machine; SUITES="bookworm trixie sid"
 test-machine: tools-test

@@ -80,6 +80,10 @@ func (v *vm) start(words ...string) error {
 // arguments are QEMU's, for a boot with these words at the end of the kernel's command
 // line.
 func (v *vm) arguments(words []string) []string {
+	memory := "1280" // MB
+	if v.bare {
+		memory = "512"
+	}
 	commandLine := append([]string{"root=/dev/vda", "rootflags=subvol=/ROOTVOL", "console=ttyS0", "loglevel=4", quicker}, words...)
 	arguments := []string{
 		// No device too many: each keeps udev busy for a while, twice in every boot. And an
@@ -87,7 +91,7 @@ func (v *vm) arguments(words []string) []string {
 		// only one: with two, now and then one runs into code that the kernel is changing on
 		// the other ("Oops: int3" early in the boot, QEMU 7.2).
 		"-nodefaults", "-no-user-config", "-machine", "q35,sata=off,smbus=off,i8042=off", "-accel", "tcg,thread=multi", "-cpu", "Nehalem,+rdrand",
-		"-smp", "1", "-m", "1280", "-display", "none", "-no-reboot",
+		"-smp", "1", "-m", memory, "-display", "none", "-no-reboot",
 		"-kernel", v.base.kernel(), "-initrd", v.base.initrd(), "-append", strings.Join(commandLine, " "),
 		// What the guest has flushed is in the host's cache, and survives QEMU's end.
 		"-drive", "if=none,id=disk,format=qcow2,cache=writeback,file=" + v.disk(),
