@@ -129,8 +129,7 @@ func TestVerdictIsTheKernels(t *testing.T) {
 	}
 }
 
-// scanAll scans the protected paths of the lab, all that is there.
-// scanAll scans until nothing was missed. The swap files of all the machine are in one
+// scanAll scans the protected paths of the lab until nothing was missed. The swap files of all the machine are in one
 // list, also those of another package's tests, which are nowhere to be found here.
 func scanAll(t testing.TB, s *lab.System) []helper.Writer {
 	t.Helper()
