@@ -191,6 +191,36 @@ func TestInstallRemovePurge(t *testing.T) {
 	}
 }
 
+// pickySystemctl notes what it stops. As systemd's own does since version 262, it stops
+// nothing of several units when one of them is not loaded.
+const pickySystemctl = `#!/bin/sh
+test "$1" = stop || exit 0
+shift
+for unit; do
+	case $unit in
+	immutability-seal.service | 'immutray-relock@*.timer') ;;
+	*)
+		echo "Failed to enqueue jobs: Unit $unit not loaded." >&2
+		exit 5
+		;;
+	esac
+done
+printf '%s\n' "$@" >>/run/stopped
+`
+
+// What the boot or a window has started is stopped, whatever else was not.
+func TestRemovingStopsUnits(t *testing.T) {
+	s := newScratch(t)
+	s.mustDpkg("--install", "/run/immutray.deb")
+	must(t, "make a directory", os.MkdirAll(s.path("run/systemd/system"), 0o755))
+	must(t, "write a program", os.WriteFile(s.path("usr/bin/systemctl"), []byte(pickySystemctl), 0o755))
+	s.mustDpkg("--remove", "immutray")
+	stopped, err := os.ReadFile(s.path("run/stopped"))
+	if want := "immutability-seal.service\nimmutray-relock@*.timer\n"; err != nil || string(stopped) != want {
+		t.Errorf("stopped:\n%s%v, want:\n%s", stopped, err, want)
+	}
+}
+
 // A locked system refuses to have the package removed or upgraded, says why, and goes
 // on working.
 func TestLockedSystemKeepsThePackage(t *testing.T) {
