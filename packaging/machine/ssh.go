@@ -62,15 +62,50 @@ func (p person) runFor(atMost time.Duration, input io.Reader, command string) (s
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
+	return out.String(), outcomeOf(command, out.String(), err)
+}
+
+// onTerminal is run on a terminal. Who asks for a password there gets this one.
+func (p person) onTerminal(command, password string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	cmd := p.ssh(ctx, "-tt", host, "export NO_COLOR=1; "+command)
+	keyboard, err := cmd.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	screen, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	buffer := make([]byte, 1024)
+	for err == nil {
+		var n int
+		n, err = screen.Read(buffer)
+		out.Write(buffer[:n])
+		if password != "" && strings.Contains(out.String(), "assword: ") {
+			_, err = io.WriteString(keyboard, password+"\n")
+			password = ""
+		}
+	}
+	return out.String(), outcomeOf(command, out.String(), cmd.Wait())
+}
+
+// outcomeOf returns the error of a command that ended so.
+func outcomeOf(command, out string, err error) error {
 	var exit *exec.ExitError
 	const sshItself = 255
 	if errors.As(err, &exit) && exit.ExitCode() > 0 && exit.ExitCode() != sshItself {
-		return out.String(), &failed{command, exit.ExitCode(), out.String()}
+		return &failed{command, exit.ExitCode(), out}
 	}
 	if err != nil {
-		return out.String(), fmt.Errorf("cannot run %q in the guest: %w: %s", command, err, strings.TrimSpace(out.String()))
+		return fmt.Errorf("cannot run %q in the guest: %w: %s", command, err, strings.TrimSpace(out))
 	}
-	return out.String(), nil
+	return nil
 }
 
 // logOut ends the connection that is kept for the next command.
