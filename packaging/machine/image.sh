@@ -137,6 +137,7 @@ chroot "$root" update-initramfs -u -k all
 tar --extract --file "$dir/udev.tar" --directory "$parts"
 
 cp "$root"/boot/vmlinuz-* "$dir/vmlinuz"
-cp "$root"/boot/initrd.img-* "$dir/initrd.img"
+# Unpacked here, once, and not in every boot.
+zcat "$root"/boot/initrd.img-* >"$dir/initrd.img"
 umount "$top"
 rmdir "$top"
