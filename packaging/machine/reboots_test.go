@@ -68,14 +68,17 @@ func prepareReboots(t *testing.T, v *vm) {
 	v.bare = true
 }
 
-// leftOut is what takes time early in a boot, and what neither the seal nor anything that
-// is looked at depends on.
-const leftOut = "systemd.mask=systemd-network-generator.service systemd.mask=systemd-modules-load.service" +
-	" systemd.mask=systemd-sysctl.service systemd.mask=systemd-random-seed.service" +
-	" systemd.mask=systemd-udev-load-credentials.service"
+// What takes time early in a boot, and neither the seal nor anything that is looked at
+// depends on. Only the history needs the journal on the disk. One boot has all of it.
+const (
+	leftOut = " systemd.mask=systemd-network-generator.service systemd.mask=systemd-modules-load.service" +
+		" systemd.mask=systemd-sysctl.service systemd.mask=systemd-random-seed.service" +
+		" systemd.mask=systemd-udev-load-credentials.service"
+	noHistory = " systemd.mask=systemd-journal-flush.service"
+)
 
 // sayAll has PID 1 tell the console what it starts, and what fails.
-const sayAll = "loglevel=7 printk.devkmsg=on systemd.log_target=kmsg systemd.log_level=info systemd.log_color=no systemd.status_unit_format=combined"
+const sayAll = "loglevel=7 printk.devkmsg=on systemd.log_target=kmsg systemd.log_level=info systemd.log_color=no systemd.status_unit_format=combined systemd.show_status=no"
 
 // A bootReport is what reboots.sh and PID 1 told of one boot.
 type bootReport struct {
@@ -145,7 +148,7 @@ func (r *bootReport) readConsole(console string) {
 func bootOnce(t *testing.T, v *vm, words ...string) (report bootReport) {
 	t.Helper()
 	notesBefore, consoleBefore := len(text(t, v.notesFile())), len(text(t, v.consoleFile()))
-	check(t, v.start(append([]string{"systemd.unit=" + rebootsTarget, sayAll, leftOut}, words...)...))
+	check(t, v.start(append([]string{"systemd.unit=" + rebootsTarget, sayAll}, words...)...))
 	err := waitFor("the machine to look at the seal and to go off", bootTime, func() error {
 		on := v.isOn()
 		report = bootReport{}

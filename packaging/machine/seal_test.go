@@ -48,7 +48,7 @@ type bootCase struct {
 }
 
 // leftLockedRW finds the system locked, and leaves it unlocked.
-var leftLockedRW = bootCase{"left locked, rw", "rw", func(t *testing.T, r bootReport) {
+var leftLockedRW = bootCase{"left locked, rw", "rw" + leftOut + noHistory, func(t *testing.T, r bootReport) {
 	if !slices.Equal(r.seal, sealSkipped) || r.status.State != helper.Unlocked || len(r.written) != 2 {
 		t.Errorf("the seal is %q, and the system %s, want it skipped and unlocked", r.seal, r.status.State)
 	}
@@ -71,6 +71,9 @@ func leftUnlocked(boots int) []bootCase {
 	cases := make([]bootCase, boots)
 	for i := range cases {
 		cases[i] = bootCase{fmt.Sprintf("left unlocked %d", i+1), "leave=unlocked", sealed("unlocked")}
+		if i > 0 {
+			cases[i].words += leftOut + noHistory
+		}
 	}
 	// Words that are not rw.
 	for i, word := range []string{"rw=1", "foo=rw", "rootflags=subvol=/ROOTVOL,rw"} {
@@ -95,15 +98,15 @@ func powerCuts() []bootCase {
 		}
 	}
 	return []bootCase{
-		{"left unlocked, power cut in a lock", "leave=unlocked cut=lock", cut("ro rw")},
-		{"after that, power cut in an unlock", "cut=unlock", cut("rw ro")},
-		{"after that, power cut in a window", "cut=window prepare=cut", cut("in a window")},
-		{"power cut in the seal", "cut=seal", func(t *testing.T, r bootReport) {
+		{"left unlocked, power cut in a lock", "leave=unlocked cut=lock" + leftOut, cut("ro rw")},
+		{"after that, power cut in an unlock", "cut=unlock" + leftOut, cut("rw ro")},
+		{"after that, power cut in a window", "cut=window prepare=cut" + leftOut, cut("in a window")},
+		{"power cut in the seal", "cut=seal" + leftOut, func(t *testing.T, r bootReport) {
 			if r.halfway != "ro rw" || r.seal != nil || len(r.trouble) > 0 {
 				t.Errorf("want a seal that was stopped in the middle: %+v", r)
 			}
 		}},
-		{"after that", "tell=history", func(t *testing.T, r bootReport) {
+		{"after that", "tell=history" + leftOut, func(t *testing.T, r bootReport) {
 			sealed("")(t, r)
 			expectCrash(t, r.history)
 		}},
