@@ -61,7 +61,7 @@ SHELLS := bash zsh fish
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build run test test-all test-boots test-desk test-packages test-machine lint bench icons install uninstall packages clean tools-run tools-test
+.PHONY: help build run test test-all test-packages test-boots test-desk test-run test-system test-machine machine-package lint bench icons install uninstall packages clean tools-run tools-test
 
 ## help: this list
 help:
@@ -88,32 +88,41 @@ test: tools-test
 	$(MAKE) --no-print-directory test-all
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
-# Two things at once, each of which keeps about one processor busy. With a third the
-# virtual machines would need more time than they save: their clocks go on meanwhile.
-test-all: lint build
-	$(MAKE) --no-print-directory -j 2 test-boots test-desk
+# Two things at once, each of which keeps about one processor busy, and the boots with
+# what is left of both: they never wait for anything, and nothing waits for them.
+test-all:
+	$(MAKE) --no-print-directory -j 3 test-boots test-packages test-desk test-run test-system
 
 # The tests run make as well, which would miss the other one's job server.
 NOJOBS = env -u MAKEFLAGS -u MFLAGS
 
-# A machine that waits for the end of windows has time for another beside it.
-test-boots:
-	$(MACHINETEST) -run '^Test(Seal|TimedWindows)$$'
-	$(MACHINETEST) -skip '^Test(Seal|TimedWindows|Desk)$$'
-
-test-desk: test-packages
-	$(MACHINETEST) -run '^TestDesk$$'
-
 # A program with the race detector would sleep for a second when it ends, and the tests
 # start thousands.
-test-packages:
+test-packages: lint build
 	$(NOJOBS) GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) $(GO) test -p 1 $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
 
+test-boots: machine-package
+	nice $(MACHINETEST) -run '^TestSeal$$'
+
+test-desk: machine-package
+	$(MACHINETEST) -run '^TestDesk$$'
+
+test-run: machine-package
+	$(MACHINETEST) -run '^TestRun$$'
+
+# A machine that waits for the end of windows has time for another beside it.
+test-system: machine-package
+	$(MACHINETEST) -skip '^Test(Seal|Desk|Run)$$'
+
 ## test-machine: only what boots a Debian in a virtual machine; SUITES="bookworm trixie sid"
-test-machine: tools-test
+test-machine: tools-test machine-package
 	$(MACHINETEST)
 
-MACHINETEST = $(NOJOBS) CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/machine
+MACHINETEST = $(NOJOBS) IMMUTRAY_PACKAGES=$(abspath $(BUILD)/machine/packages) CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/machine
+
+# What the machines install.
+machine-package:
+	$(MAKE) --no-print-directory packages BUILD=$(BUILD)/machine PACKAGE_ARCHES=amd64 PACKAGE_FORMATS=deb
 
 ## lint: gofmt, vet, staticcheck
 lint:

@@ -58,12 +58,13 @@ func cacheDir() string {
 	return filepath.Join(base, "immutray-machine")
 }
 
-// lockCache keeps two test runs from making the same thing at once, until it is closed.
-func lockCache() (*os.File, error) {
+// onlyHere keeps two test runs from making the thing with this name at once, until it is
+// closed.
+func onlyHere(name string) (*os.File, error) {
 	if err := os.MkdirAll(cacheDir(), 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(cacheDir(), "lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	lock, err := os.OpenFile(filepath.Join(cacheDir(), name+".lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +75,7 @@ func lockCache() (*os.File, error) {
 	return lock, nil
 }
 
-// baseOf returns the image of a Debian suite; it makes what is missing. The cache is
-// locked.
+// baseOf returns the image of a Debian suite; it makes what is missing.
 func baseOf(suite string) (base, error) {
 	rootfs, err := once("rootfs-"+suite, cacheTime, hash(rootfsScript), func(dir string) error {
 		return script(rootfsScript, suite, filepath.Join(dir, "rootfs.tar"))
@@ -119,6 +119,11 @@ func baseOf(suite string) (base, error) {
 // it is there. What was interrupted is not taken for done. Other versions that nobody has
 // used for the time of keep are dropped.
 func once(name string, keep time.Duration, version string, make func(dir string) error) (dir string, err error) {
+	making, err := onlyHere(name)
+	if err != nil {
+		return "", err
+	}
+	defer making.Close()
 	dir = filepath.Join(cacheDir(), name+"-"+version)
 	now := time.Now()
 	if err := os.Chtimes(dir, now, now); err == nil {

@@ -67,25 +67,19 @@ func goOnFrom(t *testing.T, from saved) *vm {
 	return v
 }
 
-// debianPackage is built once for all tests. Others may be at the same place at once.
+// debianPackage is what the makefile has built for all the tests that it starts at once
+// (IMMUTRAY_PACKAGES says where), or else built here.
 var debianPackage = sync.OnceValues(func() ([]byte, error) {
-	lock, err := lockCache()
-	if err != nil {
-		return nil, err
+	packages := os.Getenv("IMMUTRAY_PACKAGES")
+	if packages == "" {
+		packages = filepath.Join(pictures, "packages")
+		if out, err := exec.Command("make", "--no-print-directory", "-C", "../..", "machine-package").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("cannot build the package: %w: %s", err, out)
+		}
 	}
-	defer lock.Close()
-	build, err := filepath.Abs(filepath.Join(pictures, "build"))
-	if err != nil {
-		return nil, err
-	}
-	make := exec.Command("make", "--no-print-directory", "-C", "../..", "packages",
-		"BUILD="+build, "PACKAGE_ARCHES=amd64", "PACKAGE_FORMATS=deb")
-	if out, err := make.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cannot build the package: %w: %s", err, out)
-	}
-	found, err := filepath.Glob(filepath.Join(build, "packages", "immutray_*_amd64.deb"))
+	found, err := filepath.Glob(filepath.Join(packages, "immutray_*_amd64.deb"))
 	if err == nil && len(found) != 1 {
-		err = fmt.Errorf("make packages made %q, want one package", found)
+		err = fmt.Errorf("in %s there are %q, want one package", packages, found)
 	}
 	if err != nil {
 		return nil, err

@@ -31,17 +31,37 @@ const installTime = 10 * time.Minute
 
 // A command that alone may write installs and removes what there is in an archive, with
 // the whole system locked all the while.
-func packagesByRun(t *testing.T, v *vm) {
+func TestRun(t *testing.T) {
+	t.Parallel()
+	v := newInstalled(t, everything)
+	startWriter(t, v)
 	must(t, v.as(root), "echo 'deb [trusted=yes] file:/var/cache/repository ./' >/run/repository.list && apt-get "+fromRepository+"--quiet update")
-	expectState(t, v, helper.Locked)
+	lock(t, v)
 	startProber(t, v)
+	for _, step := range []step{
+		{"packages are installed", installPackages},
+		{"what PID 1 writes", systemWide},
+		{"packages are removed", removePackages},
+		{"nothing else could write all the time", stopProber},
+		{"islands were writable all the time", expectWriter},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
+			return
+		}
+	}
+}
+
+// allPackages is their names.
+func allPackages() string {
 	var names []string
 	for _, p := range realPackages {
 		names = append(names, p.name)
 	}
-	all := strings.Join(names, " ")
+	return strings.Join(names, " ")
+}
 
-	apt(t, v, "install --no-install-recommends "+all)
+func installPackages(t *testing.T, v *vm) {
+	apt(t, v, "install --no-install-recommends "+allPackages())
 	for _, p := range realPackages {
 		must(t, v.as(root), p.leaves)
 		if p.unit != "" {
@@ -50,14 +70,15 @@ func packagesByRun(t *testing.T, v *vm) {
 			}
 		}
 	}
-	systemWide(t, v)
-	apt(t, v, "autoremove --purge 'linux-image-.*-cloud-amd64' "+all)
+}
+
+func removePackages(t *testing.T, v *vm) {
+	apt(t, v, "remove 'linux-image-.*-cloud-amd64' "+allPackages())
 	for _, p := range realPackages {
 		if out, err := v.as(root).run(p.leaves); err == nil {
 			t.Errorf("after %s was removed: %s", p.name, out)
 		}
 	}
-	must(t, v.as(root), "systemctl is-active prober && systemctl stop prober")
 }
 
 // What a command asks PID 1 to write is read-only for that, unless the whole system is
@@ -68,7 +89,7 @@ func systemWide(t *testing.T, v *vm) {
 	if codeOf(err) <= 0 || !strings.Contains(out, "Read-only file system") {
 		t.Errorf("PID 1 was asked to write, and that ended with %v, want it read-only", err)
 	}
-	must(t, v.as(root), "systemctl is-active prober && systemctl stop prober")
+	stopProber(t, v)
 	must(t, v.as(root), "immutectl run --system-wide -- "+disable)
 	expectState(t, v, helper.Locked)
 	if got, _ := v.as(root).run("systemctl is-enabled cron.service"); strings.TrimSpace(got) != "disabled" {
@@ -82,6 +103,12 @@ func startProber(t *testing.T, v *vm) {
 	t.Helper()
 	must(t, v.as(root), "systemd-run --quiet --unit=prober --collect bash -c "+
 		"'until echo 2>/dev/null >/.probe || echo 2>/dev/null >/etc/.probe; do sleep 0.2; done'")
+}
+
+// stopProber fails if it has ended by itself.
+func stopProber(t *testing.T, v *vm) {
+	t.Helper()
+	must(t, v.as(root), "systemctl is-active prober && systemctl stop prober")
 }
 
 // apt has apt-get do something in a command of its own, and fails unless all is well

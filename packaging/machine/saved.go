@@ -25,11 +25,6 @@ func (s saved) memory() string { return filepath.Join(s.dir, "memory") }
 // bootedOf returns a machine with a Debian suite when its boot was over; it makes what is
 // missing.
 func bootedOf(suite string) (saved, error) {
-	lock, err := lockCache()
-	if err != nil {
-		return saved{}, err
-	}
-	defer lock.Close()
 	b, err := baseOf(suite)
 	if err != nil {
 		return saved{}, err
@@ -59,11 +54,6 @@ func installedOf(suite string, pkg []byte) (saved, error) {
 	if err != nil {
 		return saved{}, err
 	}
-	lock, err := lockCache()
-	if err != nil {
-		return saved{}, err
-	}
-	defer lock.Close()
 	// The next package is another one.
 	made, err := once("installed-"+suite, time.Hour, hash(booted.dir, string(pkg)), func(dir string) error {
 		return saveMachine(booted.base, booted.disk(), dir, func(v *vm) error {

@@ -3,7 +3,6 @@ package machine
 import (
 	"encoding/json"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +20,6 @@ type step struct {
 // for all of it, as each boot takes a minute.
 func TestSystem(t *testing.T) { onEverySuite(t, system) }
 
-// dpkgStep leaves the system locked, and all packages whole.
-const dpkgStep = "dpkg at work"
-
 func system(t *testing.T, suite string) {
 	v := newMachine(t, suite)
 	var before []string
@@ -37,7 +33,7 @@ func system(t *testing.T, suite string) {
 		{"from a private mount namespace", fromPrivateNamespace},
 		{"blocked by a writer", blockedByWriter},
 		{"packages of a locked system stay as they are", packagesStay},
-		{dpkgStep, dpkgAtWork},
+		{"dpkg at work", dpkgAtWork},
 		{"nobody at the desk", nobodyAtTheDesk},
 		{"an administrator's password on a terminal", passwordOnTerminal},
 		{"the administrator at the desk and by ssh", administratorAtTheDesk},
@@ -46,10 +42,6 @@ func system(t *testing.T, suite string) {
 		{"islands were writable all the time", expectWriter},
 		{"nothing failed", expectNothingFailed},
 		{"shutting down", shutDown},
-	}
-	if suite == everything {
-		after := slices.IndexFunc(steps, func(s step) bool { return s.name == dpkgStep })
-		steps = slices.Insert(steps, after+1, step{"packages by a command that alone may write", packagesByRun})
 	}
 	for _, step := range steps {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
