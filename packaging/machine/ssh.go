@@ -69,7 +69,7 @@ func (p person) runFor(atMost time.Duration, input io.Reader, command string) (s
 func (p person) onTerminal(command, password string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
-	cmd := p.ssh(ctx, "-tt", host, "export NO_COLOR=1; "+command)
+	cmd := p.ssh(ctx, "-tt", host, "export NO_COLOR=1; tty >$XDG_RUNTIME_DIR/terminal; "+command)
 	keyboard, err := cmd.StdinPipe()
 	if err != nil {
 		return "", err
@@ -88,12 +88,19 @@ func (p person) onTerminal(command, password string) (string, error) {
 		n, err = screen.Read(buffer)
 		out.Write(buffer[:n])
 		if password != "" && strings.Contains(out.String(), "assword: ") {
+			if _, err := p.run(untilNoEcho); err != nil {
+				return out.String(), err
+			}
 			_, err = io.WriteString(keyboard, password+"\n")
 			password = ""
 		}
 	}
 	return out.String(), outcomeOf(command, out.String(), cmd.Wait())
 }
+
+// untilNoEcho waits for who asks for a password to read it. What is typed before that is
+// thrown away (TCSAFLUSH in termios(3)).
+const untilNoEcho = `timeout 60 sh -c 'until stty -a -F $(cat $XDG_RUNTIME_DIR/terminal) | grep --quiet " -echo "; do sleep 0.2; done'`
 
 // outcomeOf returns the error of a command that ended so.
 func outcomeOf(command, out string, err error) error {
