@@ -98,6 +98,43 @@ func (g *guard) leave() {
 	}()
 }
 
+// replacements is how many guardians in a row may be killed before they have begun.
+const replacements = 5
+
+// takeBack has another guardian return what one that was killed had lent. begun is what
+// that one said.
+func (r *Runner) takeBack(run helper.Run, begun message) (result *helper.Result, err error) {
+	done := make(chan struct{})
+	// Not on the caller's thread, which may be in the command's mount namespace by now: a
+	// guardian started in there would see what it has to lock as unlocked.
+	go func() {
+		defer close(done)
+		err = helper.ErrNoGuardian
+		for try := 0; try < replacements && errors.Is(err, helper.ErrNoGuardian); try++ {
+			result, err = r.takeBackOnce(run, begun)
+		}
+	}()
+	<-done
+	return result, err
+}
+
+func (r *Runner) takeBackOnce(run helper.Run, begun message) (*helper.Result, error) {
+	g, err := r.guardian(run, &begun)
+	if err != nil {
+		return nil, err
+	}
+	m, err := g.begin(nil)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Lent {
+		g.leave()
+		return m.Result, m.Result.Err()
+	}
+	g.end()
+	return g.result()
+}
+
 // A supervisor sees to it that there always is a guardian.
 type supervisor struct {
 	runner    *Runner
@@ -112,9 +149,6 @@ type supervisor struct {
 	result *helper.Result
 	err    error
 }
-
-// replacements is how many guardians in a row may be killed before they have begun.
-const replacements = 5
 
 // supervise waits for the result, and replaces a guardian that was killed.
 func (s *supervisor) supervise() {

@@ -36,6 +36,23 @@ func TestAGuardianThatIsKilledIsReplaced(t *testing.T) {
 	}
 }
 
+// What a guardian has lent that is killed before the command begins is taken back, and
+// the command is not run.
+func TestAGuardianThatIsKilledAtOnce(t *testing.T) {
+	for answers := range 2 {
+		f := newFixture(t)
+		f.set(setup{Deaths: 2, LastAnswer: answers})
+		code, end := f.run(f.shell("touch $ROOT/file"))
+		if want := "cannot run the command: " + helper.ErrNoGuardian.Error(); code != helper.ExitFailed || end.Err != want {
+			t.Errorf("after %d answers: exit code %d, %+v, want %d and %q", answers, code, end, helper.ExitFailed, want)
+		}
+		if _, err := os.Stat(filepath.Join(f.Dir, "died.1")); err != nil {
+			t.Errorf("after %d answers: not every guardian was killed: %v", answers, err)
+		}
+		f.expect("afterwards", helper.Locked)
+	}
+}
+
 // It locks at shutdown, whatever the command does.
 func TestAGuardianThatIsAskedToEnd(t *testing.T) {
 	f := newFixture(t)

@@ -79,7 +79,8 @@ func (r *Runner) Run(run helper.Run) (End, error) {
 	case errors.As(err, &interrupted):
 		return End{Code: exitSignal + int(interrupted.Signal)}, err
 	case err != nil:
-		return End{Code: helper.ExitFailed}, err
+		_, lost := r.takeBack(run, message{}) // it may have lent already
+		return End{Code: helper.ExitFailed, Err: lost}, err
 	case reply.Result.Outcome != helper.Done:
 		g.leave()
 		return End{Code: reply.Result.Outcome.ExitCode(), Result: reply.Result}, reply.Result.Err()
@@ -102,6 +103,9 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 		if err != nil {
 			g.end()
 			reply, lost := g.result()
+			if lost != nil {
+				reply, lost = r.takeBack(run, begun)
+			}
 			return End{Code: helper.ExitFailed, Result: reply, Err: lost}, fmt.Errorf("cannot run the command: %w", err)
 		}
 	}
