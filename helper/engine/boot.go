@@ -44,5 +44,5 @@ func (e *Engine) nothingDone(result *helper.Result, status *helper.Status, why s
 	result.Outcome = helper.Done
 	result.Notices = append(result.Notices, why)
 	result.Finished = time.Now()
-	e.logOutcome(result)
+	e.logEnd(result, "nothing done")
 }

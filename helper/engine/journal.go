@@ -32,6 +32,11 @@ func (e *Engine) logIntent(result *helper.Result) {
 }
 
 func (e *Engine) logOutcome(result *helper.Result) {
+	e.logEnd(result, string(result.Outcome))
+}
+
+// logEnd is logOutcome in other words than the outcome's own.
+func (e *Engine) logEnd(result *helper.Result, words string) {
 	fields := e.fields(result)
 	fields[journal.OutcomeWord] = string(result.Outcome)
 	fields[journal.State] = string(result.Status.State)
@@ -41,7 +46,7 @@ func (e *Engine) logOutcome(result *helper.Result) {
 	entry := journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageOutcome,
-		Message:   fmt.Sprintf("%s for %s: %s, the system is %s", result.Request.Verb, onBehalf(result.Request), result.Outcome, result.Status.State),
+		Message:   fmt.Sprintf("%s for %s: %s, the system is %s", result.Request.Verb, onBehalf(result.Request), words, result.Status.State),
 		Fields:    fields,
 		Durable:   true,
 	}
