@@ -91,7 +91,7 @@ test: tools-test
 # Two things at once, each of which keeps about one processor busy, and the boots with
 # what is left of both: they never wait for anything, and nothing waits for them.
 test-all:
-	$(MAKE) --no-print-directory -j 3 test-boots test-packages test-desk test-run test-system
+	$(MAKE) --no-print-directory -j 3 test-desk test-packages test-boots test-run test-system
 
 # The tests run make as well, which would miss the other one's job server.
 NOJOBS = env -u MAKEFLAGS -u MFLAGS
