@@ -194,6 +194,10 @@ func TestExamine(t *testing.T) {
 			[]string{"systemctl reenable " + sealUnit},
 		},
 		{
+			"seal skipped", func(f *Facts) { f.Seal.Skipped = "the kernel command line says rw" }, "seal", Warning,
+			"this boot was not sealed: the kernel command line says rw", nil,
+		},
+		{
 			"seal masked", func(f *Facts) { f.Seal.Masked = true }, "seal", Warning, "masked",
 			[]string{"systemctl unmask " + sealUnit, "systemctl enable " + sealUnit},
 		},

@@ -59,6 +59,8 @@ type Seal struct {
 	Masked    bool
 	// Alone says that it is enabled without the unit that unlocks for the word rw.
 	Alone bool
+	// Skipped is why this boot was not to be sealed, "" if it was.
+	Skipped string
 	// Override is a unit of the same name that the administrator made: it is what
 	// systemd starts.
 	Override string

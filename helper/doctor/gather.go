@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/protected"
@@ -159,7 +160,8 @@ func (g *gatherer) fstab(ctx context.Context) {
 	}
 }
 
-// seal reads the links that "systemctl enable" makes, and what overrides them.
+// seal reads the links that "systemctl enable" makes, what overrides them, and whether
+// this boot was to be sealed.
 func (g *gatherer) seal() {
 	for _, dir := range g.unitDirs() {
 		unit := filepath.Join(dir, sealUnit)
@@ -178,6 +180,9 @@ func (g *gatherer) seal() {
 	}
 	g.Seal.Enabled = g.enabled(sealUnit)
 	g.Seal.Alone = g.Seal.Enabled && !g.enabled(unsealUnit)
+	if words, err := os.ReadFile(filepath.Join(g.Proc, "cmdline")); err == nil { // every user may
+		_, g.Seal.Skipped = cmdline.SealWanted(words)
+	}
 }
 
 func (g *gatherer) enabled(unit string) bool {

@@ -25,6 +25,7 @@ func TestSeal(t *testing.T) {
 		links    map[string]string // from, to
 		want     Seal
 		override bool
+		cmdline  string
 	}{
 		{name: "none"},
 		{name: "installed", files: []string{vendor + sealUnit}, want: Seal{Installed: true}},
@@ -36,6 +37,7 @@ func TestSeal(t *testing.T) {
 			},
 			want: Seal{Installed: true, Enabled: true},
 		},
+		{name: "rw", cmdline: "root=/dev/sda2 rw quiet\n", want: Seal{Skipped: "the kernel command line says rw"}},
 		{
 			name: "enabled alone", files: []string{vendor + sealUnit},
 			links: map[string]string{admin + "sysinit.target.wants/" + sealUnit: "/" + vendor + sealUnit},
@@ -65,7 +67,8 @@ func TestSeal(t *testing.T) {
 		if c.override {
 			c.want.Override = filepath.Join(root, admin, sealUnit)
 		}
-		g := &gatherer{System: &System{Root: root}}
+		write(t, filepath.Join(root, "cmdline"), c.cmdline)
+		g := &gatherer{System: &System{Root: root, Proc: root}}
 		g.seal()
 		if g.Seal != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, g.Seal, c.want)

@@ -42,6 +42,10 @@ func checkSeal(f Facts) []Finding {
 		finding.What = "a boot with the word rw does not unlock"
 		finding.Why = "what was shut down locked stays read-only then, as " + unsealUnit + " is not enabled"
 		finding.Mend = []string{"systemctl reenable " + sealUnit} // it enables both
+	case f.Seal.Skipped != "":
+		// Some boot loaders are set up to say rw always, as Arch's GRUB is.
+		finding.What = "sealing at boot is enabled, but this boot was not sealed: " + f.Seal.Skipped
+		finding.Why = "if the boot loader always says so, no boot locks the system: take the word out of its configuration"
 	default:
 		return []Finding{{Severity: OK, Check: "seal", What: "sealing at boot is enabled", Why: "the system is locked after each restart"}}
 	}
