@@ -28,6 +28,7 @@ import (
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/wholefile"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -116,7 +117,9 @@ func guardianMain(dir string) int {
 		panic(err)
 	}
 	pid := strconv.Itoa(os.Getpid())
-	os.WriteFile(filepath.Join(dir, "guardian"), []byte(pid), 0o600)
+	if err := wholefile.Write(filepath.Join(dir, "guardian"), []byte(pid)); err != nil { // it is read at any time
+		panic(err)
+	}
 	conn, err := net.FileConn(os.NewFile(GuardianSocket, "runner"))
 	if err != nil {
 		panic(err)
