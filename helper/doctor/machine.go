@@ -43,7 +43,7 @@ func checkSeal(f Facts) []Finding {
 		finding.Why = "what was shut down locked stays read-only then, as " + unsealUnit + " is not enabled"
 		finding.Mend = []string{"systemctl reenable " + sealUnit} // it enables both
 	case f.Seal.Skipped != "":
-		// Some boot loaders are set up to say rw always, as Arch's GRUB is.
+		// Not only for this once: a boot loader can be set up to say rw always.
 		finding.What = "sealing at boot is enabled, but this boot was not sealed: " + f.Seal.Skipped
 		finding.Why = "if the boot loader always says so, no boot locks the system: take the word out of its configuration"
 	default:
