@@ -88,12 +88,16 @@ func (p person) onTerminal(command, password string) (string, error) {
 		n, err = screen.Read(buffer)
 		out.Write(buffer[:n])
 		if password != "" && strings.Contains(out.String(), "assword: ") {
-			if _, err := p.run(untilNoEcho); err != nil {
-				return out.String(), err
+			if _, err = p.run(untilNoEcho); err == nil {
+				_, err = io.WriteString(keyboard, password+"\n")
 			}
-			_, err = io.WriteString(keyboard, password+"\n")
 			password = ""
 		}
+	}
+	if err != io.EOF {
+		cancel()
+		_ = cmd.Wait() // it was killed just now
+		return out.String(), err
 	}
 	return out.String(), outcomeOf(command, out.String(), cmd.Wait())
 }

@@ -23,7 +23,7 @@ func TestSystem(t *testing.T) { onEverySuite(t, system) }
 func system(t *testing.T, suite string) {
 	v := newMachine(t, suite)
 	var before []string
-	steps := []step{
+	for _, step := range []step{
 		{"the guest is the article's machine", expectArticlesMachine},
 		{"islands are written to from now on", startWriter},
 		{"list files", func(t *testing.T, v *vm) { before = files(t, v) }},
@@ -42,8 +42,7 @@ func system(t *testing.T, suite string) {
 		{"islands were writable all the time", expectWriter},
 		{"nothing failed", expectNothingFailed},
 		{"shutting down", shutDown},
-	}
-	for _, step := range steps {
+	} {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
 			return
 		}
