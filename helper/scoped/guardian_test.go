@@ -82,7 +82,7 @@ func TestAGuardianThatCannotLeave(t *testing.T) {
 // stopped.
 func TestAProcessLeftBehind(t *testing.T) {
 	f := newFixture(t)
-	cmd := f.start(`(trap '' TERM; exec 3>$ROOT/left; read line <$FIFO; echo done >&3; touch $ROOT/new; echo $? >&3) 2>/dev/null >&- & echo ready; read line`)
+	cmd := f.start(`(trap '' TERM; exec 3>$ROOT/left; echo ready; exec 2>/dev/null >&-; read line <$FIFO; echo done >&3; touch $ROOT/new; echo $? >&3) & read line`)
 	f.stdin.Close()
 	code, end := f.run(cmd)
 	if code != 1 || end.Result == nil || end.Result.Outcome != helper.Done || len(end.Result.Notices) != 1 {
