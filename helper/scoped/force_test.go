@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/runs"
 )
 
 // A lock by force takes the write access from a command, and nothing gives it back: no
@@ -29,7 +30,10 @@ func TestForceEndsALoan(t *testing.T) {
 
 	killed := f.guardian()
 	unix.Kill(killed, unix.SIGKILL)
-	f.await("another guardian", 10*time.Second, func() bool { return f.guardian() != killed })
+	f.await("another guardian", 10*time.Second, func() bool {
+		atWork, _ := runs.List(f.State)
+		return f.guardian() != killed && len(atWork) == 1
+	})
 	f.expect("with another guardian", helper.Locked)
 	code, end := f.run(f.shell("true"))
 	if want := ` is still at work, which a lock by force has taken write access from`; code != helper.ExitFailed || !strings.HasSuffix(end.Err, want) {
