@@ -41,7 +41,7 @@ const everything = "trixie"
 type base struct{ dir string }
 
 func (b base) disk() disk     { return disk{filepath.Join(b.dir, "disk.img"), "raw"} }
-func (b base) kernel() string { return filepath.Join(b.dir, "vmlinuz") }
+func (b base) kernel() string { return filepath.Join(b.dir, "vmlinux") }
 func (b base) initrd() string { return filepath.Join(b.dir, "initrd.img") }
 func (b base) key() string    { return filepath.Join(b.dir, "key") }
 

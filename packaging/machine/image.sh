@@ -1,6 +1,6 @@
 #!/bin/bash
 # The guest's disk: image.sh TARFILE DESK DIRECTORY [REPOSITORY] makes in DIRECTORY
-# disk.img, a btrfs with the article's subvolumes, vmlinuz and initrd.img to boot it with,
+# disk.img, a btrfs with the article's subvolumes, vmlinux and initrd.img to boot it with,
 # and key and key.pub to log in with. DESK is what the person at the desk has set up,
 # REPOSITORY has packages to install. It runs in a mount namespace of its own (see script
 # in image.go), so that its loop device and mounts are gone with it, even when it is
@@ -120,6 +120,17 @@ for what in getty gpt-auto hibernate-resume rc-local run ssh system-update sysv 
 	ln -s /dev/null "$root/etc/systemd/system-generators/systemd-$what-generator"
 done
 
+# unpack VMLINUZ: the kernel in it, by the header of x86's boot protocol
+# (Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length). After
+# the packed kernel come four bytes with its size.
+unpack() {
+	local sectors offset length
+	sectors=$(od -A n --skip-bytes 0x1f1 --read-bytes 1 --format u1 "$1")
+	read -r offset length < <(od -A n --endian=little --skip-bytes 0x248 --read-bytes 8 --format u4 "$1")
+	dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip=$(((sectors + 1) * 512 + offset)) count=$((length - 4)) status=none |
+		zstd --decompress --quiet
+}
+
 # The machine boots often: an initramfs with only what it needs, with modules that need
 # no unpacking, and without udev, which would look at every device once more, is through
 # in half the time.
@@ -136,8 +147,9 @@ tar --create --file "$dir/udev.tar" --directory "$parts" --remove-files "${udev[
 chroot "$root" update-initramfs -u -k all
 tar --extract --file "$dir/udev.tar" --directory "$parts"
 
-cp "$root"/boot/vmlinuz-* "$dir/vmlinuz"
-# Unpacked here, once, and not in every boot.
+# Unpacked here, once, and not in every boot. QEMU starts a kernel that is unpacked by
+# its PVH entry, without the firmware.
+unpack "$root"/boot/vmlinuz-* >"$dir/vmlinux"
 zcat "$root"/boot/initrd.img-* >"$dir/initrd.img"
 umount "$top"
 rmdir "$top"

@@ -54,6 +54,7 @@ test_tools=(
 	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 	qemu-system-x86_64:qemu-system-x86
 	qemu-img:qemu-utils
+	zstd:zstd # unpacks kernels, of xz too
 	ssh:openssh-client
 )
 # The oldest compiler that builds this module: the go line of go.mod.
