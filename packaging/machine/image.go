@@ -40,10 +40,11 @@ const everything = "trixie"
 // A base is a directory with what a virtual machine is started from.
 type base struct{ dir string }
 
-func (b base) disk() disk     { return disk{filepath.Join(b.dir, "disk.img"), "raw"} }
-func (b base) kernel() string { return filepath.Join(b.dir, "vmlinux") }
-func (b base) initrd() string { return filepath.Join(b.dir, "initrd.img") }
-func (b base) key() string    { return filepath.Join(b.dir, "key") }
+func (b base) disk() disk           { return disk{filepath.Join(b.dir, "disk.img"), "raw"} }
+func (b base) kernel() string       { return filepath.Join(b.dir, "vmlinux") }
+func (b base) packedKernel() string { return filepath.Join(b.dir, "vmlinuz") }
+func (b base) initrd() string       { return filepath.Join(b.dir, "initrd.img") }
+func (b base) key() string          { return filepath.Join(b.dir, "key") }
 
 // A disk is a file that QEMU can read.
 type disk struct{ file, format string }

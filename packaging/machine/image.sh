@@ -1,9 +1,9 @@
 #!/bin/bash
 # The guest's disk: image.sh TARFILE DESK DIRECTORY [REPOSITORY] makes in DIRECTORY
-# disk.img, a btrfs with the article's subvolumes, vmlinux and initrd.img to boot it with,
-# and key and key.pub to log in with. DESK is what the person at the desk has set up,
-# REPOSITORY has packages to install. It runs in a mount namespace of its own (see script
-# in image.go), so that its loop device and mounts are gone with it, even when it is
+# disk.img, a btrfs with the article's subvolumes, vmlinux or vmlinuz and initrd.img to
+# boot it with, and key and key.pub to log in with. DESK is what the person at the desk has
+# set up, REPOSITORY has packages to install. It runs in a mount namespace of its own (see
+# script in image.go), so that its loop device and mounts are gone with it, even when it is
 # killed.
 set -euo pipefail
 tar=$1 desk=$2 dir=$3 repository=$4
@@ -149,7 +149,8 @@ tar --extract --file "$dir/udev.tar" --directory "$parts"
 
 # Unpacked here, once, and not in every boot. QEMU starts a kernel that is unpacked by
 # its PVH entry, without the firmware.
-unpack "$root"/boot/vmlinuz-* >"$dir/vmlinux"
+cp "$root"/boot/vmlinuz-* "$dir/vmlinuz"
+unpack "$dir/vmlinuz" >"$dir/vmlinux"
 zcat "$root"/boot/initrd.img-* >"$dir/initrd.img"
 umount "$top"
 rmdir "$top"

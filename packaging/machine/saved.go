@@ -14,6 +14,10 @@ const textMode = "systemd.unit=multi-user.target"
 
 // A saved machine is kept as it was in the middle of its work: its disk, and its memory.
 // Any number of machines can go on from there, each as if it had come so far by itself.
+//
+// Its kernel is the packed one, as tests send such a machine to sleep. Waking is a reset,
+// and in each QEMU writes an unpacked kernel to memory once more, as it was before it ran
+// (rom_reset in hw/core/loader.c).
 type saved struct {
 	base base
 	dir  string
@@ -38,9 +42,14 @@ func bootedOf(suite string) (saved, error) {
 	if err != nil {
 		return saved{}, fmt.Errorf("cannot ask QEMU for its version: %w", err)
 	}
-	arguments := strings.Join((&vm{base: b}).arguments([]string{textMode}), " ")
+	arguments := strings.Join((&vm{base: b}).arguments(b.packedKernel(), []string{textMode}), " ")
 	made, err := once("booted-"+suite, cacheTime, hash(string(key), string(qemuVersion), arguments, rest), func(dir string) error {
-		return saveMachine(b, b.disk(), dir, func(v *vm) error { return v.boot(textMode) })
+		return saveMachine(b, b.disk(), dir, func(v *vm) error {
+			if err := v.startQEMU(b.packedKernel(), []string{textMode}); err != nil {
+				return err
+			}
+			return v.waitForLogin()
+		})
 	})
 	if err != nil {
 		return saved{}, fmt.Errorf("cannot boot %s: %w", suite, err)
@@ -117,7 +126,7 @@ func saveMachine(b base, below disk, dir string, comeSoFar func(*vm) error) erro
 
 // goOn switches a machine with the disk of a saved one on, in the middle of its work.
 func (v *vm) goOn(from saved) error {
-	if err := v.startQEMU([]string{textMode}, "-incoming", "exec:cat "+from.memory()); err != nil {
+	if err := v.startQEMU(from.base.packedKernel(), []string{textMode}, "-incoming", "exec:cat "+from.memory()); err != nil {
 		return err
 	}
 	if err := v.waitForLogin(); err != nil {

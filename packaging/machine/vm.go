@@ -74,12 +74,12 @@ const quicker = "no_timer_check panic=-1" +
 // start switches the machine on, with the given words at the end of the kernel's
 // command line. It does not wait for anything.
 func (v *vm) start(words ...string) error {
-	return v.startQEMU(words)
+	return v.startQEMU(v.base.kernel(), words)
 }
 
-// arguments are QEMU's, for a boot with these words at the end of the kernel's command
-// line.
-func (v *vm) arguments(words []string) []string {
+// arguments are QEMU's, for a boot of this kernel with these words at the end of its
+// command line.
+func (v *vm) arguments(kernel string, words []string) []string {
 	memory := "1280" // MB
 	if v.bare {
 		memory = "512"
@@ -92,7 +92,7 @@ func (v *vm) arguments(words []string) []string {
 		// the other ("Oops: int3" early in the boot, QEMU 7.2).
 		"-nodefaults", "-no-user-config", "-machine", "q35,sata=off,smbus=off,i8042=off", "-accel", "tcg,thread=multi", "-cpu", "Nehalem,+rdrand",
 		"-smp", "1", "-m", memory, "-display", "none", "-no-reboot",
-		"-kernel", v.base.kernel(), "-initrd", v.base.initrd(), "-append", strings.Join(commandLine, " "),
+		"-kernel", kernel, "-initrd", v.base.initrd(), "-append", strings.Join(commandLine, " "),
 		// What the guest has flushed is in the host's cache, and survives QEMU's end.
 		"-drive", "if=none,id=disk,format=qcow2,cache=writeback,file=" + v.disk(),
 		"-device", "virtio-blk-pci,drive=disk",
@@ -111,16 +111,16 @@ func (v *vm) arguments(words []string) []string {
 	return arguments
 }
 
-// startQEMU starts it for a boot with these words, or, with more arguments, for
-// something else.
-func (v *vm) startQEMU(words []string, more ...string) (err error) {
+// startQEMU starts it for a boot of this kernel with these words, or, with more
+// arguments, for something else.
+func (v *vm) startQEMU(kernel string, words []string, more ...string) (err error) {
 	if v.port, err = freePort(); err != nil {
 		return err
 	}
 	if err := os.Remove(v.monitorSocket()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	v.process = exec.Command(qemu, append(v.arguments(words), more...)...)
+	v.process = exec.Command(qemu, append(v.arguments(kernel, words), more...)...)
 	log, err := os.OpenFile(filepath.Join(v.dir, "qemu.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -159,14 +159,7 @@ func (v *vm) isOn() bool {
 	}
 }
 
-// boot switches the machine on and waits until root can log in.
-func (v *vm) boot(words ...string) error {
-	if err := v.start(words...); err != nil {
-		return err
-	}
-	return v.waitForLogin()
-}
-
+// waitForLogin waits until root can log in.
 func (v *vm) waitForLogin() error {
 	return waitFor("a login by ssh", bootTime, func() error {
 		if !v.isOn() {
