@@ -88,10 +88,10 @@ test: tools-test
 	$(MAKE) --no-print-directory test-all
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
-# Three jobs share two processors, as each of them waits now and then. The one that waits
-# most comes neither first, when all wait for it to be built, nor last.
+# Three jobs share two processors, as each of them waits now and then. Those that wait
+# most come first, so that at the end there are two that never do.
 test-all:
-	$(MAKE) --no-print-directory -j 3 test-desk test-packages test-boots test-system test-run
+	$(MAKE) --no-print-directory -j 3 test-desk test-system test-packages test-boots test-run
 
 # The tests run make as well, which would miss the other one's job server.
 NOJOBS = env -u MAKEFLAGS -u MFLAGS
