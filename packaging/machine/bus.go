@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A listener hears what is said on a bus of the guest in one interface.
+// A listener hears what is said on a bus of the guest in some interfaces.
 type listener struct {
 	vm   *vm
 	file string // in the guest
@@ -23,14 +23,18 @@ bus=/run/dbus/system_bus_socket
 [ $user = root ] || bus=/run/user/$(id --user $user)/bus
 until test -S $bus; do sleep 0.5; done
 systemd-run --quiet --collect --unit=$unit --uid=$user --property=StandardOutput=truncate:/run/$unit \
-	busctl --address=unix:path=$bus --json=short --match="interface='$interface'" monitor
+	busctl --address=unix:path=$bus --json=short%[4]s monitor
 until grep -q '"Listening"' /run/$unit; do
 	setpriv --reuid=$user --regid=$user --init-groups busctl --address=unix:path=$bus emit / $interface Listening
 	sleep 0.5
 done`
 
-func (v *vm) listen(user, unit, busInterface string) (*listener, error) {
-	_, err := v.as(root).run(fmt.Sprintf(listen, user, unit, busInterface))
+func (v *vm) listen(user, unit string, interfaces ...string) (*listener, error) {
+	var matches strings.Builder
+	for _, name := range interfaces {
+		fmt.Fprintf(&matches, ` --match="interface='%s'"`, name)
+	}
+	_, err := v.as(root).run(fmt.Sprintf(listen, user, unit, interfaces[0], matches.String()))
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen to the bus of %s: %w", user, err)
 	}
@@ -110,6 +114,9 @@ func (l *listener) notifications() ([]notification, error) {
 	}
 	return shown, nil
 }
+
+// statusNotifierItem is the interface of icons in a tray. A click is "Activate".
+const statusNotifierItem = "org.kde.StatusNotifierItem"
 
 // authenticationAgent is the interface of those who ask for passwords for polkit.
 const authenticationAgent = "org.freedesktop.PolicyKit1.AuthenticationAgent"

@@ -16,7 +16,7 @@ func (d *desk) aptAtWork(t *testing.T) {
 	must(t, d.as(root), buildSmallPackage)
 	ended := installSmallPackage(t, d.vm)
 	d.expectTold(t, "System unlocked") // the reminder, which stays
-	check(t, d.clickIcon())
+	d.clickIcon(t)
 	says := d.expectTold(t, "apt-get is installing packages")[0]
 	if want := []string{"wait", "Lock when it is done"}; !slices.Equal(says.Actions, want) {
 		t.Errorf("the buttons are %q, want %q", says.Actions, want)

@@ -30,7 +30,7 @@ func (d *desk) clickInAnotherNamespace(t *testing.T) {
 		t.Fatalf("PID 1 and the applet are in the namespaces %q, want two", namespaces)
 	}
 	expectIcon(t, d.vm, icons.Unlocked)
-	check(t, d.clickIcon())
+	d.clickIcon(t)
 	// The icon tells of what is writable to the applet, which in there / still is.
 	check(t, d.waitForState(helper.Locked, time.Minute))
 	expectState(t, d.vm, helper.Locked)
@@ -45,7 +45,7 @@ func (d *desk) otherLocks(t *testing.T) {
 	must(t, d.as(root), "systemctl start lightdm") // see lastLogoutLocks
 	d.sitDown(t, other)
 	expectIcon(t, d.vm, icons.Unlocked)
-	check(t, d.clickIcon())
+	d.clickIcon(t)
 	expectIcon(t, d.vm, icons.Locked)
 	expectState(t, d.vm, helper.Locked)
 	expectRecord(t, d.vm, outcome, "lock for ann: done")

@@ -16,7 +16,7 @@ const adminUID = 1000
 // open clicks on the padlock, and returns the place of the prompt.
 func (d *desk) open(t *testing.T) image.Rectangle {
 	t.Helper()
-	check(t, d.clickIcon())
+	d.clickIcon(t)
 	place, err := d.waitForPrompt(0)
 	check(t, err)
 	d.expectAsked(t, []int{adminUID})

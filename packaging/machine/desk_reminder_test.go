@@ -44,7 +44,7 @@ func (d *desk) reminderLocks(t *testing.T) {
 	button := image.Rect(place.Min.X, place.Max.Y-48, (place.Min.X+place.Max.X)/2, place.Max.Y-14)
 	check(t, d.click(middle(button)))
 	expectIcon(t, d.vm, icons.Locked)
-	if pressed, err := d.notes.messages("ActionInvoked"); err != nil || len(pressed) != 1 {
+	if pressed, err := d.session.messages("ActionInvoked"); err != nil || len(pressed) != 1 {
 		t.Errorf("the buttons pressed are %s, %v, want one", pressed, err)
 	}
 	expectState(t, d.vm, helper.Locked)

@@ -3,7 +3,6 @@ package machine
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"os"
@@ -95,20 +94,6 @@ func (v *vm) icon(name icons.Name) (place image.Rectangle, err error) {
 
 // iconTime is how long the icon may take on the slow machine, from the login on.
 const iconTime = 5 * time.Minute
-
-// clickIcon clicks on the icon in the tray, and takes the pointer away again. A panel that
-// is still being built may lose a click: it sees the button go down, and not up.
-func (v *vm) clickIcon() error {
-	screen, err := v.settled()
-	if err != nil {
-		return err
-	}
-	place := desktop.IconPlace(screen)
-	if place.Empty() {
-		return errors.New("cannot click on the icon: there is none")
-	}
-	return v.click(middle(place))
-}
 
 func middle(r image.Rectangle) image.Point { return r.Min.Add(r.Max).Div(2) }
 
