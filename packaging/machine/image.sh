@@ -83,11 +83,13 @@ write /etc/lightdm/lightdm.conf.d/guest.conf 644 <<-'TEXT'
 	autologin-user-timeout=0
 	user-session=xfce
 TEXT
-# The desk of the practice system, with icons for the password prompt.
+# The desk of the practice system, with icons for the password prompt. Without the name
+# of a theme the panel has no dark variant, and writes dark on dark.
 cat >"$desk/.config/xfce4/xfconf/xfce-perchannel-xml/xsettings.xml" <<-'TEXT'
 	<?xml version="1.0" encoding="UTF-8"?>
 	<channel name="xsettings" version="1.0">
 	  <property name="Net" type="empty">
+	    <property name="ThemeName" type="string" value="Adwaita"/>
 	    <property name="IconThemeName" type="string" value="elementary-xfce"/>
 	  </property>
 	</channel>
