@@ -51,8 +51,10 @@ const (
 	// firstSize is the size of the picture that is shown for the moment until those
 	// of the other sizes are.
 	firstSize = 48
-	// busTimeout is long: while a session starts, the bus may take seconds to answer.
-	busTimeout = 10 * time.Second
+	// busTimeout is libdbus' own (_DBUS_DEFAULT_TIMEOUT_VALUE). While a session starts, the
+	// bus may take many seconds to answer; with less patience than the bus needs, the same
+	// would be asked again and again, and never done.
+	busTimeout = 25 * time.Second
 )
 
 // Start puts the icon into the tray, showing m. The process must have a session
