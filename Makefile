@@ -89,16 +89,18 @@ test: tools-test
 	@test "$$(id -u)" = 0 || echo 'Not root: the tests that mount file systems were skipped. "sudo make test" runs them all.'
 
 # Three jobs share two processors, as each of them waits now and then. Those that wait
-# most come first, so that at the end there are two that never do.
+# most come first, so that at the end there are two that never do. And none of them waits
+# for lint, which has to be compiled on a new machine: make would go on to the next, and
+# leave that one to the end.
 test-all:
-	$(MAKE) --no-print-directory -j 3 test-desk test-system test-packages test-boots test-run
+	$(MAKE) --no-print-directory -j 3 test-desk test-system test-packages test-boots test-run lint
 
 # The tests run make as well, which would miss the other one's job server.
 NOJOBS = env -u MAKEFLAGS -u MFLAGS
 
 # A program with the race detector would sleep for a second when it ends, and the tests
 # start thousands.
-test-packages: lint build
+test-packages: build
 	$(NOJOBS) GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) $(GO) test -p 1 $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
 
 test-boots: machine-package
