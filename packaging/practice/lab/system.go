@@ -102,8 +102,8 @@ func (s *System) createSubvolumes() error {
 }
 
 func (s *System) mount(at, subvolume string) error {
-	if err := run("mount", "-t", "btrfs", "-o", "subvol="+subvolume, s.Device, at); err != nil {
-		return err
+	if err := unix.Mount(s.Device, at, "btrfs", 0, "subvol="+subvolume); err != nil {
+		return fmt.Errorf("cannot mount %s: %w", at, err)
 	}
 	s.mounted = append(s.mounted, at)
 	return nil
