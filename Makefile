@@ -44,8 +44,8 @@ PACKAGE_FORMATS ?= deb rpm archlinux
 NFPM ?= env GOFLAGS= GOOS= GOARCH= CGO_ENABLED=0 $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.1
 
 # What was compiled in one checkout is not compiled again in the next: without this the
-# name of the directory is part of it.
-export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
+# name of the directory is part of it. What "go env -w" has set stays.
+export GOFLAGS := $(filter-out -trimpath,$(or $(GOFLAGS),$(shell $(GO) env GOFLAGS 2>/dev/null))) -trimpath
 
 # How the programs are built. No C library: the helper must run in a damaged
 # system. No PIE: without C the linker makes no static one.
