@@ -23,6 +23,12 @@ func request(direction, number, size uintptr) uintptr {
 	return direction<<30 | size<<16 | ioctlMagic<<8 | number
 }
 
+// volArgs is struct btrfs_ioctl_vol_args, linux/btrfs.h. The name ends with a zero.
+type volArgs struct {
+	FD   int64
+	Name [4088]byte
+}
+
 // subvolInfo is struct btrfs_ioctl_get_subvol_info_args, linux/btrfs.h.
 type subvolInfo struct {
 	TreeID       uint64
@@ -72,6 +78,7 @@ type fsInfo struct {
 }
 
 var (
+	createRequest     = request(directionWrite, 14, unsafe.Sizeof(volArgs{}))
 	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
 	setFlagsRequest   = request(directionWrite, 26, unsafe.Sizeof(Flags(0)))
 	subvolInfoRequest = request(directionRead, 60, unsafe.Sizeof(subvolInfo{}))
@@ -79,6 +86,10 @@ var (
 	rootRefsRequest   = request(directionRead|directionWrite, 61, unsafe.Sizeof(rootRefs{}))
 	inoLookupRequest  = request(directionRead|directionWrite, 62, unsafe.Sizeof(inoLookup{}))
 )
+
+func create(fd int, args *volArgs) error {
+	return ioctl(fd, createRequest, unsafe.Pointer(args))
+}
 
 func getFlags(fd int) (Flags, error) {
 	var f Flags
