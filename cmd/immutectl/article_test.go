@@ -38,7 +38,7 @@ func output(t testing.TB, cmd *exec.Cmd) string {
 func TestStatusKeepsTheArticlesShape(t *testing.T) {
 	f := newFixture(t)
 	lab.Require(t, "bash:bash")
-	program := buildProgram(t)
+	program := lab.Program(t, "immutectl")
 	for _, verb := range []string{"unlock", "lock"} {
 		output(t, exec.Command(program, f.command(verb)...))
 		want := output(t, f.article(t, "status"))
@@ -49,24 +49,12 @@ func TestStatusKeepsTheArticlesShape(t *testing.T) {
 	}
 }
 
-// buildProgram builds immutectl as it is installed.
-func buildProgram(t testing.TB) string {
-	t.Helper()
-	program := filepath.Join(lab.Base, "immutectl")
-	build := exec.Command("go", "build", "-trimpath", "-o", program, "immutray.org/cmd/immutectl")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
-	return program
-}
-
 // BenchmarkStatus compares "status" with the article's; times-faster is the ratio of
 // the medians, which a busy neighbour moves less than the means. The budget is 10.
 func BenchmarkStatus(b *testing.B) {
 	f := newFixture(b)
 	lab.Require(b, "bash:bash")
-	program := buildProgram(b)
+	program := lab.Program(b, "immutectl")
 	var ours, articles []time.Duration
 	for b.Loop() {
 		ours = append(ours, timed(b, exec.Command(program, f.command("status")...)))
@@ -83,7 +71,7 @@ func BenchmarkStatus(b *testing.B) {
 func BenchmarkLockUnlock(b *testing.B) {
 	f := newFixture(b)
 	lab.Require(b, "bash:bash")
-	program := buildProgram(b)
+	program := lab.Program(b, "immutectl")
 	var ours, articles []time.Duration
 	for b.Loop() {
 		ours = append(ours, timed(b, exec.Command(program, f.command("lock")...))+timed(b, exec.Command(program, f.command("unlock")...)))

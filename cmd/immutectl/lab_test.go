@@ -67,29 +67,13 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	f := &fixture{System: lab.New(t)}
-	f.helper = buildHelper(t)
+	f := &fixture{System: lab.New(t), helper: lab.Program(t, "immutray-helper")}
 	f.config = filepath.Join(f.Dir, "immutray.toml")
 	text := fmt.Sprintf("paths = [%q, %q]\nislands = []\ndrain = \"100ms\"\nunlock_default = \"until-locked\"\nstate_dir = %q\n", f.Root, f.Etc, f.State)
 	if err := os.WriteFile(f.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return f
-}
-
-// buildHelper builds the helper, or returns the one that an earlier test has built.
-func buildHelper(t testing.TB) string {
-	t.Helper()
-	program := filepath.Join(lab.Base, "immutray-helper")
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	build := exec.Command("go", "build", "-o", program, "immutray.org/cmd/immutray-helper")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
-	return program
 }
 
 func (f *fixture) setup(env *testscript.Env) error {

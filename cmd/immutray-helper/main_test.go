@@ -22,24 +22,6 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
-// build makes the program once, as it is shipped.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp(lab.Base, "helper")
-	if err != nil {
-		return "", err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, "immutray-helper")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", program, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return program, nil
-})
-
 // A system is a test system with a helper and a configuration for it.
 type system struct {
 	*lab.System
@@ -48,11 +30,7 @@ type system struct {
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
-	s := &system{System: lab.New(t)}
-	var err error
-	if s.helper, err = build(); err != nil {
-		t.Fatal(err)
-	}
+	s := &system{System: lab.New(t), helper: lab.Program(t, "immutray-helper")}
 	dir := filepath.Join(s.Dir, "etc-immutray")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)

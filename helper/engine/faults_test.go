@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,12 +29,10 @@ type faultFixture struct {
 
 func newFaultFixture(t *testing.T) *faultFixture {
 	t.Helper()
-	lab.Require(t, "strace:strace", "go:golang-go")
-	f := &faultFixture{fixture: newFixture(t)}
-	f.program = filepath.Join(f.Dir, "immutray-helper")
+	lab.Require(t, "strace:strace")
+	f := &faultFixture{fixture: newFixture(t), program: lab.Program(t, "immutray-helper")}
 	f.config = filepath.Join(f.Dir, "config.toml")
 	f.log = filepath.Join(f.Dir, "strace.log")
-	f.command("go", "build", "-o", f.program, "immutray.org/cmd/immutray-helper")
 	list := func(paths []string) string { return `["` + strings.Join(paths, `", "`) + `"]` }
 	writeFile(t, f.config, fmt.Sprintf("paths = %s\nislands = %s\nstate_dir = %q\ndrain = \"100ms\"\nunlock_default = \"until-locked\"\n",
 		list(f.Protected()), list(f.IslandPaths()), f.State))
@@ -86,6 +85,24 @@ func (f *faultFixture) reached() bool {
 	return strings.Contains(string(log), "(INJECTED)")
 }
 
+// calls counts how often the helper comes to each of the steps when none of them fails.
+func (f *faultFixture) calls(verb helper.Verb, from string) map[string]int {
+	f.t.Helper()
+	f.prepare(from)
+	if result, _, _ := f.helper(verb, ""); result.Outcome != helper.Done {
+		f.t.Fatalf("%s of what is %s: %s: %s", verb, from, result.Outcome, result.Error)
+	}
+	log, err := os.ReadFile(f.log)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	calls := map[string]int{}
+	for _, line := range regexp.MustCompile(`(?m)^\d+ +(\w+)\(`).FindAllStringSubmatch(string(log), -1) {
+		calls[line[1]]++
+	}
+	return calls
+}
+
 // prepare brings the system into the state a verb starts from.
 func (f *faultFixture) prepare(from string) {
 	f.t.Helper()
@@ -110,12 +127,13 @@ func TestKilledInEveryStep(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%s", verb, start), func(t *testing.T) {
 				t.Parallel()
 				f := newFaultFixture(t)
-				kills := map[string]int{}
+				calls, kills := f.calls(verb, start), map[string]int{}
 				for _, step := range steps {
-					for n := 1; ; n++ {
+					for n := 1; n <= calls[step]; n++ {
 						f.prepare(start)
+						// strace counts the calls of each thread by itself: n may be too many.
 						if _, _, killed := f.helper(verb, fmt.Sprintf("%s:signal=SIGKILL:when=%d", step, n)); !killed {
-							break
+							continue
 						}
 						kills[step]++
 						when := fmt.Sprintf("killed in %s %d", step, n)
@@ -154,15 +172,15 @@ func TestEveryStepFailing(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%s", verb, start), func(t *testing.T) {
 				t.Parallel()
 				f := newFaultFixture(t)
-				outcomes := map[string]int{}
+				calls, outcomes := f.calls(verb, start), map[string]int{}
 				for _, step := range steps {
 					for _, errno := range []string{"EBUSY", "EPERM", "EROFS", "ENOMEM"} {
-						for n := 1; ; n++ {
+						for n := 1; n <= calls[step]; n++ {
 							f.prepare(start)
 							fault := fmt.Sprintf("%s:error=%s:when=%d", step, errno, n)
 							result, exitCode, _ := f.helper(verb, fault)
 							if !f.reached() {
-								break
+								continue
 							}
 							outcomes[fmt.Sprintf("%s %s", step, result.Outcome)]++
 							f.checkFailure(fault, verb, result, exitCode)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/btrfs"
 	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
 	"immutray.org/helper/lockstate"
@@ -137,43 +138,58 @@ func (f *fixture) commandLine(text string) {
 // fs/namespace.c), as long as somebody's search for writers still looks at that file.
 func (f *fixture) remountReadOnly(path string) {
 	f.t.Helper()
-	var out []byte
 	var err error
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if out, err = exec.Command("mount", "-o", "remount,ro", path).CombinedOutput(); err == nil {
+		if err = unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err == nil {
 			return
 		}
 	}
-	f.t.Fatalf("mount -o remount,ro %s: %v: %s", path, err, out)
+	f.t.Fatalf("cannot remount %s read-only: %v", path, err)
 }
 
-// arrange puts the system into one of the states a person can find it in, with the
-// tools a person would use.
+// setProperties does what btrfs(8) does for "property set PATH ro true".
+func (f *fixture) setProperties() {
+	f.t.Helper()
+	for _, p := range f.Protected() {
+		fd, err := unix.Open(p, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		err = btrfs.SetReadOnly(fd, true)
+		unix.Close(fd)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// setMountFlags does what mount(8) does with the options remount,bind,ro.
+func (f *fixture) setMountFlags() {
+	f.t.Helper()
+	for _, p := range f.Protected() {
+		if err := unix.Mount("", p, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+			f.t.Fatalf("cannot remount %s read-only: %v", p, err)
+		}
+	}
+}
+
+// arrange puts the system into one of the states a person can find it in. It does so
+// without starting programs, of which the tests would start thousands.
 func (f *fixture) arrange(state string) {
 	f.t.Helper()
-	property := func(value string) {
-		for _, p := range f.Protected() {
-			f.command("btrfs", "property", "set", p, "ro", value)
-		}
-	}
-	mounts := func() {
-		for _, p := range f.Protected() {
-			f.command("mount", "-o", "remount,bind,ro", p)
-		}
-	}
 	switch state {
 	case "unlocked":
 	case "locked":
-		property("true")
-		mounts()
+		f.setProperties()
+		f.setMountFlags()
 	case "open_mount": // what the article's script leaves behind when /home is in use
-		property("true")
+		f.setProperties()
 	case "mount_only":
-		mounts()
+		f.setMountFlags()
 	case "read_only_superblock":
 		f.remountReadOnly(f.Root)
 	case "article_lock_on_an_idle_system":
-		property("true")
+		f.setProperties()
 		f.remountReadOnly(f.Root)
 		f.remountReadOnly(f.Etc)
 	default:

@@ -32,11 +32,8 @@ type booted struct {
 func boot(t *testing.T, journal ...string) *booted {
 	t.Helper()
 	lab.Require(t, "dbus-daemon:dbus-daemon", "unshare:util-linux", "nsenter:util-linux", "/lib/systemd/systemd:systemd")
-	dir := lab.Dir(t)
-	programs := filepath.Join(dir, "programs")
-	for _, name := range []string{"immutray-helper", "immutectl"} {
-		buildIn(t, programs, name)
-	}
+	programs := filepath.Dir(lab.Program(t, "immutray-helper"))
+	lab.Program(t, "immutectl")
 	units, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -74,18 +71,6 @@ func boot(t *testing.T, journal ...string) *booted {
 		return b.init != "" && b.try("systemctl", "is-active", "--quiet", "default.target", "dbus.service") == nil
 	})
 	return b
-}
-
-// buildIn builds one of the programs, and returns where it is.
-func buildIn(t *testing.T, dir, name string) string {
-	t.Helper()
-	program := filepath.Join(dir, name)
-	build := exec.Command("go", "build", "-o", program, "../../cmd/"+name)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return program
 }
 
 // command runs in the booted system.

@@ -2,7 +2,6 @@ package systemd
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,37 +11,13 @@ import (
 	"immutray.org/packaging/practice/lab"
 )
 
-// installTool puts immutectl into the booted system.
-func (b *booted) installTool() string {
-	b.t.Helper()
-	program := filepath.Join(lab.Dir(b.t), "immutectl")
-	build := exec.Command("go", "build", "-o", program, "../../cmd/immutectl")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.t.Fatalf("%v: %s", err, out)
-	}
-	file, err := os.Open(program)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer file.Close()
-	const inside = "/run/immutectl"
-	copying := b.command("sh", "-c", "cat >"+inside+" && chmod 755 "+inside)
-	copying.Stdin = file
-	if out, err := copying.CombinedOutput(); err != nil {
-		b.t.Fatalf("%v: %s", err, out)
-	}
-	return inside
-}
-
 // Everything in the cgroup of who runs a command is killed at once, and still the system
 // is locked within a second.
 func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 	b := boot(t)
-	tool := b.installTool()
 	b.ask("lock")
 	for _, mode := range []string{"--reason=a test", "--system-wide"} {
-		b.output("systemd-run", "--unit=caller", "--collect", tool, "run", mode, "--",
+		b.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", mode, "--",
 			"sh", "-c", "touch /mnt/root/etc/file && touch /run/begun && exec sleep 60")
 		b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })
 		if locked := b.isLocked(); locked != (mode != "--system-wide") {
@@ -58,7 +33,7 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 		killed := time.Now()
 		b.output("sh", "-c", "echo 1 >/sys/fs/cgroup/system.slice/caller.service/cgroup.kill")
 		b.await("the lock", func() bool {
-			return b.isLocked() && !strings.Contains(b.output(tool, "status"), "ro=false")
+			return b.isLocked() && !strings.Contains(b.output(immutectl, "status"), "ro=false")
 		})
 		// To find it out takes a few processes; a system-wide lock is a unit's, too.
 		t.Logf("%s: locked %v after everything was killed", mode, time.Since(killed))
@@ -74,7 +49,6 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 // Commands are in the history of a real journal, also one that the power was cut from.
 func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	logs := lab.Dir(t)
-	buildIn(t, logs, "immutectl")
 	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -29,13 +29,7 @@ type sandbox struct {
 
 func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
-	s := &sandbox{System: lab.New(t)}
-	s.helper = filepath.Join(s.Dir, "immutray-helper")
-	cmd := exec.Command("go", "build", "-o", s.helper, "../../cmd/immutray-helper")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	s := &sandbox{System: lab.New(t), helper: lab.Program(t, "immutray-helper")}
 	s.config = filepath.Join(s.Dir, "config.toml")
 	text := fmt.Sprintf("paths = ['%s', '%s']\nislands = []\ndrain = \"0s\"\nunlock_default = \"until-locked\"\nstate_dir = '%s'\n", s.Root, s.Etc, s.State)
 	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
