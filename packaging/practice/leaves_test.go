@@ -81,14 +81,10 @@ func preparePractice(t *testing.T) *practice {
 		lab.Unavailable(t, err.Error())
 	}
 	dir := t.TempDir()
-	build, staged := filepath.Join(dir, "build"), filepath.Join(dir, "staged")
-	runMake(t, build, "build", "install", "DESTDIR="+staged)
-	program := filepath.Join(dir, "practice")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	build, staged := buildDir(t), filepath.Join(dir, "staged")
+	runMake(t, build, "install", "DESTDIR="+staged)
 	p := &practice{pictures: filepath.Join(dir, "pictures"), seen: map[int]string{}, ended: make(chan struct{})}
-	p.cmd = exec.Command(program, "-staged", staged, "-pictures", p.pictures)
+	p.cmd = exec.Command(practiceProgram(build), "-staged", staged, "-pictures", p.pictures)
 	return p
 }
 

@@ -10,9 +10,6 @@ import (
 	"testing"
 )
 
-// tree is the module's directory, where the Makefile is.
-const tree = "../.."
-
 // installed is what "make install" puts where: DESIGN section 5.
 func installed() []string {
 	files := []string{
@@ -57,15 +54,6 @@ func installed() []string {
 	return files
 }
 
-// make runs make in the tree, with a build directory of the test's own.
-func runMake(t *testing.T, build string, args ...string) {
-	t.Helper()
-	cmd := exec.Command("make", append([]string{"--no-print-directory", "-C", tree, "BUILD=" + build}, args...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
-	}
-}
-
 // files lists what is below dir, with its permissions.
 func files(t *testing.T, dir string) map[string]fs.FileMode {
 	t.Helper()
@@ -85,9 +73,7 @@ func files(t *testing.T, dir string) map[string]fs.FileMode {
 }
 
 func TestInstallAndUninstall(t *testing.T) {
-	dir := t.TempDir()
-	build, dest := filepath.Join(dir, "build"), filepath.Join(dir, "dest")
-	runMake(t, build, "build")
+	build, dest := buildDir(t), t.TempDir()
 	runMake(t, build, "install", "DESTDIR="+dest)
 	found := files(t, dest)
 	want := installed()
@@ -143,9 +129,7 @@ func TestInstallWithoutBuildSaysSo(t *testing.T) {
 // What the programs, the units and the polkit actions call the helper must be what
 // it is installed as: pkexec compares the path as text.
 func TestPrefixDoesNotMoveTheHelper(t *testing.T) {
-	dir := t.TempDir()
-	build, dest := filepath.Join(dir, "build"), filepath.Join(dir, "dest")
-	runMake(t, build, "build")
+	build, dest := buildDir(t), t.TempDir()
 	runMake(t, build, "install", "DESTDIR="+dest, "PREFIX=/usr/local")
 	for _, name := range []string{
 		"usr/libexec/immutray/immutray-helper", "usr/share/polkit-1/actions/org.immutray.policy",
@@ -159,10 +143,8 @@ func TestPrefixDoesNotMoveTheHelper(t *testing.T) {
 }
 
 func TestProgramsNeedNoLibrary(t *testing.T) {
-	build := filepath.Join(t.TempDir(), "build")
-	runMake(t, build, "build")
 	for _, name := range []string{"immutray", "immutectl", "immutray-helper"} {
-		program := filepath.Join(build, "bin", name)
+		program := filepath.Join(buildDir(t), "bin", name)
 		// ldd(1) fails for what needs nothing.
 		if out, err := exec.Command("ldd", program).CombinedOutput(); err == nil {
 			t.Errorf("%s is linked with\n%s", name, out)
