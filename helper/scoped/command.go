@@ -13,7 +13,12 @@ import (
 
 // A command is a child of ours, in our process group: what is typed at the terminal
 // (Ctrl-C, Ctrl-Z) reaches both, and the shell sees one job.
-type command struct{ pid, pidfd int }
+type command struct {
+	pid, pidfd int
+	// interrupted is whether a signal that was typed came while it was at work; known when
+	// wait returns.
+	interrupted bool
+}
 
 // start starts a program from the calling thread, and so in its mount namespace. If we
 // are killed it is asked to end: write access is over then.
@@ -71,11 +76,17 @@ func (c *command) wait(signals <-chan os.Signal) int {
 // forward hands a signal on to the command, unless that has got it as well: what is
 // typed goes to the whole group that is in the foreground.
 func (c *command) forward(s syscall.Signal) {
-	typed := (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground()
-	if s != unix.SIGPIPE && !typed {
+	switch {
+	case isTyped(s):
+		c.interrupted = true
+	case s != unix.SIGPIPE:
 		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0) // it may have ended
 	}
 }
+
+// isTyped reports whether a signal is one of those that can be typed, at a terminal that
+// sends them to us.
+func isTyped(s os.Signal) bool { return (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground() }
 
 // inForeground reports whether what is typed at the terminal goes to our process group.
 func inForeground() bool {

@@ -186,6 +186,10 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{System: s, t: t, engine: &engine.Engine{Config: config.Config{
 		Paths: s.Protected(), Islands: s.IslandPaths(), Drain: 100 * time.Millisecond, StateDir: s.State,
 	}}}
+	// A guardian has something to write yet when the system is locked.
+	t.Cleanup(func() {
+		f.await("the end of every guardian", 10*time.Second, func() bool { return !hasProcess("exe") })
+	})
 	f.set(setup{})
 	if err := unix.Mkfifo(filepath.Join(f.Dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
@@ -332,7 +336,7 @@ func (f *fixture) expect(when string, want helper.State) {
 // await waits for a condition, no longer than a time.
 func (f *fixture) await(what string, atMost time.Duration, done func() bool) {
 	f.t.Helper()
-	for deadline := time.Now().Add(atMost); !done(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(atMost); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("%s: not within %v; %+v\n%s", what, atMost, f.status(), f.journal())
 		}
@@ -371,4 +375,13 @@ func (f *fixture) command(args ...string) {
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		f.t.Fatalf("%s: %v: %s", strings.Join(args, " "), err, out)
 	}
+}
+
+// hasProcess reports whether a program with this name runs in the lab.
+func hasProcess(name string) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/comm")
+	return slices.ContainsFunc(files, func(file string) bool {
+		comm, _ := os.ReadFile(file) // it may have ended meanwhile
+		return string(comm) == name+"\n"
+	})
 }

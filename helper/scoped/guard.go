@@ -200,14 +200,21 @@ func (s *supervisor) replace() error {
 
 // end returns the loan. A signal that asks to end cuts the waiting short, not the work
 // of the guardian.
-func (s *supervisor) end(signals <-chan os.Signal) (*helper.Result, error) {
+//
+// Unless the command was interrupted before, the first signal that was typed is taken for
+// the one that has ended it: we may get to see that after the command's end.
+func (s *supervisor) end(signals <-chan os.Signal, interrupted bool) (*helper.Result, error) {
 	close(s.ending)
 	for {
 		select {
 		case <-s.done:
 			return s.result, s.err
 		case sig := <-signals:
-			if isRequestToEnd(sig) && sig != unix.SIGHUP {
+			switch {
+			case !isRequestToEnd(sig) || sig == unix.SIGHUP:
+			case !interrupted && isTyped(sig):
+				interrupted = true
+			default:
 				return nil, &InterruptedError{sig.(syscall.Signal)}
 			}
 		}

@@ -102,6 +102,60 @@ func TestCtrlC(t *testing.T) {
 	tm.sees("code=130")
 }
 
+// The Ctrl-C that has ended the command, or comes just after its end, does not cut short
+// the waiting for what happens then.
+func TestCtrlCAtTheEnd(t *testing.T) {
+	f := newFixture(t)
+	tm := f.terminal()
+	tm.types("$RUN sh -c 'echo re\"\"ady; read line; exit 9'\n")
+	tm.sees("ready")
+	guardian := f.guardian()
+	if err := unix.Kill(guardian, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	tm.types("line\n")
+	f.await("the command's end", 10*time.Second, func() bool { return !hasProcess("sh") })
+	tm.types("\x03")
+	// There is nothing to see of a signal that changes nothing.
+	for range 30 {
+		if left, _ := filepath.Glob(f.Dir + "/end.*"); len(left) > 0 {
+			t.Fatal("the runner did not wait for the guardian")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := unix.Kill(guardian, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	tm.sees("$ ")
+	f.expect("in the end", helper.Locked)
+	tm.types("echo code=$?\n")
+	tm.sees("code=9")
+}
+
+// Another one does. The guardian goes on with its work.
+func TestCtrlCWhileTheEndIsWaitedFor(t *testing.T) {
+	f := newFixture(t)
+	tm := f.terminal()
+	tm.types("$RUN sh -c 'echo re\"\"ady; read line; exit 9'\n")
+	tm.sees("ready")
+	guardian := f.guardian()
+	if err := unix.Kill(guardian, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	tm.types("line\n")
+	f.await("the command's end", 10*time.Second, func() bool { return !hasProcess("sh") })
+	f.await("the runner's end", 10*time.Second, func() bool {
+		tm.types("\x03") // two that come at once are one
+		left, _ := filepath.Glob(f.Dir + "/end.*")
+		return len(left) == 1
+	})
+	f.expect("with a guardian that stands still", lent)
+	if err := unix.Kill(guardian, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	f.await("locked", time.Second, f.isLocked)
+}
+
 func TestCtrlZ(t *testing.T) {
 	f := newFixture(t)
 	tm := f.terminal()
@@ -114,6 +168,7 @@ func TestCtrlZ(t *testing.T) {
 		tm.sees("ready")
 		tm.types(test.stop)
 		tm.sees("Stopped")
+		tm.sees("$ ") // before, a shell may lose what is typed
 		f.expect(test.name+", stopped", lent)
 		tm.types("fg\n")
 		tm.sees("sleep 60") // what goes on now
@@ -152,6 +207,7 @@ func TestAShell(t *testing.T) {
 	tm.sees("sleeping")
 	tm.types("\x1a")
 	tm.sees("Stopped")
+	tm.sees("inner> ")
 	tm.types("kill %1; suspend\n")
 	tm.sees("Stopped")
 	tm.sees("$ ")
