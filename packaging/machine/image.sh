@@ -83,6 +83,18 @@ write /etc/lightdm/lightdm.conf.d/guest.conf 644 <<-'TEXT'
 	autologin-user-timeout=0
 	user-session=xfce
 TEXT
+# Without it the X server and the first program of the session start to draw with OpenGL,
+# for which an interpreted processor compiles a quarter of a minute, and then do not.
+write /etc/X11/xorg.conf.d/20-guest.conf 644 <<-'TEXT'
+	Section "Device"
+		Identifier "screen"
+		Driver "modesetting"
+		Option "AccelMethod" "none"
+	EndSection
+	Section "Module"
+		Disable "glx"
+	EndSection
+TEXT
 # The desk of the practice system, with icons for the password prompt. Without the name
 # of a theme the panel has no dark variant, and writes dark on dark.
 cat >"$desk/.config/xfce4/xfconf/xfce-perchannel-xml/xsettings.xml" <<-'TEXT'

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"immutray.org/helper"
 )
@@ -149,7 +150,7 @@ func bootOnce(t *testing.T, v *vm, words ...string) (report bootReport) {
 	t.Helper()
 	notesBefore, consoleBefore := len(text(t, v.notesFile())), len(text(t, v.consoleFile()))
 	check(t, v.start(append([]string{"systemd.unit=" + rebootsTarget, sayAll}, words...)...))
-	err := waitFor("the machine to look at the seal and to go off", bootTime, func() error {
+	err := waitTrying(100*time.Millisecond, "the machine to look at the seal and to go off", bootTime, func() error {
 		on := v.isOn()
 		report = bootReport{}
 		err := report.readNotes(text(t, v.notesFile())[notesBefore:])

@@ -208,8 +208,14 @@ func freePort() (int, error) {
 // final is an error that waiting does not mend.
 type final struct{ error }
 
-// waitFor tries until there is no error.
+// waitFor tries every second until there is no error.
 func waitFor(what string, patience time.Duration, try func() error) error {
+	return waitTrying(time.Second, what, patience, try)
+}
+
+// waitTrying is waitFor with another pause between two tries: a short one where a try
+// costs nothing, a long one where the guest has to work for it, and time goes by anyway.
+func waitTrying(pause time.Duration, what string, patience time.Duration, try func() error) error {
 	deadline := time.Now().Add(patience)
 	for {
 		err := try()
@@ -222,6 +228,6 @@ func waitFor(what string, patience time.Duration, try func() error) error {
 		case time.Now().After(deadline):
 			return fmt.Errorf("cannot wait for %s any longer than %v: %w", what, patience, err)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(pause)
 	}
 }
