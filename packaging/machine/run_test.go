@@ -98,11 +98,12 @@ func systemWide(t *testing.T, v *vm) {
 	startProber(t, v)
 }
 
-// startProber starts what ends as soon as it can write to a protected path.
+// startProber starts what ends as soon as it can write to a protected path. Nothing is
+// ever written to what it reads from: that is a pause without a program.
 func startProber(t *testing.T, v *vm) {
 	t.Helper()
 	must(t, v.as(root), "systemd-run --quiet --unit=prober --collect bash -c "+
-		"'until echo 2>/dev/null >/.probe || echo 2>/dev/null >/etc/.probe; do sleep 0.2; done'")
+		"'exec 9<> <(:); until echo 2>/dev/null >/.probe || echo 2>/dev/null >/etc/.probe; do read -r -t 0.2 -u 9; done'")
 }
 
 // stopProber fails if it has ended by itself.
