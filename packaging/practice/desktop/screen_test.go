@@ -5,6 +5,8 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -35,6 +37,41 @@ func TestParseXWD(t *testing.T) {
 	}
 	if got, want := picture.RGBAAt(4, 2), (color.RGBA{0x10, 0x20, 0x30, 0xff}); got != want {
 		t.Errorf("the last pixel is %v, want %v", got, want)
+	}
+}
+
+func TestScreenshotFollowsTheScreen(t *testing.T) {
+	s := &Session{frameBuffer: t.TempDir()}
+	file := filepath.Join(s.frameBuffer, screenFile)
+	take := func(data []byte) *image.RGBA {
+		t.Helper()
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		picture, err := s.Screenshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return picture
+	}
+	black, colored := dump(5, 3), dump(5, 3)
+	copy(black[len(black)-8-4:], []byte{0, 0, 0})
+	first := take(black)
+	if take(black) != first {
+		t.Error("of a screen on which nothing moves there is a second picture")
+	}
+	second, third := take(colored), take(black)
+	if Same(first, second) || Same(second, third) || !Same(first, third) {
+		t.Errorf("the last pixels are %v, %v, %v, want the second to be another", first.RGBAAt(4, 2), second.RGBAAt(4, 2), third.RGBAAt(4, 2))
+	}
+	if larger := take(dump(6, 3)); larger.Rect.Dx() != 6 {
+		t.Errorf("a larger screen gives %v", larger.Rect)
+	}
+	if err := os.Truncate(file, 60); err != nil {
+		t.Fatal(err)
+	}
+	if picture, err := s.Screenshot(); err == nil {
+		t.Errorf("half a screen gives %v", picture.Rect)
 	}
 }
 

@@ -34,6 +34,7 @@ type Session struct {
 	person      system.Person
 	dir         string // of this session, below the person's runtime directory
 	frameBuffer string
+	camera      camera
 	window      []string // see Options.Window
 	existing    []string // see Existing
 	display     string
@@ -194,7 +195,9 @@ func (s *Session) startX() error {
 	if err != nil {
 		return err
 	}
-	args := []string{"-displayfd", "3", "-nolisten", "tcp", "-noreset", "-dpi", "96"}
+	// Without OpenGL, which nothing here draws with: where there is some, the first program
+	// that asks for it loads its compiler.
+	args := []string{"-displayfd", "3", "-nolisten", "tcp", "-noreset", "-dpi", "96", "-extension", "GLX"}
 	if s.window == nil {
 		args = append(args, "-screen", "0", fmt.Sprintf("%dx%dx24", Width, Height), "-fbdir", s.frameBuffer)
 		_, err = s.start([]*os.File{write}, "Xvfb", args...)
