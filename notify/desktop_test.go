@@ -119,7 +119,7 @@ func startXvfb(t *testing.T) string {
 	defer r.Close()
 	// A number of our own, far from where a search begins: a server that searches
 	// unlinks the sockets of those that it finds in use.
-	cmd := exec.Command("Xvfb", ":"+strconv.Itoa(10000+os.Getpid()%40000), "-displayfd", "3", "-screen", "0", "800x400x24", "-nolisten", "tcp")
+	cmd := exec.Command("Xvfb", ":"+strconv.Itoa(10000+os.Getpid()%40000), "-displayfd", "3", "-screen", "0", "800x400x24", "-nolisten", "tcp", "-extension", "GLX")
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()
