@@ -24,7 +24,7 @@ const patience = 2 * time.Minute
 // waitFor waits until the condition holds, or the practice system has ended.
 func (p *practice) waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited %v in vain for %s\n%s", patience, what, p.out.String())
 		}

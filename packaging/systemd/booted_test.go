@@ -102,7 +102,7 @@ func (b *booted) ask(args ...string) *helper.Result {
 
 func (b *booted) await(what string, is func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("waited for %s in vain", what)
 		}
