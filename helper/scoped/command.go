@@ -13,12 +13,7 @@ import (
 
 // A command is a child of ours, in our process group: what is typed at the terminal
 // (Ctrl-C, Ctrl-Z) reaches both, and the shell sees one job.
-type command struct {
-	pid, pidfd int
-	// interrupted is whether a signal that was typed came while it was at work; known when
-	// wait returns.
-	interrupted bool
-}
+type command struct{ pid, pidfd int }
 
 // start starts a program from the calling thread, and so in its mount namespace. If we
 // are killed it is asked to end: write access is over then.
@@ -76,10 +71,7 @@ func (c *command) wait(signals <-chan os.Signal) int {
 // forward hands a signal on to the command, unless that has got it as well: what is
 // typed goes to the whole group that is in the foreground.
 func (c *command) forward(s syscall.Signal) {
-	switch {
-	case isTyped(s):
-		c.interrupted = true
-	case s != unix.SIGPIPE:
+	if s != unix.SIGPIPE && !isTyped(s) {
 		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0) // it may have ended
 	}
 }

@@ -186,7 +186,8 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{System: s, t: t, engine: &engine.Engine{Config: config.Config{
 		Paths: s.Protected(), Islands: s.IslandPaths(), Drain: 100 * time.Millisecond, StateDir: s.State,
 	}}}
-	// A guardian has something to write yet when the system is locked.
+	// A guardian, started as /proc/self/exe, has something to write yet when the system is
+	// locked.
 	t.Cleanup(func() {
 		f.await("the end of every guardian", 10*time.Second, func() bool { return !hasProcess("exe") })
 	})

@@ -201,10 +201,11 @@ func (s *supervisor) replace() error {
 // end returns the loan. A signal that asks to end cuts the waiting short, not the work
 // of the guardian.
 //
-// Unless the command was interrupted before, the first signal that was typed is taken for
-// the one that has ended it: we may get to see that after the command's end.
-func (s *supervisor) end(signals <-chan os.Signal, interrupted bool) (*helper.Result, error) {
+// The first signal that was typed is taken for the one that has ended the command: we may
+// get to see that only now. Another one is for us.
+func (s *supervisor) end(signals <-chan os.Signal) (*helper.Result, error) {
 	close(s.ending)
+	typed := false
 	for {
 		select {
 		case <-s.done:
@@ -212,8 +213,8 @@ func (s *supervisor) end(signals <-chan os.Signal, interrupted bool) (*helper.Re
 		case sig := <-signals:
 			switch {
 			case !isRequestToEnd(sig) || sig == unix.SIGHUP:
-			case !interrupted && isTyped(sig):
-				interrupted = true
+			case !typed && isTyped(sig):
+				typed = true
 			default:
 				return nil, &InterruptedError{sig.(syscall.Signal)}
 			}

@@ -117,14 +117,12 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 // command starts the command, waits for it, and has s, if there is one, return the loan.
 func (r *Runner) command(program string, run helper.Run, signals <-chan os.Signal, s *supervisor) (End, error) {
 	var end End
-	interrupted := false
 	c, err := start(program, run.Command)
 	if err == nil {
 		end.Code = c.wait(signals)
-		interrupted = c.interrupted
 	}
 	if s != nil {
-		end.Result, end.Err = s.end(signals, interrupted)
+		end.Result, end.Err = s.end(signals)
 	}
 	if err != nil {
 		end.Code = ExitNotExecutable

@@ -132,7 +132,7 @@ func TestCtrlCAtTheEnd(t *testing.T) {
 	tm.sees("code=9")
 }
 
-// Another one does. The guardian goes on with its work.
+// Another one does, while the guardian goes on with its work.
 func TestCtrlCWhileTheEndIsWaitedFor(t *testing.T) {
 	f := newFixture(t)
 	tm := f.terminal()
