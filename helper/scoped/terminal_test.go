@@ -102,19 +102,32 @@ func TestCtrlC(t *testing.T) {
 	tm.sees("code=130")
 }
 
+// waitsForGuardian brings a runner to where its command has ended with 9, and the guardian
+// stands still until it is told to go on.
+func (tm *terminal) waitsForGuardian() (goOn func()) {
+	f := tm.f
+	f.t.Helper()
+	tm.types("$RUN sh -c 'echo re\"\"ady; read line; exit 9'\n")
+	tm.sees("ready")
+	guardian := f.guardian()
+	signal := func(s unix.Signal) {
+		f.t.Helper()
+		if err := unix.Kill(guardian, s); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	signal(unix.SIGSTOP)
+	tm.types("line\n")
+	f.await("the command's end", 10*time.Second, func() bool { return !hasProcess("sh") })
+	return func() { signal(unix.SIGCONT) }
+}
+
 // The Ctrl-C that has ended the command, or comes just after its end, does not cut short
 // the waiting for what happens then.
 func TestCtrlCAtTheEnd(t *testing.T) {
 	f := newFixture(t)
 	tm := f.terminal()
-	tm.types("$RUN sh -c 'echo re\"\"ady; read line; exit 9'\n")
-	tm.sees("ready")
-	guardian := f.guardian()
-	if err := unix.Kill(guardian, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	tm.types("line\n")
-	f.await("the command's end", 10*time.Second, func() bool { return !hasProcess("sh") })
+	goOn := tm.waitsForGuardian()
 	tm.types("\x03")
 	// There is nothing to see of a signal that changes nothing.
 	for range 30 {
@@ -123,9 +136,7 @@ func TestCtrlCAtTheEnd(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if err := unix.Kill(guardian, unix.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	goOn()
 	tm.sees("$ ")
 	f.expect("in the end", helper.Locked)
 	tm.types("echo code=$?\n")
@@ -136,23 +147,14 @@ func TestCtrlCAtTheEnd(t *testing.T) {
 func TestCtrlCWhileTheEndIsWaitedFor(t *testing.T) {
 	f := newFixture(t)
 	tm := f.terminal()
-	tm.types("$RUN sh -c 'echo re\"\"ady; read line; exit 9'\n")
-	tm.sees("ready")
-	guardian := f.guardian()
-	if err := unix.Kill(guardian, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	tm.types("line\n")
-	f.await("the command's end", 10*time.Second, func() bool { return !hasProcess("sh") })
+	goOn := tm.waitsForGuardian()
 	f.await("the runner's end", 10*time.Second, func() bool {
 		tm.types("\x03") // two that come at once are one
 		left, _ := filepath.Glob(f.Dir + "/end.*")
 		return len(left) == 1
 	})
 	f.expect("with a guardian that stands still", lent)
-	if err := unix.Kill(guardian, unix.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	goOn()
 	f.await("locked", time.Second, f.isLocked)
 }
 

@@ -14,7 +14,7 @@ while true; do
 	for d in /home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp; do
 		echo $RANDOM >$d/.writer || exit 1
 	done
-	read -r -t 1 -u 9
+	read -r -t 0.5 -u 9
 done`
 
 const islandWriter = "island-writer.service"
