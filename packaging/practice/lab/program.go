@@ -16,6 +16,7 @@ var linking sync.Mutex // tests of one process that run at the same time want on
 // for all the tests of a process.
 func Program(t testing.TB, name string) string {
 	t.Helper()
+	requireInside(t)
 	linking.Lock()
 	defer linking.Unlock()
 	program := filepath.Join(Base, "programs", name)

@@ -68,12 +68,7 @@ func Unavailable(t testing.TB, why string) {
 // can.
 func Dir(t testing.TB) string {
 	t.Helper()
-	if err := Unusable(); err != nil {
-		Unavailable(t, err.Error())
-	}
-	if !Inside() {
-		t.Fatal("no lab.Main in this package: refusing to work in the machine's own namespace")
-	}
+	requireInside(t)
 	dir, err := os.MkdirTemp(Base, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +78,18 @@ func Dir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// requireInside ends a test that is not in the lab's namespaces: outside them [Base] is the
+// machine's own.
+func requireInside(t testing.TB) {
+	t.Helper()
+	if err := Unusable(); err != nil {
+		Unavailable(t, err.Error())
+	}
+	if !Inside() {
+		t.Fatal("no lab.Main in this package: refusing to work in the machine's own namespace")
+	}
 }
 
 // New builds a System for one test and takes it down with the test.
