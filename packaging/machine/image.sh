@@ -83,8 +83,8 @@ write /etc/lightdm/lightdm.conf.d/guest.conf 644 <<-'TEXT'
 	autologin-user-timeout=0
 	user-session=xfce
 TEXT
-# Without it the X server and the first program of the session start to draw with OpenGL,
-# for which an interpreted processor compiles a quarter of a minute, and then do not.
+# Without it the X server and the first program of the session load the compiler of OpenGL
+# to find out that they will not use it: seconds, for an interpreted processor.
 write /etc/X11/xorg.conf.d/20-guest.conf 644 <<-'TEXT'
 	Section "Device"
 		Identifier "screen"

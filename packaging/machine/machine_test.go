@@ -107,7 +107,7 @@ func keepEvidence(t *testing.T, v *vm) {
 		if strings.Contains(string(console), "Kernel panic") {
 			// After a page fault QEMU 7.2 may leave wrong flags, which newer versions have a
 			// test for (tests/tcg/i386/test-flags.c). Seen once: EFLAGS was half a pointer.
-			t.Log("The kernel of the guest has panicked. Where the flags in console.log make no sense, QEMU's interpreter is why, not what is tested.")
+			t.Log("The kernel of the guest has panicked. Where the flags in console.log make no sense, QEMU's interpreter may be why, and not what is tested.")
 		}
 	}
 	if !v.isOn() {
