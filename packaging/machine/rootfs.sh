@@ -14,6 +14,9 @@ packages=(
 	xauth x11-xserver-utils xfce4-panel xfwm4 xfce4-session xfce4-settings xfce4-notifyd
 	mate-polkit elementary-xfce-icon-theme adwaita-icon-theme hicolor-icon-theme librsvg2-common
 	fonts-dejavu-core
+	# What works in the background of a stock desktop, and writes.
+	network-manager packagekit packagekit-tools udisks2 upower systemd-timesyncd
+	cron logrotate man-db e2fsprogs
 	# For looking at it and typing into it, and for stopping a program at a system call.
 	x11-utils xdotool strace
 )
