@@ -40,7 +40,7 @@ func Overdue(o helper.Overdue, icon string) Notification {
 	}
 	return Notification{
 		Summary: "Not locked yet",
-		Body:    sentence(Visible(o.Error, maxText)) + "\nIt is tried again and again.",
+		Body:    Sentence(Visible(o.Error, maxText)) + "\nIt is tried again and again.",
 		Urgency: Critical,
 		Icon:    icon,
 		Actions: []Action{{ActionRetry, "Try again"}},

@@ -36,7 +36,7 @@ func Reminder(status helper.Status, now time.Time, snooze time.Duration, icon st
 		Icon:    icon,
 		Actions: []Action{
 			{ActionLock, "Lock now"},
-			{ActionSnooze, "Remind me in " + spokenDuration(snooze)},
+			{ActionSnooze, "Remind me in " + SpokenDuration(snooze)},
 		},
 		Command: lockCommand,
 		// A lock may fail: the reminder stays until the system is locked, and is

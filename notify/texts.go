@@ -48,7 +48,7 @@ func Feedback(status helper.Status, now time.Time, icon string) Notification {
 func Ending(until, now time.Time, icon string) Notification {
 	left := max(time.Minute, until.Sub(now).Round(time.Minute))
 	return Notification{
-		Summary: "Locks in " + spokenDuration(left),
+		Summary: "Locks in " + SpokenDuration(left),
 		Body:    "The operating system becomes read-only again at " + TimeOfDay(until, now) + ".",
 		Urgency: Normal,
 		Icon:    icon,
@@ -62,7 +62,7 @@ func Ending(until, now time.Time, icon string) Notification {
 func RequestFailed(verb helper.Verb, err error, hint, icon string) Notification {
 	n := Notification{
 		Summary: "Request failed",
-		Body:    sentence(Visible(err.Error(), maxText)),
+		Body:    Sentence(Visible(err.Error(), maxText)),
 		Urgency: Normal,
 		Icon:    icon,
 	}

@@ -33,8 +33,8 @@ func twoUnits(n int, unit string, m int, smaller string) string {
 	return fmt.Sprintf("%d %s %d %s", n, unit, m, smaller)
 }
 
-// spokenDuration says d for a button: "1 hour", "30 minutes", "1 h 30 min".
-func spokenDuration(d time.Duration) string {
+// SpokenDuration says d for a button: "1 hour", "30 minutes", "1 h 30 min", "1 day".
+func SpokenDuration(d time.Duration) string {
 	switch {
 	case d == time.Hour:
 		return "1 hour"
@@ -106,10 +106,11 @@ func shorten(s string, most int) string {
 	return string(r[:head]) + "…" + string(r[len(r)-(most-1-head):])
 }
 
-// sentence makes a sentence of an error's words.
-func sentence(s string) string {
+// Sentence makes a sentence of an error's words: it begins with a capital letter and ends
+// with a full stop, unless it has an end already.
+func Sentence(s string) string {
 	s = capital(strings.TrimSpace(s))
-	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
+	if last, _ := utf8.DecodeLastRuneInString(s); s == "" || strings.ContainsRune(".!?…", last) {
 		return s
 	}
 	return s + "."

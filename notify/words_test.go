@@ -44,8 +44,8 @@ func TestSpokenDuration(t *testing.T) {
 		{24 * time.Hour, "1 day"},
 		{5 * time.Second, "less than 1 min"},
 	} {
-		if got := spokenDuration(tt.d); got != tt.want {
-			t.Errorf("spokenDuration(%v) = %q, want %q", tt.d, got, tt.want)
+		if got := SpokenDuration(tt.d); got != tt.want {
+			t.Errorf("SpokenDuration(%v) = %q, want %q", tt.d, got, tt.want)
 		}
 	}
 }
@@ -135,9 +135,10 @@ func TestSentence(t *testing.T) {
 		"cannot lock /etc: device busy": "Cannot lock /etc: device busy.",
 		"ähnlich":                       "Ähnlich.",
 		"Run it again!":                 "Run it again!",
+		"waiting for the password…":     "Waiting for the password…",
 	} {
-		if got := sentence(in); got != want {
-			t.Errorf("sentence(%q) = %q, want %q", in, got, want)
+		if got := Sentence(in); got != want {
+			t.Errorf("Sentence(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

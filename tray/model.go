@@ -12,6 +12,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/icons"
+	"immutray.org/notify"
 )
 
 // A Report is what is known of the system at one moment.
@@ -216,8 +217,8 @@ func unlockItems(s Snapshot) []Item {
 		return Item{ID: id, Label: label, Disabled: s.Asked != "" || limit.Allows(length) != nil}
 	}
 	items := []Item{
-		item(IDQuarter, timed+spoken(quarter)+"…", quarter),
-		item(IDHour, timed+spoken(hour)+"…", hour),
+		item(IDQuarter, timed+notify.SpokenDuration(quarter)+"…", quarter),
+		item(IDHour, timed+notify.SpokenDuration(hour)+"…", hour),
 	}
 	if w := s.Report.Status.Window; s.Report.Status.State != helper.Unlocked || w != nil && w.Until != nil {
 		items = append(items, item(IDUnlock, endless, config.UntilLocked))
@@ -227,7 +228,7 @@ func unlockItems(s Snapshot) []Item {
 
 func reminderItems(s Snapshot) []Item {
 	if s.RemindersOff.IsZero() {
-		return []Item{{ID: IDSnooze, Label: "Remind me in " + spoken(s.Snooze)}}
+		return []Item{{ID: IDSnooze, Label: "Remind me in " + notify.SpokenDuration(s.Snooze)}}
 	}
 	return []Item{
 		{ID: IDSnoozed, Label: remindersOff(s), Disabled: true},

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"immutray.org/helper"
@@ -223,34 +222,8 @@ func remindersOff(s Snapshot) string {
 
 func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
 
-// spoken says a whole number of hours or minutes as a person does.
-func spoken(d time.Duration) string {
-	switch {
-	case d == time.Hour:
-		return "1 hour"
-	case d == time.Minute:
-		return "1 minute"
-	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%d hours", d/time.Hour)
-	case d > 0 && d < time.Hour && d%time.Minute == 0:
-		return fmt.Sprintf("%d minutes", d/time.Minute)
-	}
-	return notify.Duration(d)
-}
-
-// sentence begins with a capital letter and ends with a full stop.
-func sentence(s string) string {
-	s = strings.TrimSpace(notify.Visible(s, maxText))
-	first, size := utf8.DecodeRuneInString(s)
-	if size == 0 {
-		return ""
-	}
-	s = string(unicode.ToUpper(first)) + s[size:]
-	if !strings.ContainsAny(s[len(s)-1:], ".!?…") {
-		s += "."
-	}
-	return s
-}
+// sentence makes a sentence of words from outside.
+func sentence(s string) string { return notify.Sentence(notify.Visible(s, maxText)) }
 
 // wrap breaks a text into lines for a menu, between words; a longer word stays whole.
 func wrap(text string) []string {

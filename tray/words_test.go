@@ -1,16 +1,20 @@
 package tray
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"immutray.org/notify"
 )
 
-func TestSpoken(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		time.Hour: "1 hour", 2 * time.Hour: "2 hours", 30 * time.Minute: "30 minutes", time.Minute: "1 minute", 90 * time.Minute: "1 h 30 min",
-	} {
-		if got := spoken(d); got != want {
-			t.Errorf("spoken(%v) = %q, want %q", d, got, want)
+// The button of the reminder and the entry of the menu name one and the same time.
+func TestButtonAndMenuAgree(t *testing.T) {
+	for d := time.Minute; d <= longestTime; d += time.Minute {
+		s := Snapshot{Report: unlockedAt, Snooze: d, Now: testNow}
+		reminder := notify.Reminder(unlockedAt.Status, testNow, d, "")
+		if label := reminder.Actions[1].Label; !strings.Contains(Build(s).text(), label+"\n") {
+			t.Errorf("the button says %q, the menu\n%s", label, Build(s).text())
 		}
 	}
 }
@@ -18,6 +22,7 @@ func TestSpoken(t *testing.T) {
 func TestSentence(t *testing.T) {
 	for s, want := range map[string]string{
 		"": "", " \n": `\n.`, "cannot lock: busy": "Cannot lock: busy.", "Done!": "Done!", "ärgerlich": "Ärgerlich.", "a\nb": `A\nb.`,
+		"waiting…": "Waiting…",
 	} {
 		if got := sentence(s); got != want {
 			t.Errorf("sentence(%q) = %q, want %q", s, got, want)
