@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -17,10 +16,6 @@ import (
 
 // slotSettings is the notification slot of what is wrong with the settings.
 const slotSettings = "settings"
-
-// registerAfter is how long systray has to register the icon before that is looked
-// at. GNOME draws an icon anew that is registered twice.
-const registerAfter = time.Second
 
 // errBusGone ends the applet: the session, and with it everything to show and to be
 // shown in, is over.
@@ -83,22 +78,6 @@ func (a *app) run(ctx context.Context) error {
 func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *notify.Reminders, h *Host) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	trayChanged := func(present bool) {
-		c.TrayPresent(present)
-		if !present {
-			return
-		}
-		running.Add(1)
-		go func() {
-			defer running.Done()
-			if !c.pause(ctx, registerAfter) {
-				return
-			}
-			if err := h.Register(ctx); err != nil && ctx.Err() == nil {
-				a.log.Debug("cannot look after the icon", "error", err)
-			}
-		}()
-	}
 	running.Add(3)
 	go func() {
 		defer running.Done()
@@ -110,7 +89,8 @@ func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *not
 	}()
 	go func() {
 		defer running.Done()
-		if err := watchTray(ctx, conn, trayChanged); err != nil && ctx.Err() == nil {
+		r := registration{icon: h, clock: a.clock, present: c.TrayPresent, log: a.log}
+		if err := r.run(ctx, conn); err != nil && ctx.Err() == nil {
 			a.log.Warn("cannot follow the tray", "error", err)
 		}
 	}()

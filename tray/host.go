@@ -108,27 +108,31 @@ func (h *Host) connect() error {
 	return nil
 }
 
-// Register registers the icon with the tray if it is not. systray does so itself,
-// but registers first and only then begins to listen for trays that come: one that
-// comes between the two, at login, would never show the icon.
-func (h *Host) Register(ctx context.Context) error {
+// isRegistered reports whether the tray lists the icon.
+func (h *Host) isRegistered(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
-	watcher := h.conn.Object(watcherName, "/StatusNotifierWatcher")
 	var registered []string
-	err := watcher.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0,
+	err := h.conn.Object(watcherName, watcherPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0,
 		watcherName, "RegisteredStatusNotifierItems").Store(&registered)
 	if err != nil {
-		return fmt.Errorf("cannot ask the tray for its icons: %w", err)
+		return false, fmt.Errorf("cannot ask the tray for its icons: %w", err)
 	}
-	// Trays list an icon by its unique name and path, ":1.50/StatusNotifierItem", or
-	// by its well-known name.
-	for _, item := range registered {
-		if strings.HasPrefix(item, h.name+"/") || item == h.name || strings.HasPrefix(item, itemName()) {
-			return nil
-		}
-	}
-	if err := watcher.CallWithContext(ctx, watcherName+".RegisterStatusNotifierItem", 0, itemPath).Err; err != nil {
+	return slices.ContainsFunc(registered, h.isOwn), nil
+}
+
+// isOwn reports whether what a tray calls an icon is ours: trays go by its unique name and
+// path, ":1.50/StatusNotifierItem", or by its well-known name.
+func (h *Host) isOwn(item string) bool {
+	return strings.HasPrefix(item, h.name+"/") || item == h.name || strings.HasPrefix(item, itemName())
+}
+
+// register asks the tray to show the icon.
+func (h *Host) register(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	err := h.conn.Object(watcherName, watcherPath).CallWithContext(ctx, watcherName+".RegisterStatusNotifierItem", 0, itemPath).Err
+	if err != nil {
 		return fmt.Errorf("cannot register with the tray: %w", err)
 	}
 	return nil

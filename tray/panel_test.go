@@ -3,7 +3,6 @@ package tray
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,16 +22,18 @@ type panel struct {
 	mu         sync.Mutex
 	registered []string // unique names, in order
 	misses     int      // registrations that are lost
+	refusing   bool     // it owns the watcher's name, and can do nothing yet
+	refused    int      // registrations meanwhile
 	changed    chan struct{}
 }
 
 func startPanel(t *testing.T, bus *notifytest.Bus) *panel {
 	t.Helper()
 	p := &panel{t: t, bus: bus, conn: bus.Connect(t), changed: make(chan struct{}, 1)}
-	if err := p.conn.Export(panelMethods{p}, "/StatusNotifierWatcher", watcherName); err != nil {
+	if err := p.conn.Export(panelMethods{p}, watcherPath, watcherName); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.conn.Export(panelProperties{p}, "/StatusNotifierWatcher", "org.freedesktop.DBus.Properties"); err != nil {
+	if err := p.conn.Export(panelProperties{p}, watcherPath, "org.freedesktop.DBus.Properties"); err != nil {
 		t.Fatal(err)
 	}
 	if reply, err := p.conn.RequestName(watcherName, dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
@@ -49,16 +50,55 @@ type panelMethods struct{ p *panel }
 func (m panelMethods) RegisterStatusNotifierItem(_ string, sender dbus.Sender) *dbus.Error {
 	m.p.mu.Lock()
 	defer m.p.mu.Unlock()
+	defer m.p.wake()
+	if m.p.refusing {
+		m.p.refused++
+		return dbus.NewError("org.freedesktop.DBus.Error.UnknownObject", nil)
+	}
 	if m.p.misses > 0 {
 		m.p.misses--
 		return nil
 	}
 	m.p.registered = append(m.p.registered, string(sender))
+	return nil
+}
+
+func (p *panel) wake() {
 	select {
-	case m.p.changed <- struct{}{}:
+	case p.changed <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+// wait waits until the panel is as wanted.
+func (p *panel) wait(what string, is func() bool) {
+	p.t.Helper()
+	for giveUp := time.After(patience); ; {
+		p.mu.Lock()
+		ok := is()
+		p.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-p.changed:
+		case <-giveUp:
+			p.t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+// forget drops every icon, and says so, as a panel does that draws its row anew.
+func (p *panel) forget() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range p.registered {
+		if err := p.conn.Emit(watcherPath, watcherName+".StatusNotifierItemUnregistered", name+itemPath); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.registered = nil
 }
 
 type panelProperties struct{ p *panel }
@@ -69,6 +109,9 @@ func (m panelProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
 	}
 	m.p.mu.Lock()
 	defer m.p.mu.Unlock()
+	if m.p.refusing {
+		return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownObject", nil)
+	}
 	items := []string{":1.4711/StatusNotifierItem"}
 	for _, name := range m.p.registered {
 		items = append(items, name+itemPath)
@@ -79,19 +122,14 @@ func (m panelProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
 // item waits until an icon is registered.
 func (p *panel) item() *trayItem {
 	p.t.Helper()
-	for giveUp := time.After(patience); ; {
-		p.mu.Lock()
-		names := slices.Clone(p.registered)
-		p.mu.Unlock()
-		if len(names) > 0 {
-			return &trayItem{p: p, name: names[0], object: p.conn.Object(names[0], itemPath)}
+	var name string
+	p.wait("an icon", func() bool {
+		if len(p.registered) > 0 {
+			name = p.registered[0]
 		}
-		select {
-		case <-p.changed:
-		case <-giveUp:
-			p.t.Fatal("no icon was registered with the panel")
-		}
-	}
+		return name != ""
+	})
+	return &trayItem{p: p, name: name, object: p.conn.Object(name, itemPath)}
 }
 
 // A trayItem is an icon in the panel.

@@ -147,10 +147,10 @@ func (c *Controller) about() {
 
 // sayNoTray says, once, that there is no tray to show the padlock in.
 func (c *Controller) sayNoTray() {
-	c.Log.Warn("there is no tray on this desktop to show the padlock in; reminders go on")
+	c.Log.Warn("no tray of this desktop shows the padlock; reminders go on")
 	c.post(notify.SlotFeedback, notify.Notification{
 		Summary: "No tray for the padlock",
-		Body: "This desktop has no tray to show it in; reminders go on. " +
+		Body: "This desktop has no tray that shows it; reminders go on. " +
 			"On GNOME, switch on the extension AppIndicator. Until then, to lock, run: immutectl lock",
 		Urgency: notify.Normal,
 		Icon:    string(icons.Application),
