@@ -108,8 +108,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 		// Only who unlocked, when and how long is lost with it; the next write mends it.
 		result.Notices = append(result.Notices, unread.Error())
 	}
-	// When nobody knows of the window any more, the timer is what is left of it.
-	if result.Request.Due && recorded != (statefile.State{}) && !e.isOver(recorded.Deadline) {
+	if result.Request.Due && unread == nil && e.lasts(recorded) {
 		return e.putOff(ctx, result, recorded)
 	}
 	paths, err := openPaths(e.Config.Paths)
@@ -119,7 +118,8 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	defer closePaths(paths)
 	before := e.read(paths, recorded.Window)
 	result.Before = &before
-	if result.Request.On != "" && before.State == helper.Locked {
+	unasked := result.Request.On != "" || result.Request.Due && unread == nil && recorded.Deadline == nil
+	if unasked && before.State == helper.Locked {
 		e.nothingDone(result, &before, "it is locked already")
 		return nil
 	}
@@ -132,13 +132,16 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	err = e.do(ctx, paths, result, &next)
 
 	after := e.read(paths, next.Window)
-	if after.State == helper.Locked {
-		next.Deadline = nil
-	}
 	result.Status = &after
 	result.Finished = time.Now()
-	failedUnlock := err != nil && result.Request.Verb == helper.Unlock // perhaps after it armed
-	if unread != nil || recorded.Deadline != nil || next.Deadline != nil || failedUnlock {
+	armed := unread != nil || recorded.Deadline != nil || next.Deadline != nil || err != nil && result.Request.Verb == helper.Unlock
+	switch {
+	case after.State == helper.Locked:
+		next.Deadline = nil
+	case result.Request.Due && next.Deadline == nil:
+		next.Deadline = e.overSince()
+	}
+	if armed && (after.State == helper.Locked || err == nil && result.Request.Verb == helper.Unlock) {
 		e.disarm(ctx, result, next.Deadline)
 	}
 	e.conclude(result, next, err)

@@ -26,6 +26,23 @@ type Relock interface {
 // the other.
 const nearly = time.Second
 
+// lasts reports whether the window that is on record is known to go on: it has an end,
+// which is still to come, or was opened without one. Where the end of an open system is
+// not known the timer is what is left of it.
+func (e *Engine) lasts(recorded statefile.State) bool {
+	if recorded.Deadline != nil {
+		return !e.isOver(recorded.Deadline)
+	}
+	return recorded.Window != nil && recorded.Window.Until == nil
+}
+
+// overSince is the deadline of a window that nobody knows of any more, and whose timer
+// has come: now. It goes with no timer.
+func (e *Engine) overSince() *statefile.Deadline {
+	_, sinceBoot := e.clock.now()
+	return &statefile.Deadline{SinceBoot: sinceBoot}
+}
+
 // isOver reports whether a window with that deadline has ended.
 func (e *Engine) isOver(d *statefile.Deadline) bool {
 	return d != nil && e.left(d) <= nearly
@@ -102,8 +119,10 @@ func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error 
 	return nil
 }
 
-// disarm takes back every timer but that of the deadline that holds now. One that stays
-// does no harm: when it comes, it finds that no window has ended.
+// disarm takes back every timer but that of the deadline that holds now. It is for a
+// system that is locked, and for a window that was opened or extended: in any other case
+// an earlier timer may be all that still ends a window. One that stays does no harm: when
+// it comes, it finds that no window has ended.
 func (e *Engine) disarm(ctx context.Context, result *helper.Result, keep *statefile.Deadline) {
 	if e.Relock == nil {
 		return

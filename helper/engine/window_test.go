@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -332,6 +333,61 @@ func TestALostRecordEndsTheWindow(t *testing.T) {
 			t.Errorf("%s: %s %s", name, r.Outcome, r.Error)
 		}
 		f.timers.armed = map[string]time.Duration{} // with a missing file nobody knows that there was one
+	}
+}
+
+// The timer is taken back only when there is nothing left for it to end.
+func TestABlockedLockWithALostRecordKeepsTheTimer(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"damaged":  func(p string) error { return os.WriteFile(p, []byte("{"), 0o644) },
+		"too long": func(p string) error { return os.Truncate(p, 64<<20) },
+		"missing":  os.Remove,
+	} {
+		for _, verb := range []helper.Verb{helper.Lock, helper.Seal} {
+			t.Run(name+" "+string(verb), func(t *testing.T) {
+				f := newTimedFixture(t)
+				f.commandLine("ro")
+				f.unlock(helper.Request{For: 20 * time.Second})
+				if err := damage(filepath.Join(f.State, statefile.Name)); err != nil {
+					t.Fatal(err)
+				}
+				a := f.start("maps", filepath.Join(f.Root, "file"))
+				if r := f.run(verb); r.Outcome != helper.Blocked {
+					t.Errorf("%s with a writer: %s %s", verb, r.Outcome, r.Error)
+				}
+				f.checkGuarded("after the blocked " + string(verb))
+				f.pass(20 * time.Second)
+				for range 2 {
+					r := f.due()
+					if o := f.status().Overdue; r.Outcome != helper.Blocked || o == nil || len(o.Writers) != 1 {
+						t.Errorf("at the end, with a writer: %s %s, on record %+v", r.Outcome, r.Error, o)
+					}
+					f.pass(20 * time.Second)
+				}
+				a.stop()
+				if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked {
+					t.Errorf("without the writer: %s %s", r.Outcome, r.Error)
+				}
+				f.expectNoTimer("at the end")
+			})
+		}
+	}
+}
+
+// Of an open system that nobody is on record for, a timer that comes is the end.
+func TestATimerEndsWhatNobodyKnowsTheEndOf(t *testing.T) {
+	f := newTimedFixture(t)
+	f.unlock(helper.Request{For: time.Hour})
+	state, err := statefile.Read(f.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Window, state.Deadline = nil, nil
+	if err := statefile.Write(f.State, state); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked {
+		t.Errorf("due: %s %s, %q", r.Outcome, r.Error, r.Notices)
 	}
 }
 

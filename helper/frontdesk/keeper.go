@@ -11,6 +11,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
 )
 
@@ -92,21 +93,25 @@ func (d *desk) keep(ctx context.Context) {
 	}
 	for k.id != "" && k.isWanted() {
 		due, err := k.wait()
-		if err != nil {
-			_ = d.say(d.stderr, "immutray-helper: error: "+err.Error()+"\n")
-			return
+		if due && err == nil {
+			err = d.lockWhenDue(ctx)
 		}
-		if due {
-			d.lockWhenDue(ctx)
+		if err != nil {
+			// A lock that comes too early is put off, and the timer set anew.
+			_ = d.say(d.stderr, "immutray-helper: error: "+err.Error()+"\n")
+			time.Sleep(tryAgainAfter)
+			_ = d.lockWhenDue(ctx)
 		}
 	}
 }
 
-func (d *desk) lockWhenDue(ctx context.Context) {
+// lockWhenDue locks, or has the timer come again. Its error says that it will not.
+func (d *desk) lockWhenDue(ctx context.Context) error {
 	r := d.run(d.keeper.engine, ctx, helper.Request{Verb: helper.Lock, ID: newID(), User: userName(0), Due: true})
-	if r.Outcome != helper.Done {
-		_ = d.keeper.Arm(ctx, d.keeper.id, tryAgainAfter)
+	if r.Outcome == helper.Done {
+		return nil
 	}
+	return d.keeper.Arm(ctx, d.keeper.id, tryAgainAfter)
 }
 
 // wait returns when the state file has changed, or when the timer has come.
@@ -128,13 +133,20 @@ func (k *keeper) wait() (due bool, err error) {
 
 // isWanted reports whether the window is still ours to end. It is while that can't be
 // read, and while another unlock is at work, which has no result yet and may fail: to
-// ask for a lock once too often does no harm.
+// ask for a lock once too often does no harm. One whose end is not on record any more is
+// everybody's, until the system is locked.
 func (k *keeper) isWanted() bool {
-	state, err := statefile.Read(k.engine.Config.StateDir)
-	if err != nil || state.Last == nil {
+	c := k.engine.Config
+	state, err := statefile.Read(c.StateDir)
+	switch {
+	case err != nil || state.Last == nil:
 		return true
+	case state.Deadline != nil && state.Deadline.ID != "":
+		return state.Deadline.ID == k.id
+	case state.Deadline == nil && state.Window != nil && state.Window.Until == nil:
+		return false // it was opened without an end
 	}
-	return state.Deadline != nil && state.Deadline.ID == k.id
+	return (&lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}).Read().State != helper.Locked
 }
 
 // detach takes descriptors away from whoever is at their other ends.

@@ -148,6 +148,30 @@ func TestKeeperTriesAgain(t *testing.T) {
 	s.mustBeGone(t, "after the lock")
 }
 
+// Nor does a blocked lock that finds the record of the window damaged.
+func TestKeeperStaysWithALostRecord(t *testing.T) {
+	k := newKept(t)
+	s := k.start(t, "unlock", "--for", "3s")
+	busy, err := os.Create(filepath.Join(k.Root, "busy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	if err := os.WriteFile(filepath.Join(k.State, statefile.Name), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	lock := k.start(t, "lock")
+	lock.mustBeGone(t, "a blocked lock")
+	if lock.result.Outcome != helper.Blocked {
+		t.Errorf("lock: %+v", lock.result)
+	}
+	busy.Close()
+	s.mustBeGone(t, "after the window")
+	if got := k.state(); got.State != helper.Locked {
+		t.Errorf("after the window: %s", got.State)
+	}
+}
+
 // A refused request leaves nobody behind.
 func TestKeeperOfNothing(t *testing.T) {
 	k := newKept(t)
