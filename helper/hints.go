@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper/config"
+	"immutray.org/helper/distribution"
 	"immutray.org/helper/journal"
 )
 
 // Hint returns what the person can do about err, in whole sentences; "" when there
 // is nothing to say. The command line prints it below the error, the tray shows it
 // with the message.
-func Hint(err error) string {
+func Hint(err error) string { return hintOn(err, distribution.Here()) }
+
+func hintOn(err error, d distribution.Distribution) string {
 	var result *ResultError
 	var auth *AuthorizationError
 	switch {
@@ -20,7 +25,11 @@ func Hint(err error) string {
 	case errors.As(err, &result):
 		return resultHint(result.Result)
 	case errors.As(err, &auth):
-		return authorizationHints()[auth.Kind]
+		return authorizationHints(d)[auth.Kind]
+	case limitHints()[LimitOf(err)] != "":
+		// Before any other: a file that could not be opened for want of descriptors need
+		// not be corrected.
+		return limitHints()[LimitOf(err)]
 	case errors.Is(err, ErrNoDialog):
 		return "Close open menus and dialogs, then try again."
 	case errors.Is(err, ErrCancelled):
@@ -52,6 +61,12 @@ func resultHint(r *Result) string {
 	if r.Outcome == PackageManager && r.Holder != nil && r.Holder.Manager == RunManager {
 		return `Wait until it has ended, or take its write access away with "immutectl lock --force".`
 	}
+	if hint := limitHints()[r.Limit]; hint != "" {
+		return hint
+	}
+	if r.Unfit {
+		return `"immutectl doctor" says what does not fit this computer, and what to do. Nothing was changed.`
+	}
 	return outcomeHints()[r.Outcome]
 }
 
@@ -67,14 +82,37 @@ func outcomeHints() map[Outcome]string {
 	}
 }
 
-func authorizationHints() map[AuthorizationKind]string {
+// LimitOf returns the limit that err says was reached, by the name of its errno, or "".
+func LimitOf(err error) string {
+	for _, errno := range []unix.Errno{unix.EDQUOT, unix.ENOSPC, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, errno) {
+			return unix.ErrnoName(errno)
+		}
+	}
+	return ""
+}
+
+func limitHints() map[string]string {
+	return map[string]string{
+		"EDQUOT": `A quota is used up. Delete something, or raise the quota: "sudo btrfs qgroup show /" and "sudo quota" tell about it. Then try again.`,
+		"ENOSPC": `The disk is full. Delete something, then try again; "btrfs filesystem usage /" shows what is left.`,
+		"EMFILE": `This program may not open more files. Raise the limit ("ulimit -n" shows it), then try again.`,
+		"ENFILE": "All programs together have too many files open. Close some of them, then try again.",
+	}
+}
+
+func authorizationHints(d distribution.Distribution) map[AuthorizationKind]string {
 	const useSudo = `You can also run "sudo immutectl lock" or "sudo immutectl unlock".`
+	install := "Install pkexec, which is part of polkit. "
+	if command := d.Install(distribution.Pkexec); command != "" {
+		install = `Install pkexec with "sudo ` + command + `". `
+	}
 	return map[AuthorizationKind]string{
 		AuthorizationFailed:      useSudo,
 		NotAuthorized:            "The password was wrong, or the rules of this computer do not allow it.",
 		NoAgent:                  "Start the polkit agent of your desktop. " + useSudo,
 		NoPolkit:                 `Start it with "sudo systemctl start polkit". ` + useSudo,
-		PkexecMissing:            "Install the package pkexec. " + useSudo,
+		PkexecMissing:            install + useSudo,
 		PkexecPowerless:          "Programs started here can't become root: this is a container or a sandbox, or pkexec lost its setuid bit. " + useSudo,
 		PkexecRefusedEnvironment: useSudo,
 		HelperMissing:            "Install Immutray again.",

@@ -6,11 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper/config"
+	"immutray.org/helper/distribution"
 	"immutray.org/helper/journal"
 )
 
 func TestHint(t *testing.T) {
+	debian := distribution.Distribution{"debian"}
 	result := func(o Outcome, w ...Writer) error { return (&Result{Outcome: o, Writers: w}).Err() }
 	tests := []struct {
 		name string
@@ -29,6 +33,11 @@ func TestHint(t *testing.T) {
 		{"too long", result(TooLong), "raise unlock_max in " + config.Path},
 		{"too long as known here", config.Config{UnlockMax: 1}.Allows(2), "raise unlock_max in " + config.Path},
 		{"configuration", result(ConfigRefused), "As root, correct " + config.Path},
+		{"paths that don't fit", (&Result{Outcome: ConfigRefused, Unfit: true}).Err(), `"immutectl doctor" says what does not fit`},
+		{"quota", (&Result{Outcome: Failed, Limit: "EDQUOT"}).Err(), "A quota is used up."},
+		{"disk full", (&Result{Outcome: Failed, Limit: "ENOSPC"}).Err(), "The disk is full."},
+		{"too many open files", fmt.Errorf("cannot use %s: %w", config.Path, errors.Join(config.ErrRefused, unix.EMFILE)), "may not open more files"},
+		{"too many open files anywhere", fmt.Errorf("cannot read: %w", unix.ENFILE), "All programs together"},
 		{"configuration read here", fmt.Errorf("cannot start: %w", config.ErrRefused), "As root, correct " + config.Path},
 		{"cancelled", ErrCancelled, ""},
 		{"no dialog", ErrNoDialog, "Close open menus"},
@@ -38,7 +47,7 @@ func TestHint(t *testing.T) {
 		{"not authorized", &AuthorizationError{Kind: NotAuthorized}, "The password was wrong"},
 		{"no agent", &AuthorizationError{Kind: NoAgent}, "sudo immutectl lock"},
 		{"no polkit", &AuthorizationError{Kind: NoPolkit}, "systemctl start polkit"},
-		{"no pkexec", &AuthorizationError{Kind: PkexecMissing}, "Install the package pkexec."},
+		{"no pkexec", &AuthorizationError{Kind: PkexecMissing}, `Install pkexec with "sudo apt install pkexec".`},
 		{"powerless", &AuthorizationError{Kind: PkexecPowerless}, "setuid bit"},
 		{"environment", &AuthorizationError{Kind: PkexecRefusedEnvironment}, "sudo immutectl lock"},
 		{"no helper", &AuthorizationError{Kind: HelperMissing}, "Install Immutray again."},
@@ -51,7 +60,7 @@ func TestHint(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := Hint(test.err)
+			got := hintOn(test.err, debian)
 			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
 				t.Errorf("Hint(%v) = %q, want %q in it", test.err, got, test.want)
 			}
@@ -65,8 +74,33 @@ func TestHint(t *testing.T) {
 // Nothing that can go wrong is left without words.
 func TestEveryKindHasWords(t *testing.T) {
 	for kind := AuthorizationFailed; kind <= OtherVersion; kind++ {
-		if authorizationReasons()[kind] == "" || authorizationHints()[kind] == "" {
+		if authorizationReasons()[kind] == "" || authorizationHints(nil)[kind] == "" {
 			t.Errorf("kind %d has no reason or no hint", kind)
 		}
+	}
+}
+
+// What is to be installed is called otherwise elsewhere.
+func TestHintOnOtherDistributions(t *testing.T) {
+	for id, want := range map[string]string{
+		"fedora": `"sudo dnf install polkit"`, "arch": `"sudo pacman -S polkit"`, "suse": `"sudo zypper install pkexec"`, "nixos": "pkexec, which is part of polkit.",
+	} {
+		got := hintOn(&AuthorizationError{Kind: PkexecMissing}, distribution.Distribution{id})
+		if !strings.Contains(got, want) || strings.Contains(got, "apt") {
+			t.Errorf("on %s: %q, want %s in it", id, got, want)
+		}
+	}
+}
+
+// A limit that was reached goes over the wire by its name.
+func TestLimitOf(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EDQUOT, unix.ENOSPC, unix.EMFILE, unix.ENFILE} {
+		got := LimitOf(fmt.Errorf("cannot lock: %w", errno))
+		if got != unix.ErrnoName(errno) || limitHints()[got] == "" {
+			t.Errorf("LimitOf(%v) = %q, with the hint %q", errno, got, limitHints()[got])
+		}
+	}
+	if got := LimitOf(errors.Join(unix.EBUSY)); got != "" {
+		t.Errorf("LimitOf(EBUSY) = %q", got)
 	}
 }

@@ -13,6 +13,12 @@ type Result struct {
 	Outcome Outcome `json:"outcome"`
 	// Error is one line without a full stop; empty when the outcome is Done.
 	Error string `json:"error,omitempty"`
+	// Limit is the name of the errno, such as EDQUOT, where a limit of the system was in the
+	// way: of disk space, of a quota, of open files.
+	Limit string `json:"limit,omitempty"`
+	// Unfit says, for ConfigRefused, that the configuration was understood, or is the
+	// default, but that this machine has not what it names.
+	Unfit bool `json:"unfit,omitempty"`
 	// Notices say what went otherwise than planned without making the request fail.
 	Notices  []string  `json:"notices,omitempty"`
 	Started  time.Time `json:"started"`

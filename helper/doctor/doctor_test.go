@@ -5,12 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"immutray.org/helper/distribution"
 )
 
 // ready are the facts of the article's machine, after the seal is enabled.
 func ready() Facts {
 	return Facts{
-		Kernel: "6.12.48+deb13-amd64",
+		Kernel:       "6.12.48+deb13-amd64",
+		Distribution: distribution.Distribution{"debian"},
 		Paths: []Path{
 			{Place: Place{Name: "/", Real: "/", Btrfs: true, UUID: "u", Inside: "/ROOTVOL", Subvolume: true}},
 			{Place: Place{Name: "/etc", Real: "/etc", Btrfs: true, UUID: "u", Inside: "/ROOTVOL/etc", Subvolume: true}},
@@ -59,6 +62,7 @@ func TestExamine(t *testing.T) {
 	}{
 		{name: "ready", change: func(*Facts) {}},
 		{"old kernel", func(f *Facts) { f.Kernel = "5.10.0-30-amd64" }, "kernel", Problem, "too old", nil},
+		{"untested kernel", func(f *Facts) { f.Kernel = "5.15.0-119-generic" }, "kernel", Warning, "older than what Immutray is tested with", nil},
 		{"no kernel version", func(f *Facts) { f.Kernel = "" }, "kernel", Problem, "too old", nil},
 		{
 			"directory",
@@ -206,6 +210,16 @@ func TestExamine(t *testing.T) {
 			[]string{"rm /etc/systemd/system/" + sealUnit, "systemctl daemon-reload", "systemctl reenable " + sealUnit},
 		},
 		{"no pkexec", func(f *Facts) { f.Pkexec.Installed = false }, "pkexec", Problem, "not installed", []string{"apt install pkexec"}},
+		{
+			"no pkexec on Fedora",
+			func(f *Facts) { f.Pkexec.Installed, f.Distribution = false, distribution.Distribution{"fedora"} },
+			"pkexec", Problem, "not installed", []string{"dnf install polkit"},
+		},
+		{
+			"no pkexec, who knows where",
+			func(f *Facts) { f.Pkexec.Installed, f.Distribution = false, nil },
+			"pkexec", Problem, "not installed", nil,
+		},
 		{
 			"pkexec without setuid", func(f *Facts) { f.Pkexec.Setuid = false }, "pkexec", Problem, "does not run as root",
 			[]string{"chown root: /usr/bin/pkexec", "chmod 4755 /usr/bin/pkexec"},

@@ -1,8 +1,12 @@
 package doctor
 
+import "immutray.org/helper/distribution"
+
 // Facts are what is known about a machine.
 type Facts struct {
-	Kernel string // release, as in uname -r
+	Kernel       string // release, as in uname -r
+	Distribution distribution.Distribution
+
 	Paths  []Path // the protected paths
 	Locked bool   // some of them can't be written now
 

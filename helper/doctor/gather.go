@@ -19,6 +19,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
+	"immutray.org/helper/distribution"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/protected"
 )
@@ -45,6 +46,7 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g := &gatherer{System: s}
 	g.Facts.Mountpoint = s.Mountpoint
 	g.Kernel = release()
+	g.Distribution = distribution.At(s.Root)
 	g.open()
 	g.islands()
 	g.nested()

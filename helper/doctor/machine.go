@@ -1,6 +1,10 @@
 package doctor
 
-import "strings"
+import (
+	"strings"
+
+	"immutray.org/helper/distribution"
+)
 
 const (
 	sealUnit   = "immutability-seal.service"
@@ -8,15 +12,18 @@ const (
 )
 
 func checkKernel(f Facts) []Finding {
-	// mount_setattr(2) is what the lock is made of.
-	if atLeast(f.Kernel, 5, 12) {
-		return []Finding{{Severity: OK, Check: "kernel", What: "Linux " + f.Kernel + " is new enough", Why: "the lock needs 5.12"}}
+	finding := Finding{Severity: OK, Check: "kernel", What: "Linux " + f.Kernel + " is new enough", Why: "Immutray is tested with Linux 6.1 and newer"}
+	switch {
+	case !atLeast(f.Kernel, 5, 12): // mount_setattr(2) is what the lock is made of
+		finding.Severity = Problem
+		finding.What = "Linux " + f.Kernel + " is too old"
+		finding.Why = "the lock needs 6.1 or newer, which Debian has since 12"
+	case !atLeast(f.Kernel, 6, 1):
+		finding.Severity = Warning
+		finding.What = "Linux " + f.Kernel + " is older than what Immutray is tested with"
+		finding.Why = "nobody has tried the lock on a kernel before 6.1"
 	}
-	return []Finding{{
-		Severity: Problem, Check: "kernel",
-		What: "Linux " + f.Kernel + " is too old",
-		Why:  "the lock needs 5.12 or newer, which Debian has since 12",
-	}}
+	return []Finding{finding}
 }
 
 func checkSeal(f Facts) []Finding {
@@ -57,7 +64,7 @@ func checkPkexec(f Facts) []Finding {
 	switch {
 	case !f.Pkexec.Installed:
 		finding.What = f.Pkexec.File + " is not installed"
-		finding.Mend = []string{"apt install pkexec"}
+		finding.Mend = f.install(distribution.Pkexec)
 	case !f.Pkexec.Setuid:
 		finding.What = f.Pkexec.File + " does not run as root: it is not root's, or has no setuid bit"
 		finding.Mend = []string{"chown root: " + quote(f.Pkexec.File), "chmod 4755 " + quote(f.Pkexec.File)}
@@ -78,7 +85,7 @@ func checkAgent(f Facts) []Finding {
 		Severity: Warning, Check: "polkit-agent",
 		What: "no polkit agent that is known here is running",
 		Why:  "without one there is no prompt for the password, and unlocking fails",
-		Mend: []string{"apt install mate-polkit"},
+		Mend: f.install(distribution.Agent),
 	}}
 }
 
@@ -95,7 +102,15 @@ func checkTray(f Facts) []Finding {
 		Why:  "the padlock does not show; the reminders do",
 	}
 	if strings.Contains(f.Session.Desktop, "GNOME") {
-		finding.Mend = []string{"apt install gnome-shell-extension-appindicator"}
+		finding.Mend = f.install(distribution.AppIndicator)
 	}
 	return []Finding{finding}
+}
+
+// install returns the command that installs a package here, nothing where it is not known.
+func (f Facts) install(p distribution.Package) []string {
+	if command := f.Distribution.Install(p); command != "" {
+		return []string{command}
+	}
+	return nil
 }

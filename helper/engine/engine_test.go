@@ -196,7 +196,7 @@ func TestPathsThatCannotBeProtected(t *testing.T) {
 	} {
 		f.engine.Config.Paths = []string{f.Etc, path}
 		result := f.run(helper.Lock)
-		if result.Outcome != helper.ConfigRefused || !strings.Contains(result.Error, want) {
+		if result.Outcome != helper.ConfigRefused || !result.Unfit || !strings.Contains(result.Error, want) {
 			t.Errorf("lock of %s = %s: %s; want %s, %q", path, result.Outcome, result.Error, helper.ConfigRefused, want)
 		}
 	}

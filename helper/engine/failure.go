@@ -99,7 +99,7 @@ func join(errs ...error) error {
 // not: Blocked is the outcome only when there is no other.
 func fail(result *helper.Result, err error) {
 	result.Outcome = helper.Failed
-	result.Error = err.Error()
+	result.Error, result.Limit = err.Error(), helper.LimitOf(err)
 	var island *notPreparedError
 	var manager *packageManagerError
 	switch {
@@ -110,7 +110,7 @@ func fail(result *helper.Result, err error) {
 	case errors.Is(err, config.ErrTooLong):
 		result.Outcome = helper.TooLong
 	case errors.Is(err, protected.ErrUnfit):
-		result.Outcome = helper.ConfigRefused
+		result.Outcome, result.Unfit = helper.ConfigRefused, true
 	case onlyBlocked(err):
 		result.Outcome = helper.Blocked
 	}

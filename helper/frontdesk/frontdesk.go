@@ -108,7 +108,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 		}
 	}
 	result.Outcome = outcomeOf(err)
-	result.Error = err.Error()
+	result.Error, result.Limit = err.Error(), helper.LimitOf(err)
 	result.Finished = time.Now()
 	d.logDenied(result)
 	return d.answer(result)

@@ -126,9 +126,9 @@ func (w *ward) unlockRequest() helper.Request {
 // refused is the result of a command whose unlock or lock, which may have no result, has
 // failed.
 func refused(result, step *helper.Result, err error) *helper.Result {
-	result.Outcome = helper.Failed
+	result.Outcome, result.Limit = helper.Failed, helper.LimitOf(err)
 	if step != nil {
-		result.Outcome = step.Outcome
+		result.Outcome, result.Limit, result.Unfit = step.Outcome, step.Limit, step.Unfit
 		result.Writers, result.Islands, result.Holder = step.Writers, step.Islands, step.Holder
 		result.Status = step.Status
 	}
