@@ -60,12 +60,15 @@ SUITES ?= trixie
 export SUITES
 MACHINEFLAGS ?= -count=1 -parallel 4 -timeout 60m
 
+# How long "make fuzz" tries each target.
+FUZZTIME ?= 10m
+
 PROGRAMS := immutray immutectl immutray-helper
 SHELLS := bash zsh fish
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build run test test-all test-packages test-boots test-desk test-run test-system test-machine machine-package lint bench icons install uninstall packages clean tools-run tools-test
+.PHONY: help build run test test-all test-packages test-boots test-desk test-run test-system test-machine machine-package lint bench fuzz icons install uninstall packages clean tools-run tools-test
 
 ## help: this list
 help:
@@ -140,6 +143,16 @@ lint:
 ## bench: the benchmarks
 bench:
 	$(GO) test -run '^$$' -bench . ./...
+
+## fuzz: every fuzz target, each for FUZZTIME (10 minutes)
+fuzz:
+	@set -e; for package in $$($(GO) list ./...); do \
+		listed=$$(CGO_ENABLED=0 $(GO) test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$listed" | sed -n '/^Fuzz/p'); do \
+			echo "$$package $$target"; \
+			CGO_ENABLED=0 $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
 
 ## icons: render the PNGs from the SVGs (needs rsvg-convert)
 icons:
