@@ -47,6 +47,10 @@ type Place struct {
 	UUID      string // of the btrfs
 	Inside    string // path in the btrfs, from its top
 	Subvolume bool   // it is the root directory of one
+
+	// Why is, of what a lock would freeze, how it hangs together with a protected path;
+	// "" when it simply lies there.
+	Why string
 }
 
 // A Swap is an active swap file.

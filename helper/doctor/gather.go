@@ -115,13 +115,22 @@ func (g *gatherer) islands() {
 			g.Facts.Islands = append(g.Facts.Islands, name)
 		}
 	}
-	frozen, err := islands.Frozen(g.Config, g.opened)
+	frozen, err := islands.Find(g.Config, g.opened)
 	if err != nil {
 		g.unseen("writable-island", "all writable islands: %v", err)
 		return
 	}
-	for _, name := range g.wholeHome(frozen) {
-		g.Frozen = append(g.Frozen, g.place("writable-island", name))
+	hidden := map[string]string{}
+	for _, f := range frozen {
+		hidden[f.Path] = f.Why
+	}
+	for _, name := range g.wholeHome(islands.Paths(frozen)) {
+		place := Place{Name: name} // one that is kept elsewhere is better not opened
+		if hidden[name] == "" {
+			place = g.place("writable-island", name)
+		}
+		place.Why = hidden[name]
+		g.Frozen = append(g.Frozen, place)
 	}
 }
 

@@ -276,11 +276,11 @@ func frozen(t *testing.T, c config.Config) []string {
 		defer p.Close()
 		open = append(open, p)
 	}
-	names, err := islands.Frozen(c, open)
+	found, err := islands.Find(c, open)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
+	return islands.Paths(found)
 }
 
 func without(r Report, s Severity) []Finding {

@@ -49,7 +49,13 @@ func checkIslands(f Facts) []Finding {
 			Why:  "programs need to write there, and it has no subvolume and mount of its own, so the lock refuses to work",
 			Mend: f.toSubvolume(p), Restart: true,
 		}
-		if p.Name == "/tmp" {
+		switch {
+		case p.Why != "":
+			// Whoever made it so has to say where its files are to go.
+			finding.What += ": it is " + p.Why
+			finding.Why = "programs need to write there, and what it is made of lies on a protected path, so the lock refuses to work"
+			finding.Mend = nil
+		case p.Name == "/tmp":
 			finding.Mend = []string{f.append("tmpfs /tmp tmpfs mode=1777,nosuid,nodev 0 0")}
 		}
 		found = append(found, finding)

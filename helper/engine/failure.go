@@ -8,6 +8,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/islands"
 	"immutray.org/helper/protected"
 )
 
@@ -47,10 +48,14 @@ func describe(w helper.Writer) string {
 }
 
 // A notPreparedError lists the writable islands that a lock would freeze.
-type notPreparedError struct{ islands []string }
+type notPreparedError struct{ frozen []islands.Frozen }
 
 func (e *notPreparedError) Error() string {
-	return fmt.Sprintf("cannot lock: these would become read-only too: %s", strings.Join(e.islands, ", "))
+	names := make([]string, len(e.frozen))
+	for i, f := range e.frozen {
+		names[i] = f.String()
+	}
+	return fmt.Sprintf("cannot lock: these would become read-only too: %s", strings.Join(names, ", "))
 }
 
 // A packageManagerError names the package manager at work.
@@ -104,7 +109,7 @@ func fail(result *helper.Result, err error) {
 	var manager *packageManagerError
 	switch {
 	case errors.As(err, &island):
-		result.Outcome, result.Islands = helper.NotPrepared, island.islands
+		result.Outcome, result.Islands = helper.NotPrepared, islands.Paths(island.frozen)
 	case errors.As(err, &manager):
 		result.Outcome, result.Holder = helper.PackageManager, &manager.holder
 	case errors.Is(err, config.ErrTooLong):

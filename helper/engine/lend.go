@@ -132,7 +132,7 @@ func (l *Loan) begin(result *helper.Result) error {
 
 // may returns what speaks against lending.
 func (l *Loan) may(before helper.Status) error {
-	frozen, err := islands.Frozen(l.engine.Config, l.paths)
+	frozen, err := islands.Find(l.engine.Config, l.paths)
 	if err != nil {
 		return fmt.Errorf("cannot run the command: %w", err)
 	}

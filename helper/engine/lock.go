@@ -48,7 +48,7 @@ func (e *Engine) mayLock(paths []*protected.Path) error {
 	if err := packageManagerIdle(); err != nil {
 		return err
 	}
-	frozen, err := islands.Frozen(e.Config, paths)
+	frozen, err := islands.Find(e.Config, paths)
 	if err != nil {
 		return fmt.Errorf("cannot lock: %w", err)
 	}

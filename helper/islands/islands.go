@@ -1,93 +1,137 @@
 // Package islands finds the writable islands that a lock would freeze: directories
-// that must stay writable, but lie on a protected path's own mount or subvolume.
+// that must stay writable, but are kept on a protected path's own mount or subvolume.
 // Debian's installer makes such systems: everything in one subvolume.
+//
+// Who asks may be root at boot, so no file system is ever asked that could fail to
+// answer: one of the network, of a user's own program, of an automount. The mount table
+// says where those are, and such a mount is an island whatever it would answer. Only what
+// is on the file system of a protected path is looked at.
 package islands
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
-
-	"golang.org/x/sys/unix"
+	"strings"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
 )
 
-// Frozen returns the islands of the configuration that would become read-only with
-// the protected paths, sorted. Islands that do not exist, and those the
-// configuration allows to be read-only, are left out.
-func Frozen(cfg config.Config, paths []*protected.Path) ([]string, error) {
-	var frozen []string
-	for _, island := range cfg.Islands {
-		if slices.Contains(cfg.AllowReadonly, island) {
-			continue
-		}
-		found, err := frozenAt(cfg, island, paths)
+// A Frozen island would become read-only with the protected paths.
+type Frozen struct {
+	// Path is the island, or what is mounted below it.
+	Path string
+	// Why is how it hangs together with a protected path, such as `a bind mount of
+	// "/@/opt"`; "" for a directory that simply lies there.
+	Why string
+}
+
+func (f Frozen) String() string {
+	if f.Why == "" {
+		return f.Path
+	}
+	return f.Path + " (" + f.Why + ")"
+}
+
+// Paths returns the paths of islands.
+func Paths(all []Frozen) []string {
+	var paths []string
+	for _, f := range all {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+// Find returns the islands of the configuration that would become read-only with the
+// protected paths, sorted. Islands that do not exist, and those the configuration allows
+// to be read-only, are left out.
+func Find(cfg config.Config, paths []*protected.Path) ([]Frozen, error) {
+	return find(cfg.Islands, cfg.AllowReadonly, paths)
+}
+
+func find(names, allowed []string, paths []*protected.Path) ([]Frozen, error) {
+	mounts, err := mount.List()
+	if err != nil {
+		return nil, fmt.Errorf("cannot look for writable islands: %w", err)
+	}
+	l := &look{tree: mount.NewTree(mounts), paths: paths, allowed: allowed}
+	l.identify()
+	var frozen []Frozen
+	for _, name := range names {
+		found, err := l.island(name)
 		if err != nil {
 			return nil, err
 		}
 		frozen = append(frozen, found...)
 	}
-	slices.Sort(frozen)
-	return slices.Compact(frozen), nil
+	slices.SortFunc(frozen, func(a, b Frozen) int { return cmp.Compare(a.Path, b.Path) })
+	return slices.CompactFunc(frozen, func(a, b Frozen) bool { return a.Path == b.Path }), nil
 }
 
-func frozenAt(cfg config.Config, island string, paths []*protected.Path) ([]string, error) {
-	freezes, err := freezes(island, paths)
-	if err != nil || !freezes {
-		return nil, err
+// island looks at one island, and at what is mounted below it.
+func (l *look) island(name string) ([]Frozen, error) {
+	if slices.Contains(l.allowed, name) {
+		return nil, nil
 	}
-	if island != config.HomeIsland {
-		return []string{island}, nil
+	p := l.place(name)
+	if p.absent {
+		return nil, nil
 	}
-	return frozenHomes(cfg, paths)
+	why, frozen := l.freezes(p)
+	switch {
+	case !frozen:
+		return l.below(p.real), nil
+	case name != config.HomeIsland || !l.isOurs(p.mount):
+		return []Frozen{{name, why}}, nil
+	}
+	return l.homes(p.real)
 }
 
-// frozenHomes looks at each person's home, for a /home that is not an island itself.
-func frozenHomes(cfg config.Config, paths []*protected.Path) ([]string, error) {
-	entries, err := os.ReadDir(config.HomeIsland)
+// homes looks at each person's home, for a /home that is not an island itself. It is on
+// the file system of a protected path, which is there to be read.
+func (l *look) homes(dir string) ([]Frozen, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for writable islands: %w", err)
 	}
-	var frozen []string
+	var frozen []Frozen
 	for _, e := range entries {
-		home := filepath.Join(config.HomeIsland, e.Name())
-		if !e.IsDir() || slices.Contains(cfg.AllowReadonly, home) {
+		if !e.IsDir() {
 			continue
 		}
-		freezes, err := freezes(home, paths)
+		found, err := l.island(path.Join(config.HomeIsland, e.Name()))
 		if err != nil {
 			return nil, err
 		}
-		if freezes {
-			frozen = append(frozen, home)
-		}
+		frozen = append(frozen, found...)
 	}
 	return frozen, nil
 }
 
-// freezes reports whether a directory shares its mount with a protected path, so that
-// the mount flag would cover it, or its subvolume, so that the property would.
-//
-// A symbolic link is followed: /var/tmp may be one to a place that stays writable.
-func freezes(directory string, paths []*protected.Path) (bool, error) {
-	var st unix.Statx_t
-	// An automount is an island as it stands. To trigger it could make the seal wait for
-	// a network that comes up only after it.
-	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
-	err := unix.Statx(unix.AT_FDCWD, directory, flags, unix.STATX_TYPE|unix.STATX_MNT_ID, &st)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// below looks at what is mounted below an island: a directory of the system, say, that is
+// bound there.
+func (l *look) below(dir string) []Frozen {
+	var frozen []Frozen
+	for _, m := range l.tree.Mounts {
+		if !isBelow(m.Point, dir) || l.isAllowed(m.Point) || l.protects(m) || m.ReadOnly() {
+			continue
+		}
+		if why, ok := l.freezes(place{real: m.Point, mount: m}); ok && l.tree.Shows(m) {
+			frozen = append(frozen, Frozen{m.Point, why})
+		}
 	}
-	if err != nil {
-		return false, fmt.Errorf("cannot look for writable islands: statx %q: %w", directory, err)
-	}
-	device := unix.Mkdev(st.Dev_major, st.Dev_minor)
-	return slices.ContainsFunc(paths, func(p *protected.Path) bool {
-		return p.MountID == st.Mnt_id || p.Device == device
-	}), nil
+	return frozen
+}
+
+// isAllowed reports whether a mount, or a directory above it, may become read-only.
+func (l *look) isAllowed(point string) bool {
+	return slices.ContainsFunc(l.allowed, func(dir string) bool { return point == dir || isBelow(point, dir) })
+}
+
+func isBelow(name, dir string) bool {
+	return name != dir && strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }

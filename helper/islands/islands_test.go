@@ -93,11 +93,11 @@ func frozen(t *testing.T, cfg config.Config) []string {
 		defer p.Close()
 		paths = append(paths, p)
 	}
-	got, err := Frozen(cfg, paths)
+	got, err := Find(cfg, paths)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got
+	return Paths(got)
 }
 
 func mkdir(t *testing.T, path string) {

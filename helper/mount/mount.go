@@ -7,14 +7,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Find returns the mount with the given id out of the caller's mount table.
-func Find(id uint64) (Info, error) {
+// List returns the caller's mount table.
+func List() ([]Info, error) {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return Info{}, fmt.Errorf("cannot read the mount table: %w", err)
+		return nil, fmt.Errorf("cannot read the mount table: %w", err)
 	}
 	defer f.Close()
-	infos, err := ParseInfo(f)
+	return ParseInfo(f)
+}
+
+// Find returns the mount with the given id out of the caller's mount table.
+func Find(id uint64) (Info, error) {
+	infos, err := List()
 	if err != nil {
 		return Info{}, err
 	}

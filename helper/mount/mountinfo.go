@@ -23,6 +23,7 @@ import (
 // any byte but NUL.
 type Info struct {
 	ID           uint64 // (1)
+	Parent       uint64 // (2) the mount that this one is mounted on
 	Device       string // (3) major:minor of the superblock; stat's st_dev differs on btrfs
 	Root         string // (4) on btrfs the path of the subvolume
 	Point        string // (5)
@@ -37,6 +38,18 @@ func (i Info) ReadOnly() bool { return hasOption(i.Options, "ro") }
 
 // SuperReadOnly reports the superblock flag.
 func (i Info) SuperReadOnly() bool { return hasOption(i.SuperOptions, "ro") }
+
+// SuperOption returns the value of one option of the filesystem, such as subvolid, and
+// whether there is one.
+func (i Info) SuperOption(name string) (string, bool) {
+	for option := range strings.SplitSeq(i.SuperOptions, ",") {
+		if value, ok := strings.CutPrefix(option, name+"="); ok {
+			// A comma in a value is escaped as well (seq_show_option in include/linux/seq_file.h).
+			return unescape([]byte(value)), true
+		}
+	}
+	return "", false
+}
 
 func hasOption(options, name string) bool {
 	for len(options) > 0 {
@@ -94,8 +107,13 @@ func parseLine(line []byte) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
 	}
+	parent, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	if err != nil {
+		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
+	}
 	return Info{
 		ID:           id,
+		Parent:       parent,
 		Device:       string(fields[2]),
 		Root:         unescape(fields[3]),
 		Point:        unescape(fields[4]),
@@ -105,6 +123,9 @@ func parseLine(line []byte) (Info, error) {
 		SuperOptions: string(fields[separator+3]),
 	}, nil
 }
+
+// Unescape undoes the octal escapes of a field of the mount table, or of fstab(5).
+func Unescape(field string) string { return unescape([]byte(field)) }
 
 // unescape undoes the kernel's \ooo for blank, tab, newline, backslash and #.
 func unescape(field []byte) string {
