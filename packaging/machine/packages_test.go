@@ -103,11 +103,15 @@ func expectDpkgClean(t *testing.T, v *vm) {
 	}
 }
 
-// files lists what is on the disk but for logs, caches, temporary files, and what apt and
-// dpkg note for themselves.
+// files lists what is on the disk but for logs, caches, temporary files, and what apt, dpkg
+// and the services of a desktop note for themselves.
 func files(t *testing.T, v *vm) []string {
 	t.Helper()
-	list := must(t, v.as(root), `find / /etc /home/* /var/lib /var/spool -xdev \( -path /var/lib/apt -o -path '/var/lib/dpkg/*-old' \) -prune -o -print`)
+	own := []string{
+		"/var/lib/apt", "/var/lib/dpkg/*-old", "/var/lib/PackageKit", "/var/lib/NetworkManager", "/var/lib/upower",
+		"/var/lib/udisks2", "/var/lib/logrotate", "/var/lib/systemd/timers", "/var/lib/systemd/timesync",
+	}
+	list := must(t, v.as(root), `find / /etc /home/* /var/lib /var/spool -xdev \( -path '`+strings.Join(own, "' -o -path '")+`' \) -prune -o -print`)
 	lines := strings.Split(list, "\n")
 	slices.Sort(lines)
 	return lines
