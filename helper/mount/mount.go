@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// List returns the caller's mount table.
+// List returns the mount table of the caller's thread.
 func List() ([]Info, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+	f, err := os.Open("/proc/thread-self/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the mount table: %w", err)
 	}

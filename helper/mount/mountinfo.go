@@ -73,19 +73,46 @@ const maxLine = 1 << 20
 // ParseInfo reads a mount table.
 func ParseInfo(r io.Reader) ([]Info, error) {
 	var infos []Info
+	err := Each(r, "", func(info Info) error {
+		infos = append(infos, info)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return infos, nil
+}
+
+// Each reads a mount table and calls each for the mounts of one superblock, by its device,
+// or for all of them where device is empty. It ends early with an error of each.
+func Each(r io.Reader, device string, each func(Info) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
+		if device != "" && !hasDevice(lines.Bytes(), device) {
+			continue
+		}
 		info, err := parseLine(lines.Bytes())
 		if err != nil {
-			return nil, err
+			return err
 		}
-		infos = append(infos, info)
+		if err := each(info); err != nil {
+			return err
+		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("cannot read the mount table: %w", err)
+		return fmt.Errorf("cannot read the mount table: %w", err)
 	}
-	return infos, nil
+	return nil
+}
+
+// hasDevice is a look at field (3) alone: most lines of a table are not worth more.
+func hasDevice(line []byte, device string) bool {
+	for range 2 {
+		_, line, _ = bytes.Cut(line, []byte(" "))
+	}
+	field, _, _ := bytes.Cut(line, []byte(" "))
+	return string(field) == device
 }
 
 func parseLine(line []byte) (Info, error) {

@@ -13,6 +13,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/btrfs"
 	"immutray.org/helper/mount"
+	"immutray.org/helper/namespaces"
 )
 
 // ErrUnfit says that a path can't be a protected path on this machine, as against
@@ -188,6 +189,9 @@ func (p *Path) SetProperty(readOnly bool) error {
 	defer unix.Close(dir)
 	return btrfs.SetReadOnly(dir, readOnly)
 }
+
+// Subvolume returns what to look for in other mount namespaces. It must be closed.
+func (p *Path) Subvolume() (*namespaces.Subvolume, error) { return namespaces.OpenSubvolume(p.fd) }
 
 // MakeSuperblockWritable makes the whole filesystem writable, mounts and properties
 // of it left as they are.

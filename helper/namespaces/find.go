@@ -1,0 +1,291 @@
+// Package namespaces finds every mount namespace of the machine and, in each, the mounts
+// that show a protected subvolume; and it sets and clears their mount flags.
+//
+// The mount flag holds in one mount namespace. A service with a sandbox of its own, a
+// container and a shell below unshare(1) have copies of the mounts, with the flags that
+// those had when the copy was made, and mount_setattr(2) changes a mount only from inside
+// its namespace.
+//
+// What is in there belongs to others, who may be hostile: mounts move while they are
+// looked at, and a path may lead to a file system whose server never answers. So a mount
+// is known by its id and never by its path alone, no lookup is made on a file system that
+// may wait for somebody, every visit has a deadline, and numbers are bounded.
+//
+// Out of sight are namespaces that are kept by an open descriptor alone, mounts that are
+// attached nowhere, and, for changing them, mounts that another one hides. Programs that
+// write there are found by their open files (package writers).
+package namespaces
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/mount"
+)
+
+const (
+	// maxForeign bounds how many namespaces are looked into that anybody may have made
+	// (user_namespaces(7)); how many are in reach besides is counted.
+	maxForeign = 256
+	// maxOwn bounds the others. Only root can make those.
+	maxOwn = 4096
+	// maxTasks is how many tasks of a namespace are remembered.
+	maxTasks = 32
+)
+
+// A Namespace is a mount namespace.
+type Namespace struct {
+	// ID is the inode number of the namespace, namespaces(7).
+	ID uint64
+	// Self is whether it is the namespace of the caller.
+	Self bool
+	// Foreign is whether it belongs to another user namespace than the caller's: a
+	// user may have made it, and flags in it may be locked (mount_namespaces(7)).
+	Foreign bool
+	// Tasks are processes and threads in it, at most [maxTasks]; none where only a bind
+	// mount of the namespace keeps it.
+	Tasks []int
+
+	file *os.File
+}
+
+// A Set is what Find has found. It must be closed.
+type Set struct {
+	// Namespaces are ordered by age as far as their ids tell, the caller's own first and
+	// foreign ones last.
+	Namespaces []*Namespace
+	// Left is how many were not opened: more than the bounds allow, or the kernel
+	// refused.
+	Left int
+}
+
+// Close releases the namespaces.
+func (s *Set) Close() {
+	for _, n := range s.Namespaces {
+		n.file.Close()
+	}
+}
+
+// Find returns every mount namespace that has a process, a thread or, in the caller's own
+// mount table, a bind mount. It reads only links of /proc, for which the kernel asks no
+// more than the credentials of a process (proc_ns_readlink in fs/proc/namespaces.c): one
+// that hangs in exec does not hold it up. The caller must be root. With an error other
+// than the context's nothing is found.
+func Find(ctx context.Context) (*Set, error) {
+	v, err := NewVisitor()
+	if err != nil {
+		return nil, fmt.Errorf("cannot look for mount namespaces: %w", err)
+	}
+	defer v.Close()
+	f := &finder{proc: v.proc, known: map[uint64]*Namespace{}}
+	if err := f.self(); err != nil {
+		return nil, fmt.Errorf("cannot look for mount namespaces: %w", err)
+	}
+	err = f.processes(ctx)
+	if err == nil {
+		err = f.pinned()
+	}
+	if err != nil && ctx.Err() == nil {
+		f.set.Close()
+		return nil, fmt.Errorf("cannot look for mount namespaces: %w", err)
+	}
+	slices.SortStableFunc(f.set.Namespaces, func(a, b *Namespace) int {
+		return cmp.Or(last(!a.Self, !b.Self), last(a.Foreign, b.Foreign), cmp.Compare(a.ID, b.ID))
+	})
+	return &f.set, ctx.Err()
+}
+
+// last orders what is so behind what is not.
+func last(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+type finder struct {
+	proc    int
+	set     Set
+	known   map[uint64]*Namespace // nil for one that was left
+	user    fileID                // the caller's user namespace
+	own     int
+	foreign int
+}
+
+type fileID struct{ device, inode uint64 }
+
+func (f *finder) self() error {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/user", &st); err != nil {
+		return &os.PathError{Op: "stat", Path: "/proc/self/ns/user", Err: err}
+	}
+	f.user = fileID{st.Dev, st.Ino}
+	// The process' first thread may be in another one than that which asks.
+	if err := unix.Stat(threadNamespace, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: threadNamespace, Err: err}
+	}
+	if f.add(st.Ino, threadNamespace); f.known[st.Ino] == nil {
+		return errors.New("its own can't be opened")
+	}
+	f.known[st.Ino].Self = true
+	return nil
+}
+
+const threadNamespace = "/proc/thread-self/ns/mnt"
+
+func (f *finder) processes(ctx context.Context) error {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	names, err := proc.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			f.process(pid, "/proc/"+name)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// process takes a process and those of its threads that are elsewhere.
+func (f *finder) process(pid int, dir string) {
+	f.task(pid, dir)
+	var st unix.Stat_t
+	// The kernel counts threads as links (proc_task_getattr in fs/proc/base.c).
+	if unix.Stat(dir+"/task", &st) != nil || st.Nlink <= 3 {
+		return
+	}
+	tasks, err := os.ReadDir(dir + "/task")
+	if err != nil {
+		return // it has ended
+	}
+	for _, t := range tasks {
+		if tid, err := strconv.Atoi(t.Name()); err == nil && tid != pid {
+			f.task(tid, dir+"/task/"+t.Name())
+		}
+	}
+}
+
+func (f *finder) task(tid int, dir string) {
+	link := dir + "/ns/mnt"
+	var text [64]byte
+	n, err := unix.Readlink(link, text[:])
+	if err != nil {
+		return // it has ended, or is being ended
+	}
+	id, ok := parseLink(string(text[:n]))
+	if !ok {
+		return
+	}
+	if _, seen := f.known[id]; !seen {
+		f.add(id, link)
+	}
+	if ns := f.known[id]; ns != nil && len(ns.Tasks) < maxTasks {
+		ns.Tasks = append(ns.Tasks, tid)
+	}
+}
+
+// parseLink returns the id out of "mnt:[4026531841]", namespaces(7).
+func parseLink(text string) (uint64, bool) {
+	number, ok := strings.CutPrefix(text, "mnt:[")
+	if !ok {
+		return 0, false
+	}
+	number, ok = strings.CutSuffix(number, "]")
+	id, err := strconv.ParseUint(number, 10, 64)
+	return id, ok && err == nil
+}
+
+// pinned takes the namespaces that a bind mount keeps, as snapd's below /run/snapd/ns.
+// The kernel allows that only in older namespaces (mnt_ns_loop in fs/namespace.c), in
+// practice the caller's own.
+func (f *finder) pinned() error {
+	infos, err := mount.List()
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		if info.Filesystem != "nsfs" {
+			continue
+		}
+		id, ok := parseLink(info.Root)
+		if _, seen := f.known[id]; ok && !seen {
+			f.pin(id, info)
+		}
+	}
+	return nil
+}
+
+func (f *finder) pin(id uint64, info mount.Info) {
+	fd, err := (&inside{proc: f.proc}).open(info)
+	if err != nil {
+		f.leave(id)
+		return
+	}
+	defer unix.Close(fd)
+	f.add(id, fmt.Sprintf("/proc/self/fd/%d", fd))
+}
+
+func (f *finder) leave(id uint64) {
+	f.known[id] = nil
+	f.set.Left++
+}
+
+// add opens a namespace.
+func (f *finder) add(id uint64, path string) {
+	file, err := os.Open(path)
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
+			f.leave(id)
+		}
+		return
+	}
+	n := &Namespace{ID: id, file: file}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil || st.Ino != id {
+		file.Close() // the task has moved meanwhile; it is found where it is next time
+		return
+	}
+	n.Foreign = f.isForeign(int(file.Fd()))
+	count, most := &f.own, maxOwn
+	if n.Foreign {
+		count, most = &f.foreign, maxForeign
+	}
+	if *count >= most {
+		file.Close()
+		f.leave(id)
+		return
+	}
+	*count++
+	f.known[id] = n
+	f.set.Namespaces = append(f.set.Namespaces, n)
+}
+
+// isForeign reports whether a namespace belongs to another user namespace than ours.
+func (f *finder) isForeign(fd int) bool {
+	owner, err := unix.IoctlRetInt(fd, unix.NS_GET_USERNS)
+	if err != nil {
+		return true // EPERM: to one that is not below ours (ioctl_nsfs(2))
+	}
+	defer unix.Close(owner)
+	var st unix.Stat_t
+	return unix.Fstat(owner, &st) != nil || fileID{st.Dev, st.Ino} != f.user
+}

@@ -1,0 +1,154 @@
+package namespaces
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/mount"
+)
+
+const (
+	// maxTable bounds how much of a mount table is read. The kernel allows a namespace
+	// 100,000 mounts (fs.mount-max in proc_sys_fs(5)).
+	maxTable = 64 << 20
+	// maxDepth bounds how deep a mount point may lie: a descriptor is held for every
+	// directory above it.
+	maxDepth = 100
+)
+
+var (
+	// ErrHidden says that a mount is gone, or that another one lies over it: no path
+	// leads there.
+	ErrHidden = errors.New("it is hidden by another mount")
+	// ErrAway says that the way to a mount leads over a file system whose server may
+	// never answer.
+	ErrAway = errors.New("the way there leads over a file system that may not answer")
+)
+
+// local are the file systems where a lookup waits for nobody but a disk. A file system of
+// the network waits for its server; one in user space (FUSE) for a program that may be the
+// attacker's, uninterruptibly; and an automount point for whoever mounts.
+var local = map[string]bool{
+	"btrfs": true, "ext2": true, "ext3": true, "ext4": true, "xfs": true, "f2fs": true, "bcachefs": true, "zfs": true,
+	"tmpfs": true, "ramfs": true, "rootfs": true, "devtmpfs": true, "squashfs": true, "erofs": true,
+}
+
+// An inside is the view from inside a namespace, on a thread that has entered it.
+type inside struct {
+	proc    int // /proc of the caller's namespace
+	foreign bool
+	// subvolumes are open, and so what has the st_dev of one is on it.
+	subvolumes []*Subvolume
+}
+
+// table calls each for the mounts of a superblock, by its major:minor; of every one where
+// that is empty. The kernel holds a lock that no mount waits under (namespace_sem; see
+// m_start in fs/namespace.c) and asks no server for what it shows.
+func (in *inside) table(device string, each func(mount.Info) error) error {
+	fd, err := unix.Openat(in.proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot read the mount table: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "mountinfo")
+	defer f.Close()
+	return mount.Each(io.LimitReader(f, maxTable), device, each)
+}
+
+// open returns a descriptor of a mount's root directory (O_PATH). It walks to the mount
+// point step by step, and looks nothing up in a directory before it knows that the file
+// system there waits for nobody.
+//
+// That the answer still holds when it is used follows from the order: a directory that is
+// held open keeps its mount, and so its id, and only then the mount table is asked for
+// that id. The directories above are held until the end.
+func (in *inside) open(m mount.Info) (int, error) {
+	parts := strings.Split(strings.Trim(m.Point, "/"), "/")
+	if m.Point == "/" {
+		parts = nil
+	}
+	if len(parts) > maxDepth {
+		return -1, ErrAway
+	}
+	const flags = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open("/", flags|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open: %w", err)
+	}
+	known := map[uint64]bool{}
+	for _, part := range parts {
+		if err := in.waitsForNobody(fd, known); err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+		next, err := unix.Openat(fd, part, flags, 0)
+		defer unix.Close(fd)
+		if err != nil {
+			return -1, ErrHidden
+		}
+		fd = next
+	}
+	at, err := placeOf(fd)
+	switch {
+	case err != nil:
+	case at.mount != m.ID || !at.root:
+		err = ErrHidden
+	default:
+		return fd, nil
+	}
+	unix.Close(fd)
+	return -1, err
+}
+
+// waitsForNobody returns nil if a lookup in a directory can't hang.
+func (in *inside) waitsForNobody(fd int, known map[uint64]bool) error {
+	at, err := placeOf(fd)
+	if err != nil || known[at.mount] || in.protects(at.device) {
+		return err
+	}
+	filesystem := ""
+	err = in.table("", func(m mount.Info) error {
+		if m.ID == at.mount {
+			filesystem = m.Filesystem
+			return errFound
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return err
+	}
+	// Below an overlay that only root can have made lie file systems that root has
+	// chosen, as a container's.
+	if !local[filesystem] && (filesystem != "overlay" || in.foreign) {
+		return ErrAway
+	}
+	known[at.mount] = true
+	return nil
+}
+
+var errFound = errors.New("found")
+
+func (in *inside) protects(device uint64) bool {
+	return slices.ContainsFunc(in.subvolumes, func(s *Subvolume) bool { return s.device == device })
+}
+
+// A place is where a descriptor is.
+type place struct {
+	mount  uint64 // its id
+	root   bool   // at the mount's root directory
+	device uint64 // st_dev
+}
+
+// placeOf asks no server (AT_STATX_DONT_SYNC).
+func placeOf(fd int) (place, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_INO|unix.STATX_MNT_ID, &st); err != nil {
+		return place{}, fmt.Errorf("statx: %w", err)
+	}
+	return place{st.Mnt_id, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, unix.Mkdev(st.Dev_major, st.Dev_minor)}, nil
+}
