@@ -9,7 +9,7 @@ import (
 // handshakeName is the handshake without its version.
 const handshakeName = "immutray-helper "
 
-// maxAnswer is more than a result that names thousands of writers.
+// maxAnswer is several times what a result may hold ([Result.Bound]).
 const maxAnswer = 4 << 20
 
 // maxWords is how much of the child's standard error is kept.

@@ -8,6 +8,8 @@ type Overdue struct {
 	Error string `json:"error"`
 	// Writers is who is in the way, for Blocked; as in a Result it may be empty.
 	Writers []Writer `json:"writers,omitempty"`
+	// MoreWriters is how many others there are that are not listed.
+	MoreWriters int `json:"more_writers,omitempty"`
 	// Holder is the package manager at work, for PackageManager.
 	Holder *LockHolder `json:"holder,omitempty"`
 }

@@ -29,6 +29,8 @@ type Result struct {
 	// Writers is who blocks, for Blocked. It may be empty: the kernel says busy,
 	// but not who (a file in flight in a socket, another PID namespace).
 	Writers []Writer `json:"writers,omitempty"`
+	// MoreWriters is how many others there are that are not listed.
+	MoreWriters int `json:"more_writers,omitempty"`
 	// Islands is what would become read-only, for NotPrepared.
 	Islands []string `json:"islands,omitempty"`
 	// Holder is the package manager at work, for PackageManager.

@@ -62,14 +62,6 @@ func isPlain(word string) bool {
 		!strings.ContainsFunc(word, func(c rune) bool { return c == ' ' || c == '"' || !strconv.IsPrint(c) })
 }
 
-// shortened returns the beginning of a text that has more than most characters.
-func shortened(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	return string([]rune(text)[:most-1]) + "…"
-}
-
 // WindowReason is why the system is unlocked for a system-wide command: it is recorded
 // with the window, as every reason is.
 func (r Run) WindowReason() string {

@@ -15,9 +15,9 @@ const unseen = "It cannot be seen which program holds them."
 
 // Blocked returns the notification for a lock that failed because files are open
 // for writing.
-func Blocked(writers []helper.Writer, icon string) Notification {
+func Blocked(writers []helper.Writer, unlisted int, icon string) Notification {
 	n := blocked("Not locked: files in use", icon)
-	n.Body = withWriters("Close these, then lock again:", unseen+" Close programs, then lock again.", writers)
+	n.Body = withWriters("Close these, then lock again:", unseen+" Close programs, then lock again.", writers, unlisted)
 	return n
 }
 
@@ -27,7 +27,7 @@ func Overdue(o helper.Overdue, icon string) Notification {
 	switch {
 	case o.Outcome == helper.Blocked:
 		n := blocked("Lock waits: files in use", icon)
-		n.Body = withWriters("It locks when these are closed:", unseen+" It locks when they are closed.", o.Writers)
+		n.Body = withWriters("It locks when these are closed:", unseen+" It locks when they are closed.", o.Writers, o.MoreWriters)
 		return n
 	case o.Holder != nil:
 		// There is nothing that the person should do.
@@ -59,11 +59,11 @@ func blocked(summary, icon string) Notification {
 }
 
 // LockAnyway returns the question whether to lock although programs are writing.
-func LockAnyway(writers []helper.Writer, icon string) Notification {
+func LockAnyway(writers []helper.Writer, unlisted int, icon string) Notification {
 	return Notification{
 		Summary: "Lock anyway?",
 		Body: withWriters("These may crash, or lose what is not saved:",
-			"Programs that cannot be seen may crash, or lose what is not saved.", writers),
+			"Programs that cannot be seen may crash, or lose what is not saved.", writers, unlisted),
 		Urgency: Critical,
 		Icon:    icon,
 		Actions: []Action{{ActionSure, "Lock anyway"}, {ActionCancel, "Do not lock"}},
@@ -110,8 +110,8 @@ func HolderName(h helper.LockHolder) string {
 }
 
 // withWriters says who writes below a line that begins so, or else what is said of nobody.
-func withWriters(begin, ofNobody string, writers []helper.Writer) string {
-	lines := writerLines(writers)
+func withWriters(begin, ofNobody string, writers []helper.Writer, unlisted int) string {
+	lines := writerLines(writers, unlisted)
 	if len(lines) == 0 {
 		return ofNobody
 	}
@@ -119,8 +119,9 @@ func withWriters(begin, ofNobody string, writers []helper.Writer) string {
 }
 
 // writerLines says who writes where: a line for each process, device or swap file,
-// the first few, and how many more there are.
-func writerLines(writers []helper.Writer) []string {
+// the first few, and how many more there are. unlisted are writers of which nothing else
+// is known.
+func writerLines(writers []helper.Writer, unlisted int) []string {
 	type line struct {
 		text  string
 		files int
@@ -137,9 +138,10 @@ func writerLines(writers []helper.Writer) []string {
 		process[w.PID] = l
 	}
 	var texts []string
+	more := unlisted
 	for i, l := range lines {
-		if i == maxLines && len(lines) > maxLines+1 {
-			texts = append(texts, fmt.Sprintf("and %d more", len(lines)-i))
+		if i == maxLines && len(lines)+min(unlisted, 1) > maxLines+1 {
+			more += len(lines) - i
 			break
 		}
 		switch l.files {
@@ -150,6 +152,9 @@ func writerLines(writers []helper.Writer) []string {
 			l.text += fmt.Sprintf(" and %d more files", l.files-1)
 		}
 		texts = append(texts, l.text)
+	}
+	if more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return texts
 }

@@ -171,7 +171,7 @@ func TestBlocked(t *testing.T) {
 		{"names that cheat", []helper.Writer{file(7, "ev\x1bil\n", "", "/etc/\xff\nClose")}, start + `ev\x1bil\n is writing to /etc/\xff\nClose`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := Blocked(tt.writers, "an-icon")
+			n := Blocked(tt.writers, 0, "an-icon")
 			if n.Body != tt.body {
 				t.Errorf("Body = %q, want %q", n.Body, tt.body)
 			}
@@ -218,11 +218,11 @@ func TestSummariesAreShort(t *testing.T) {
 		Reminder(status(helper.PartlyLocked, nil), noon, time.Hour, ""),
 		Feedback(status(helper.Unlocked, late), noon, ""),
 		Feedback(status(helper.PartlyLocked, nil), noon, ""),
-		Blocked(nil, ""),
+		Blocked(nil, 0, ""),
 		Overdue(helper.Overdue{Outcome: helper.Blocked}, ""),
 		Overdue(helper.Overdue{Outcome: helper.Failed, Error: "x"}, ""),
 		Overdue(helper.Overdue{Outcome: helper.PackageManager, Holder: &helper.LockHolder{Program: "apt"}}, ""),
-		LockAnyway(nil, ""),
+		LockAnyway(nil, 0, ""),
 		Installing(helper.LockHolder{Program: "apt"}, ""),
 		LocksWhenDone(helper.LockHolder{Program: "apt"}, ""),
 		Ending(noon.Add(5*time.Minute), noon, ""),

@@ -214,7 +214,7 @@ func (c *Controller) took(r Report) {
 	if r.face() == locked {
 		c.awaited = nil
 	}
-	if _, blocked := c.snapshot().blocked(); !blocked {
+	if _, _, blocked := c.snapshot().blocked(); !blocked {
 		c.sure = false
 	}
 }

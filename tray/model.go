@@ -36,6 +36,8 @@ type Trouble struct {
 	Hint    string
 	Blocked bool
 	Writers []helper.Writer
+	// MoreWriters is how many others there are that are not listed.
+	MoreWriters int
 	// Holder is the package manager whose end can be waited for; nil when it is none.
 	Holder *helper.LockHolder
 }
@@ -247,9 +249,15 @@ func troubleItems(t *Trouble) []Item {
 }
 
 // list makes disabled entries of lines: what is to be read, not to be chosen.
-func list(id ID, lines []string, most int) []Item {
-	if len(lines) > most {
-		lines = append(lines[:most-1:most-1], andMore(len(lines)-most+1))
+func list(id ID, lines []string, most int) []Item { return listed(id, lines, 0, most) }
+
+// listed is list for lines of which there are more than are known.
+func listed(id ID, lines []string, unlisted, most int) []Item {
+	if over := len(lines) - most; over > 0 || over == 0 && unlisted > 0 {
+		lines, unlisted = lines[:most-1:most-1], unlisted+over+1
+	}
+	if unlisted > 0 {
+		lines = append(lines[:len(lines):len(lines)], andMore(unlisted))
 	}
 	items := make([]Item, len(lines))
 	for i, line := range lines {

@@ -10,38 +10,39 @@ import (
 // What keeps the system from being locked, as the menu and a notification show it.
 
 // blocked returns who is in the way of a lock that was blocked: the last one that was
-// asked for here, or that at the end of the window. The writers may be unknown.
-func (s Snapshot) blocked() (writers []helper.Writer, is bool) {
+// asked for here, or that at the end of the window. The writers may be unknown, or too many
+// to be listed.
+func (s Snapshot) blocked() (writers []helper.Writer, unlisted int, is bool) {
 	if s.Trouble != nil && s.Trouble.Blocked {
-		return s.Trouble.Writers, true
+		return s.Trouble.Writers, s.Trouble.MoreWriters, true
 	}
 	if o := s.Report.Status.Overdue; o != nil && o.Outcome == helper.Blocked {
-		return o.Writers, true
+		return o.Writers, o.MoreWriters, true
 	}
-	return nil, false
+	return nil, 0, false
 }
 
 // writerItems show who is writing, and lead to a lock all the same.
 func writerItems(s Snapshot) []Item {
-	writers, blocked := s.blocked()
+	writers, unlisted, blocked := s.blocked()
 	if !blocked {
 		return nil
 	}
 	var items []Item
 	if len(writers) > 0 {
-		items = append(items, Item{ID: IDWriters, Label: "Who is writing…", Children: list(IDLine, writerLines(writers), maxLines)})
+		items = append(items, Item{ID: IDWriters, Label: "Who is writing…", Children: listed(IDLine, writerLines(writers), unlisted, maxLines)})
 	}
 	if !s.Sure {
 		return append(items, Item{ID: IDForce, Label: "Lock anyway…", Disabled: s.Asked != ""})
 	}
 	return append(items,
-		Item{ID: IDSure, Label: "Lock anyway: " + atRisk(writers) + " may crash or lose data…", Disabled: s.Asked != ""},
+		Item{ID: IDSure, Label: "Lock anyway: " + atRisk(writers, unlisted) + " may crash or lose data…", Disabled: s.Asked != ""},
 		Item{ID: IDUnsure, Label: "Do not lock anyway"},
 	)
 }
 
 // atRisk names who would be hit by a lock by force.
-func atRisk(writers []helper.Writer) string {
+func atRisk(writers []helper.Writer, unlisted int) string {
 	var names []string
 	seen := map[string]bool{}
 	for _, w := range writers {
@@ -50,10 +51,12 @@ func atRisk(writers []helper.Writer) string {
 			names = append(names, name)
 		}
 	}
-	switch len(names) {
-	case 0:
+	switch {
+	case len(names) == 0:
 		return "programs"
-	case 1:
+	case unlisted > 0:
+		return names[0] + " and others"
+	case len(names) == 1:
 		return names[0]
 	}
 	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
@@ -92,7 +95,7 @@ func waitsFor(o helper.Overdue) string {
 	case helper.WriterLoop, helper.WriterSwap:
 		words = "waits for " + writerLine(w)
 	}
-	if more := len(o.Writers) - 1; more > 0 {
+	if more := len(o.Writers) - 1 + o.MoreWriters; more > 0 {
 		words += fmt.Sprintf(" (%s)", andMore(more))
 	}
 	return words
@@ -107,14 +110,14 @@ func problem(s Snapshot) *notify.Notification {
 	case s.Asked != "":
 		return nil
 	case s.Sure:
-		writers, _ := s.blocked()
-		n = notify.LockAnyway(writers, icon)
+		writers, unlisted, _ := s.blocked()
+		n = notify.LockAnyway(writers, unlisted, icon)
 	case s.Awaited != nil:
 		n = notify.LocksWhenDone(*s.Awaited, icon)
 	case t != nil && t.Holder != nil:
 		n = notify.Installing(*t.Holder, icon)
 	case t != nil && t.Blocked:
-		n = notify.Blocked(t.Writers, icon)
+		n = notify.Blocked(t.Writers, t.MoreWriters, icon)
 	case t != nil:
 		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
 	case o != nil && !closedToNewWrites(s.Report.Status):

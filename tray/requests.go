@@ -116,7 +116,7 @@ func (c *Controller) failed(verb helper.Verb, result *helper.Result, err error) 
 	switch {
 	case result == nil:
 	case result.Outcome == helper.Blocked:
-		t.Blocked, t.Writers = true, result.Writers
+		t.Blocked, t.Writers, t.MoreWriters = true, result.Writers, result.MoreWriters
 	case result.Holder != nil && c.System.IsAtWork(*result.Holder):
 		t.Holder = result.Holder
 	}

@@ -40,7 +40,7 @@ func (c *Controller) acted(action string) {
 
 // askForce asks whether to lock although programs are writing.
 func (c *Controller) askForce() {
-	if _, blocked := c.snapshot().blocked(); blocked && c.asked == "" {
+	if _, _, blocked := c.snapshot().blocked(); blocked && c.asked == "" {
 		c.sure = true
 	}
 }

@@ -112,13 +112,13 @@ func (a *app) tell(ctx context.Context, result *helper.Result, err error) error 
 	var failed *failure
 	if err == nil && len(result.Writers) > 0 { // by force
 		a.printNotice("these programs may crash, or lose what is not saved")
-		fmt.Fprint(a.stderr, writersTable(result.Writers))
+		fmt.Fprint(a.stderr, writersTable(result.Writers, result.MoreWriters))
 	}
 	switch {
 	case err != nil:
 		failed = a.failed(result.Outcome.ExitCode(), err)
 		if len(result.Writers) > 0 {
-			failed.detail = writersTable(result.Writers)
+			failed.detail = writersTable(result.Writers, result.MoreWriters)
 		}
 		return failed
 	case errors.As(printing, &failed):

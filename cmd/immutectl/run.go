@@ -121,7 +121,7 @@ func (a *app) ended(end scoped.End, err error) error {
 		f.code = end.Code
 	}
 	if len(end.Result.Writers) > 0 {
-		f.detail = writersTable(end.Result.Writers)
+		f.detail = writersTable(end.Result.Writers, end.Result.MoreWriters)
 	}
 	return f
 }

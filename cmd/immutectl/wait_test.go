@@ -51,19 +51,21 @@ cp done.json answer.json
 
 func TestWaitingFor(t *testing.T) {
 	for _, test := range []struct {
-		holder  *helper.LockHolder
-		writers []helper.Writer
-		want    string
+		holder   *helper.LockHolder
+		writers  []helper.Writer
+		want     string
+		unlisted int
 	}{
-		{nil, nil, "waiting for a program that cannot be seen"},
-		{&helper.LockHolder{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages"},
-		{&helper.LockHolder{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages"},
-		{&helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access"},
-		{nil, []helper.Writer{{Kind: helper.WriterFile, PID: 7, Path: "/x"}}, "waiting for a program (pid 7), which is writing to /x"},
-		{nil, []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/disk image"}}, `waiting for loop device /dev/loop3 on "/disk image"`},
-		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}, {}}, "waiting for swap file /swap and 2 more"},
+		{nil, nil, "waiting for a program that cannot be seen", 0},
+		{&helper.LockHolder{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages", 0},
+		{&helper.LockHolder{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages", 0},
+		{&helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access", 0},
+		{nil, []helper.Writer{{Kind: helper.WriterFile, PID: 7, Path: "/x"}}, "waiting for a program (pid 7), which is writing to /x", 0},
+		{nil, []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/disk image"}}, `waiting for loop device /dev/loop3 on "/disk image"`, 0},
+		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}, {}}, "waiting for swap file /swap and 2 more", 0},
+		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}}, "waiting for swap file /swap and 689 more", 688},
 	} {
-		if got := waitingFor(test.holder, test.writers); got != test.want {
+		if got := waitingFor(test.holder, test.writers, test.unlisted); got != test.want {
 			t.Errorf("waitingFor(%+v, %+v) = %q, want %q", test.holder, test.writers, got, test.want)
 		}
 	}

@@ -278,7 +278,7 @@ func enumerate(names []string) string {
 }
 
 // waitingFor says what keeps a lock from being done.
-func waitingFor(holder *helper.LockHolder, writers []helper.Writer) string {
+func waitingFor(holder *helper.LockHolder, writers []helper.Writer, unlisted int) string {
 	switch {
 	case holder != nil:
 		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which " + holder.Doing()
@@ -293,7 +293,7 @@ func waitingFor(holder *helper.LockHolder, writers []helper.Writer) string {
 	case helper.WriterSwap:
 		words = "waiting for swap file " + quote(w.Path)
 	}
-	if more := len(writers) - 1; more > 0 {
+	if more := len(writers) - 1 + unlisted; more > 0 {
 		words += fmt.Sprintf(" and %d more", more)
 	}
 	return words
@@ -309,14 +309,14 @@ func unnamed(program string) string {
 // overdueWords says why the lock at the end of a window was not done yet.
 func overdueWords(o *helper.Overdue) string {
 	if o.Outcome == helper.Blocked || o.Holder != nil {
-		return "The lock at the end is " + waitingFor(o.Holder, o.Writers) + "."
+		return "The lock at the end is " + waitingFor(o.Holder, o.Writers, o.MoreWriters) + "."
 	}
 	return "The lock at the end was not done: " + o.Error + "."
 }
 
-// writersTable has a line per writer. A program's name and unit may be missing; what
-// the kernel itself holds has neither.
-func writersTable(writers []helper.Writer) string {
+// writersTable has a line per writer, and says how many others there are. A program's name
+// and unit may be missing; what the kernel itself holds has neither.
+func writersTable(writers []helper.Writer, unlisted int) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "PID\tPROGRAM\tUSER\tUNIT\tPATH")
@@ -340,6 +340,9 @@ func writersTable(writers []helper.Writer) string {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", pid, program, cell(user), cell(w.Unit), path)
 	}
 	t.Flush()
+	if unlisted > 0 {
+		fmt.Fprintf(&b, "and %d more\n", unlisted)
+	}
 	return b.String()
 }
 

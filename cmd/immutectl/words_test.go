@@ -78,8 +78,11 @@ System: Unlocked
 7    "a\xff"  root  "\x80"  "/\xff/x"
 `
 	writers := []helper.Writer{{Kind: helper.WriterFile, PID: 7, Program: "a\xff", User: "root", Unit: "\x80", Path: "/\xff/x"}}
-	if got := writersTable(writers); got != table {
+	if got := writersTable(writers, 0); got != table {
 		t.Errorf("writersTable = %s, want %s", got, table)
+	}
+	if got, want := writersTable(writers, 688), table+"and 688 more\n"; got != want {
+		t.Errorf("writersTable = %s, want %s", got, want)
 	}
 }
 

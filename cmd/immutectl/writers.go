@@ -48,7 +48,7 @@ func (a *app) showWriters(ctx context.Context, asJSON bool) error {
 		report := writersReport{Complete: incomplete == nil, Writers: append([]helper.Writer{}, found...)}
 		err = a.printJSON(report, false)
 	case len(found) > 0:
-		err = a.print(writersTable(found))
+		err = a.print(writersTable(found, 0))
 	case a.root:
 		err = a.print(fmt.Sprintf("Nothing is open for writing on %s.\n", enumerate(c.Paths)))
 	default:

@@ -69,6 +69,7 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 	if err != nil {
 		fail(result, err)
 	}
+	result.Bound()
 	if result.Finished.IsZero() {
 		result.Finished = time.Now()
 	}
@@ -187,6 +188,7 @@ func (e *Engine) conclude(result *helper.Result, next statefile.State, err error
 	if result.Request.Verb == helper.Seal {
 		next.Seal = &statefile.Seal{Outcome: result.Outcome, Finished: result.Finished}
 	}
+	result.Bound()
 	next.Window, next.Last = result.Status.Window, result
 	next.Overdue = e.overdue(result, next)
 	err = statefile.Write(e.Config.StateDir, next)

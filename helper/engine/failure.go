@@ -24,20 +24,28 @@ func (e *blockedError) Error() string {
 	if len(e.writers) == 0 {
 		return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, e.cause)
 	}
-	var names []string
-	for i, w := range e.writers {
-		if i == 3 {
-			names = append(names, fmt.Sprintf("%d more", len(e.writers)-i))
-			break
-		}
-		names = append(names, describe(w))
-	}
-	return fmt.Sprintf("cannot lock %q: it is being written to by %s", e.path, strings.Join(names, ", "))
+	return fmt.Sprintf("cannot lock %q: it is being written to by %s", e.path, describeSome(e.writers))
 }
 
 func (e *blockedError) Unwrap() error { return e.cause }
 
+// describeSome names the first few writers.
+func describeSome(writers []helper.Writer) string {
+	const few = 3
+	var names []string
+	for i, w := range writers {
+		if i == few {
+			names = append(names, fmt.Sprintf("%d more", len(writers)-i))
+			break
+		}
+		names = append(names, describe(w))
+	}
+	return strings.Join(names, ", ")
+}
+
 func describe(w helper.Writer) string {
+	// Of an error nothing is to be cut off, though quoted a character may take four.
+	w = w.Bounded(100)
 	switch w.Kind {
 	case helper.WriterLoop:
 		return fmt.Sprintf("loop device %s (%q)", w.Device, w.Path)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -86,11 +85,7 @@ func closeToNewWrites(p *protected.Path, idle func() error) error {
 func stillWriting(e *blockedError) string {
 	who := "a program that could not be found"
 	if len(e.writers) > 0 {
-		names := make([]string, len(e.writers))
-		for i, w := range e.writers {
-			names[i] = describe(w)
-		}
-		who = strings.Join(names, ", ")
+		who = describeSome(e.writers)
 	}
 	return fmt.Sprintf("what was open on %q can still be written to, by %s", e.path, who)
 }

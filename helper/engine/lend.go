@@ -60,9 +60,10 @@ func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
 	result.Finished = time.Now()
 	if err != nil {
 		fail(result, err)
-		if result.Before != nil {
-			l.engine.logOutcome(result)
-		}
+	}
+	result.Bound()
+	if err != nil && result.Before != nil {
+		l.engine.logOutcome(result)
 	}
 	if l.record == nil {
 		closePaths(l.paths)
@@ -215,6 +216,7 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	if err != nil {
 		fail(result, err)
 	}
+	result.Bound()
 	l.engine.logOutcome(result)
 	closePaths(l.paths)
 	return result
@@ -279,15 +281,11 @@ func (l *Loan) leftBehind(ctx context.Context, p *protected.Path) string {
 	ctx, cancel := context.WithTimeout(ctx, returnPatience)
 	defer cancel()
 	found, _ := new(writers.Scanner).Scan(ctx, []string{p.Name})
-	who := []string{"a process that the command left behind"}
+	who := "a process that the command left behind"
 	if len(found) > 0 {
-		who = nil
-		for _, w := range found {
-			who = append(who, describe(w))
-		}
+		who = describeSome(found)
 	}
-	return fmt.Sprintf("%s has files open for writing on %q: it can go on writing to them, and may crash if they are mapped into memory",
-		strings.Join(who, ", "), p.Name)
+	return fmt.Sprintf("%s has files open for writing on %q: it can go on writing to them, and may crash if they are mapped into memory", who, p.Name)
 }
 
 // noRuns returns an error if there are commands at work: a lock would take away from

@@ -27,10 +27,11 @@ func (e *Engine) overdue(result *helper.Result, next statefile.State) *helper.Ov
 		return nil
 	case result.Request.Verb == helper.Lock && result.Outcome != helper.Done:
 		return &helper.Overdue{
-			Outcome: result.Outcome,
-			Error:   result.Error,
-			Writers: result.Writers,
-			Holder:  result.Holder,
+			Outcome:     result.Outcome,
+			Error:       result.Error,
+			Writers:     result.Writers,
+			MoreWriters: result.MoreWriters,
+			Holder:      result.Holder,
 		}
 	}
 	return next.Overdue

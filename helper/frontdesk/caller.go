@@ -104,7 +104,7 @@ func callerFields(r helper.Request) map[string]string {
 		journal.User:                 r.User,
 		"IMMUTRAY_LOGINUID":          login,
 		"IMMUTRAY_PARENT_PID":        parent,
-		"IMMUTRAY_PARENT_UNVERIFIED": program,
+		"IMMUTRAY_PARENT_UNVERIFIED": helper.ShortName(program),
 	}
 	if r.Reason != "" {
 		fields[journal.Reason] = r.Reason

@@ -129,7 +129,8 @@ func refused(result, step *helper.Result, err error) *helper.Result {
 	result.Outcome, result.Limit = helper.Failed, helper.LimitOf(err)
 	if step != nil {
 		result.Outcome, result.Limit, result.Unfit = step.Outcome, step.Limit, step.Unfit
-		result.Writers, result.Islands, result.Holder = step.Writers, step.Islands, step.Holder
+		result.Writers, result.MoreWriters = step.Writers, step.MoreWriters
+		result.Islands, result.Holder = step.Islands, step.Holder
 		result.Status = step.Status
 	}
 	result.Error = err.Error()

@@ -22,8 +22,8 @@ import (
 // Name is the state file's name in the state directory.
 const Name = "state.json"
 
-// maxSize keeps a damaged or hostile file from filling memory. A result that names
-// a thousand writers stays well below it.
+// maxSize keeps a damaged or hostile file from filling memory. A state with all that a
+// result may hold (helper.Result.Bound) is a fraction of it.
 const maxSize = 1 << 20
 
 // A State is the content of the state file.
@@ -97,9 +97,28 @@ func Write(dir string, s State) error {
 }
 
 func write(dir string, s State) error {
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
+	data, err := encode(s)
+	if err == nil && len(data) > maxSize {
+		// The window is what has to be known; what else there was is in the journal.
+		if s.Last != nil {
+			s.Last = &helper.Result{Request: s.Last.Request, Outcome: s.Last.Outcome, Started: s.Last.Started, Finished: s.Last.Finished}
+			s.Last.Error = "its details are too long to be kept"
+		}
+		if s.Overdue != nil {
+			s.Overdue = &helper.Overdue{Outcome: s.Overdue.Outcome, Error: "cannot lock: the reason is too long to be kept"}
+		}
+		data, err = encode(s)
 	}
-	return wholefile.Write(filepath.Join(dir, Name), append(data, '\n'))
+	switch {
+	case err != nil:
+		return err
+	case len(data) > maxSize: // nobody would read it
+		return fmt.Errorf("it would be larger than %d bytes", maxSize)
+	}
+	return wholefile.Write(filepath.Join(dir, Name), data)
+}
+
+func encode(s State) ([]byte, error) {
+	data, err := json.MarshalIndent(s, "", "  ")
+	return append(data, '\n'), err
 }

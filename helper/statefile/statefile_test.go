@@ -70,6 +70,53 @@ func TestReadRefusesWhatIsNoStateFile(t *testing.T) {
 	}
 }
 
+// What is written is read back, however long the names are that somebody gave his files.
+func TestWhatIsWrittenCanBeRead(t *testing.T) {
+	dir := t.TempDir()
+	name := strings.Repeat("\x01", 4095)
+	want := State{
+		Window:   &helper.Window{Since: time.Unix(1_790_000_000, 0).UTC(), UID: 1000, User: "rrs"},
+		Deadline: &Deadline{ID: "5f", SinceBoot: time.Hour},
+		Overdue:  &helper.Overdue{Outcome: helper.Blocked},
+		Last:     &helper.Result{Outcome: helper.Blocked, Error: name},
+	}
+	for range 700 {
+		w := helper.Writer{Path: name, Program: name[:255], User: name[:32]}
+		want.Overdue.Writers, want.Last.Writers = append(want.Overdue.Writers, w), append(want.Last.Writers, w)
+	}
+	check := func(when string) {
+		t.Helper()
+		if err := Write(dir, want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(dir)
+		if err != nil || !reflect.DeepEqual(got.Window, want.Window) || !reflect.DeepEqual(got.Deadline, want.Deadline) || got.Overdue == nil || got.Last == nil {
+			t.Errorf("%s: Read() = %.500v, %v", when, got, err)
+		}
+	}
+	check("unbounded")
+	want.Last.Bound()
+	want.Overdue.Bound()
+	check("bounded")
+	if got, _ := Read(dir); len(got.Overdue.Writers) != helper.MaxWriters || got.Overdue.MoreWriters != 700-helper.MaxWriters || len(got.Last.Writers) != helper.MaxWriters {
+		t.Errorf("of the writers there are kept %d, and %d more", len(got.Overdue.Writers), got.Overdue.MoreWriters)
+	}
+}
+
+// Better the old state than one that nobody can read.
+func TestWriteRefusesWhatReadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, example()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, State{Window: &helper.Window{Reason: strings.Repeat("x", maxSize)}}); err == nil || !strings.HasPrefix(err.Error(), "cannot write the state file: it would be larger than") {
+		t.Errorf("Write() = %v", err)
+	}
+	if got, err := Read(dir); err != nil || !reflect.DeepEqual(got, example()) {
+		t.Errorf("Read() = %+v, %v", got, err)
+	}
+}
+
 func TestWriteIntoNothing(t *testing.T) {
 	if err := Write(filepath.Join(t.TempDir(), "absent"), State{}); err == nil || !strings.HasPrefix(err.Error(), "cannot write the state file") {
 		t.Errorf("Write() = %v", err)
