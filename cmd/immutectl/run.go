@@ -182,9 +182,7 @@ func (a *app) guard(ctx context.Context) error {
 	g := &scoped.Guardian{
 		Engine: &engine.Engine{Config: c, Journal: a.recordOfRun},
 		Helper: a.requester(),
-		Leave: func(ctx context.Context) error {
-			return frontdesk.LeaveCgroup(ctx, fmt.Sprintf("immutray-run-%d.scope", os.Getpid()), "Lock the operating system when a command has ended")
-		},
+		Leave:  frontdesk.LeaveCgroup,
 	}
 	if err := g.Serve(ctx, conn); err != nil {
 		return a.failed(helper.ExitFailed, err)

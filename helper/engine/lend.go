@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"immutray.org/helper/journal"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/wholefile"
 	"immutray.org/helper/writers"
 )
 
@@ -125,7 +126,7 @@ func (l *Loan) begin(result *helper.Result) error {
 		err = join(err, l.takeBack(nil))
 		l.record = nil
 	}
-	l.engine.touch()
+	l.engine.wake()
 	after := l.engine.read(l.paths, nil)
 	result.Status = &after
 	return err
@@ -209,8 +210,6 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	})
 	if !inTurn {
 		err = l.finish(result)
-	} else {
-		l.engine.touch()
 	}
 	result.Finished = time.Now()
 	if err != nil {
@@ -226,6 +225,7 @@ func (l *Loan) finish(result *helper.Result) error {
 	before := l.engine.read(l.paths, nil)
 	result.Before = &before
 	err := l.takeBack(result)
+	l.engine.wake()
 	after := l.engine.read(l.paths, nil)
 	result.Status = &after
 	return err
@@ -308,9 +308,9 @@ func commands(atWork []helper.Run) string {
 	return strings.Join(names, ", ")
 }
 
-// touch has those who watch the state file look again.
-func (e *Engine) touch() {
-	if state, err := statefile.Read(e.Config.StateDir); err == nil {
-		_ = statefile.Write(e.Config.StateDir, state) // they look every few seconds anyway
-	}
+// wake has those who watch the state directory look again. It leaves the state alone: the
+// end of a command does not always wait for its turn, and what it had read by then might
+// be older than a window that somebody has opened since.
+func (e *Engine) wake() {
+	_ = wholefile.Write(filepath.Join(e.Config.StateDir, "woken"), nil) // they look every few seconds anyway
 }

@@ -19,6 +19,7 @@ type task struct {
 	unlockFor   time.Duration // 0 is the configured time
 	untilLocked bool
 	due         bool            // lock only if a window has ended
+	lent        bool            // lock only what was lent to commands that nobody answers for
 	on          config.Occasion // lock only if the configuration has it; "" is always
 	reason      string
 }
@@ -50,6 +51,9 @@ func parse(args []string) (task, error) {
 			rest = rest[1:]
 		case rest[0] == "--due" && verb == helper.Lock && !t.due:
 			t.due = true
+			rest = rest[1:]
+		case rest[0] == "--lent" && verb == helper.Lock && !t.lent:
+			t.lent = true
 			rest = rest[1:]
 		case rest[0] == "--on" && verb == helper.Lock && t.on == "" && len(rest) > 1:
 			if t.on, ok = config.ParseOccasion(rest[1]); !ok || t.on == config.ScreenLock {
@@ -96,6 +100,8 @@ func parse(args []string) (task, error) {
 		return t, usagef("cannot unlock: with --work the request says why")
 	case t.due && !t.work:
 		return t, usagef("cannot lock: --due is for a unit, with --work")
+	case t.lent && (!t.work || t.due || t.on != ""):
+		return t, usagef("cannot lock: --lent is for a unit, with --work alone")
 	case t.on != "" && (!t.work || t.due):
 		return t, usagef("cannot lock: --on is for a unit, with --work and without --due")
 	}

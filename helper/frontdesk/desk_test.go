@@ -87,6 +87,7 @@ func newFixture(t *testing.T) *fixture {
 			f.worked = append(f.worked, r)
 			return &helper.Result{Request: r, Outcome: helper.Done}
 		},
+		reclaim: func(*engine.Engine, context.Context) *helper.Result { return nil },
 	}
 	return f
 }

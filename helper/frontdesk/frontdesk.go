@@ -40,6 +40,8 @@ Use "immutectl" instead.
   --reason TEXT  record why, in at most 200 characters
   --work         do it in this process; only for the units of immutray
   --due          lock only if the time of an unlock is over; only for the units
+  --lent         lock only what "immutectl run" has lent and nobody answers for;
+                 only for the units
   --on OCCASION  lock on sleep or logout, if relock_on says so; only for the units
 
 exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
@@ -62,6 +64,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		logins:       logind{address: systemBus},
 		journal:      journal.Send,
 		run:          (*engine.Engine).Run,
+		reclaim:      (*engine.Engine).Reclaim,
 		detach:       func() error { return detach(0, 1, 2) },
 	}
 	return d.serve(context.Background(), args, pkexecUID)
@@ -79,6 +82,7 @@ type desk struct {
 	logins         logins
 	journal        func(journal.Entry) error
 	run            func(*engine.Engine, context.Context, helper.Request) *helper.Result
+	reclaim        func(*engine.Engine, context.Context) *helper.Result
 	detach         func() error // from who reads the answer
 
 	keeper *keeper // of the window that this process itself has opened; may be nil
@@ -145,6 +149,13 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 	case place == inUnit:
 		d.logAsked(r)
 		return d.delegate(ctx, c, r)
+	}
+	reclaimed := d.reclaim(d.engine(c, t, d.timers), ctx)
+	switch {
+	case t.lent && reclaimed == nil:
+		return nothing(r, "not locked: somebody answers for everything that is lent"), nil
+	case t.lent:
+		return reclaimed, nil
 	case t.work:
 		return d.serveQueue(ctx, d.engine(c, t, d.timers), r)
 	case t.verb.AtBoot():

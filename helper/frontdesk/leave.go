@@ -4,10 +4,18 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 )
+
+// reclaimPrefix is that of immutray-reclaim@.service, which takes back what nobody answers
+// for.
+const reclaimPrefix = "immutray-reclaim@"
+
+// reclaimEvery is how often it is looked whether somebody does.
+const reclaimEvery = 10 * time.Second
 
 // Leave frees a process of root's from who started it, as the helper frees itself:
 // environment, directory, umask, limits, signals, session.
@@ -17,34 +25,53 @@ func Leave() error {
 }
 
 // LeaveCgroup moves this process, where PID 1 is systemd, out of the cgroup of who
-// started it, so that it is not killed or frozen with that: into the scope called name,
-// such as "immutray-run-1.scope".
-func LeaveCgroup(ctx context.Context, name, description string) error {
+// started it, so that it is not killed or frozen with that: into a scope of its own. As
+// long as the process lives PID 1 looks every few seconds whether it does what it is there
+// for, and once more when it has ended, however it came to that.
+func LeaveCgroup(ctx context.Context) error {
 	// Nor is it the one that goes when memory runs out. It is so small that nobody would
 	// gain anything.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0)
 	if !(kernel{}).systemd() {
 		return nil
 	}
-	if err := leaveCgroup(ctx, systemBus, name, description); err != nil {
+	if err := leaveCgroup(ctx, systemBus, os.Getpid()); err != nil {
 		return fmt.Errorf("cannot leave the caller's cgroup: %w", err)
 	}
 	return nil
 }
 
-func leaveCgroup(ctx context.Context, bus, name, description string) error {
+func leaveCgroup(ctx context.Context, bus string, pid int) error {
+	instance := strconv.Itoa(pid)
+	scope, timer := "immutray-run-"+instance+".scope", reclaimPrefix+instance+".timer"
+	// Not the service of the timer: a start of that while it runs would come to nothing.
+	atEnd := []string{reclaimPrefix + "end-" + instance + ".service"}
+	value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
 	return timers{address: bus}.talk(ctx, func(ctx context.Context, conn *dbus.Conn) error {
-		value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
-		result, err := runJob(ctx, conn, systemdManager+".StartTransientUnit", name, "fail", []property{
-			{"Description", value(description)},
-			{"PIDs", value([]uint32{uint32(os.Getpid())})},
+		result, err := runJob(ctx, conn, systemdManager+".StartTransientUnit", scope, "fail", []property{
+			{"Description", value("Lock the operating system when a command has ended")},
+			{"PIDs", value([]uint32{uint32(pid)})},
 			{"CollectMode", value("inactive-or-failed")},
 			// At shutdown it first locks what it has to.
 			{"TimeoutStopUSec", value(uint64((10 * time.Second).Microseconds()))},
-		}, []auxiliary{})
+			{"OnSuccess", value(atEnd)},
+			{"OnFailure", value(atEnd)},
+			{"Wants", value([]string{timer})},
+		}, []auxiliary{{timer, []property{
+			{"Description", value("See whether a command's write access ends with it")},
+			{"IgnoreOnIsolate", value(true)},
+			// It ends with the scope.
+			{"BindsTo", value([]string{scope})},
+			{"After", value([]string{scope})},
+			{"AccuracyUSec", value(uint64(time.Second.Microseconds()))},
+			{"TimersMonotonic", value([]monotonicTimer{
+				{"OnActiveSec", uint64(reclaimEvery.Microseconds())},
+				{"OnUnitInactiveSec", uint64(reclaimEvery.Microseconds())},
+			})},
+		}}})
 		if err != nil || result == "done" {
 			return err
 		}
-		return fmt.Errorf("the start of %s ended (%s)", name, result)
+		return fmt.Errorf("the start of %s ended (%s)", scope, result)
 	})
 }

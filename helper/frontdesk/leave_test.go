@@ -2,7 +2,6 @@ package frontdesk
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
@@ -27,7 +26,7 @@ func (s *scopes) StartTransientUnit(name, mode string, given []property, _ []aux
 	}
 	s.made <- made
 	result := "done"
-	if name == "bad.scope" {
+	if name == "immutray-run-2.scope" {
 		result = "failed"
 	}
 	const job = dbus.ObjectPath("/org/freedesktop/systemd1/job/7")
@@ -51,18 +50,18 @@ func TestLeaveCgroup(t *testing.T) {
 	if _, err := conn.RequestName(systemdName, dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
-	if err := leaveCgroup(t.Context(), b.address, "a.scope", "a test"); err != nil {
+	if err := leaveCgroup(t.Context(), b.address, 1); err != nil {
 		t.Fatal(err)
 	}
 	made := <-s.made
-	if pids, _ := made["PIDs"].Value().([]uint32); len(pids) != 1 || int(pids[0]) != os.Getpid() || made["Description"].Value() != "a test" {
+	if pids, _ := made["PIDs"].Value().([]uint32); len(pids) != 1 || pids[0] != 1 {
 		t.Errorf("made %v", made)
 	}
-	if err := leaveCgroup(t.Context(), b.address, "bad.scope", "a test"); err == nil || err.Error() != "systemd: the start of bad.scope ended (failed)" {
+	if err := leaveCgroup(t.Context(), b.address, 2); err == nil || err.Error() != "systemd: the start of immutray-run-2.scope ended (failed)" {
 		t.Errorf("leaveCgroup() = %v", err)
 	}
 	b.stop()
-	if err := leaveCgroup(t.Context(), b.address, "c.scope", "a test"); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
+	if err := leaveCgroup(t.Context(), b.address, 3); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
 		t.Errorf("leaveCgroup() without a bus = %v", err)
 	}
 }

@@ -1,7 +1,9 @@
-// Package runs keeps the record of the commands that "immutectl run" has at work: a
-// file for each, readable by everyone, in a directory of the state directory.
+// Package runs keeps the records of the commands that "immutectl run" has at work, in two
+// directories of the state directory: runs has all that is known of each, for root, and
+// programs what everyone may know. A command line may hold a password: of that there is
+// only the program's name for everyone.
 //
-// Whoever answers for a command holds a lock on its file as long as he lives, so that
+// Whoever answers for a command holds a lock on its files as long as he lives, so that
 // what a dead one left behind is never taken for a command at work. It is a write lock
 // of fcntl(2), which takes a descriptor that can write: a user who may only read the
 // file can neither hold one nor pretend to.
@@ -24,129 +26,157 @@ import (
 )
 
 const (
-	dirName = "runs"
+	recordsName  = "runs"
+	programsName = "programs"
 	// maxSize bounds what is read of one file: a command line has 2 MiB at most by
 	// default (execve(2)), and JSON writes a byte of it in up to six.
 	maxSize = 16 << 20
 )
 
 // A Record is that of a command of ours.
-type Record struct{ held *os.File }
+type Record struct{ files []*os.File }
 
-// Put records a command, and sweeps up what dead ones left.
+// An entry is the content of a file.
+type entry struct {
+	helper.Run
+	// Holder is the process that answers for the command.
+	Holder int `json:"holder"`
+}
+
+// Put records a command that this process answers for. A record that a dead one has left
+// of it is replaced.
 func Put(stateDir string, r helper.Run) (*Record, error) {
-	rec, err := put(stateDir, r)
+	rec := &Record{}
+	whole := entry{r, os.Getpid()}
+	public := whole
+	public.Command = []string{r.Program()}
+	err := rec.put(filepath.Join(stateDir, recordsName), 0o600, whole)
+	if err == nil {
+		err = rec.put(filepath.Join(stateDir, programsName), 0o644, public)
+	}
 	if err != nil {
+		rec.Close()
 		return nil, fmt.Errorf("cannot record the command: %w", err)
 	}
 	return rec, nil
 }
 
-func put(stateDir string, r helper.Run) (*Record, error) {
-	data, err := json.Marshal(r)
+// put adds a file with the given mode to a directory that has the x bits that go with it.
+func (r *Record) put(dir string, mode os.FileMode, e entry) error {
+	data, err := json.Marshal(e)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	dir := filepath.Join(stateDir, dirName)
-	if err := statefile.MakeDir(stateDir, 0o755); err != nil {
-		return nil, err
+	if err := statefile.MakeDir(filepath.Dir(dir), 0o755); err != nil {
+		return err
 	}
-	if err := statefile.MakeDir(dir, 0o755); err != nil {
-		return nil, err
+	if err := statefile.MakeDir(dir, mode|mode&0o444>>2); err != nil {
+		return err
 	}
-	sweep(dir)
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+		return &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	path := filepath.Join(dir, r.ID)
-	rec := &Record{os.NewFile(uintptr(fd), path)}
+	path := filepath.Join(dir, e.ID)
+	f := os.NewFile(uintptr(fd), path)
 	// Nobody sees the file before it is complete and locked.
-	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
-	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &whole)
+	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart})
 	if err == nil {
-		_, err = rec.held.Write(data)
+		_, err = f.Write(data)
 	}
 	if err == nil {
-		err = rec.held.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
+		_ = os.Remove(path) // a dead one's; where that can't be done, the next step says so
 		err = unix.Linkat(fd, "", unix.AT_FDCWD, path, unix.AT_EMPTY_PATH)
 	}
 	if err != nil {
-		rec.held.Close()
-		return nil, &os.PathError{Op: "write", Path: path, Err: err}
+		f.Close()
+		return &os.PathError{Op: "write", Path: path, Err: err}
 	}
-	return rec, nil
+	r.files = append(r.files, f)
+	return nil
 }
 
-// Close takes the record back.
+// Close takes the record back. More than once it does nothing.
 func (r *Record) Close() {
-	os.Remove(r.held.Name())
-	r.held.Close()
+	for _, f := range r.files {
+		os.Remove(f.Name())
+		f.Close()
+	}
+	r.files = nil
 }
 
-// List returns the commands at work, the oldest first. Any user may ask. The error says
-// that there may be more.
+// List returns the commands at work, the oldest first. Root gets all that is known, and
+// everyone else what is for everyone. The error says that there may be more.
 func List(stateDir string) ([]helper.Run, error) {
-	dir := filepath.Join(stateDir, dirName)
+	name := programsName
+	if os.Geteuid() == 0 {
+		name = recordsName
+	}
+	alive, _, err := list(filepath.Join(stateDir, name))
+	found := make([]helper.Run, len(alive))
+	for i, e := range alive {
+		found[i] = e.Run
+	}
+	return found, err
+}
+
+// list returns what the files in a directory say, those that somebody answers for and
+// those that nobody does.
+func list(dir string) (alive, dead []entry, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var found []helper.Run
-	for _, e := range entries {
-		r, alive, failed := read(filepath.Join(dir, e.Name()))
+	for _, file := range entries {
+		e, held, failed := read(filepath.Join(dir, file.Name()))
 		if failed != nil {
 			err = failed
 		}
-		if alive {
-			found = append(found, r)
+		switch {
+		case held:
+			alive = append(alive, e)
+		case e.ID != "":
+			dead = append(dead, e)
 		}
 	}
 	if err != nil {
 		err = fmt.Errorf("cannot look for commands of \"immutectl run\": %w", err)
 	}
-	slices.SortFunc(found, func(a, b helper.Run) int { return a.Since.Compare(b.Since) })
-	return found, err
+	slices.SortFunc(alive, func(a, b entry) int { return a.Since.Compare(b.Since) })
+	return alive, dead, err
 }
 
 // read returns what a file says, and whether somebody answers for it. One that is gone
 // was taken back since it was listed.
-func read(path string) (r helper.Run, alive bool, err error) {
+func read(path string) (e entry, held bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, false, nil
+		return e, false, nil
 	}
 	if err != nil {
-		return r, false, err
+		return e, false, err
 	}
 	defer f.Close()
 	// What would keep us from reading is a write lock: of others' read locks there is
 	// no talk.
 	asked := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &asked); err != nil {
-		return r, false, &os.PathError{Op: "F_OFD_GETLK", Path: path, Err: err}
+		return e, false, &os.PathError{Op: "F_OFD_GETLK", Path: path, Err: err}
 	}
-	if asked.Type == unix.F_UNLCK {
-		return r, false, nil
-	}
+	held = asked.Type != unix.F_UNLCK
 	data, err := io.ReadAll(io.LimitReader(f, maxSize))
 	if err == nil {
-		err = json.Unmarshal(data, &r)
+		err = json.Unmarshal(data, &e)
+	}
+	if !held {
+		e.ID = filepath.Base(path) // also of one that can't be read: it is to be cleared away
+		return e, false, nil
 	}
 	if err != nil {
-		return r, true, fmt.Errorf("cannot read %s: %w", path, err)
+		return e, true, fmt.Errorf("cannot read %s: %w", path, err)
 	}
-	return r, true, nil
-}
-
-func sweep(dir string) {
-	entries, _ := os.ReadDir(dir) // what can't be read now is swept next time
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if _, alive, err := read(path); !alive && err == nil {
-			os.Remove(path)
-		}
-	}
+	return e, true, nil
 }

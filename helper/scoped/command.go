@@ -1,8 +1,6 @@
 package scoped
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,6 +28,10 @@ func start(program string, args []string) (*command, error) {
 	}
 	return c, nil
 }
+
+// seen returns what tells the command from other processes. It has not been waited for, and
+// so its id is its own.
+func (c *command) seen() *process { return &process{PID: c.pid, Started: startOf(c.pid)} }
 
 // wait waits until the command has ended, hands signals on to it, and stops with it. It
 // returns the exit code.
@@ -119,11 +121,8 @@ func (c *command) stopToo() {
 	_ = unix.PidfdSendSignal(c.pidfd, unix.SIGCONT, nil, 0)
 }
 
-// isStopped looks at the third field of proc_pid_stat(5), behind a name in brackets.
+// isStopped reports whether the command is stopped.
 func (c *command) isStopped() bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid))
-	if err != nil {
-		return false
-	}
-	return bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" T "))
+	fields := stat(c.pid)
+	return len(fields) > 0 && fields[0] == "T"
 }

@@ -57,6 +57,7 @@ type setup struct {
 	InReach    string // why a guardian can't leave
 	Deaths     int    // how many guardians are killed when they have lent,
 	LastAnswer int    // after so many answers
+	StopRunner bool   // when a guardian has lent
 }
 
 func readSetup(dir string) setup {
@@ -139,7 +140,7 @@ func guardianMain(dir string) int {
 		}
 		return nil
 	}}
-	if g.Serve(ctx, &mortal{conn, dir, s.Deaths, s.LastAnswer}) != nil {
+	if g.Serve(ctx, &mortal{conn, dir, s.Deaths, s.LastAnswer, s.StopRunner}) != nil {
 		return 1
 	}
 	return 0
@@ -151,6 +152,7 @@ type mortal struct {
 	io.ReadWriteCloser
 	dir             string
 	deaths, answers int
+	stopRunner      bool
 }
 
 func (m *mortal) Write(data []byte) (int, error) {
@@ -160,6 +162,9 @@ func (m *mortal) Write(data []byte) (int, error) {
 		}
 	}
 	m.answers--
+	if m.stopRunner && os.Mkdir(filepath.Join(m.dir, "stopped"), 0o700) == nil {
+		unix.Kill(os.Getppid(), unix.SIGSTOP)
+	}
 	return m.ReadWriteCloser.Write(data)
 }
 

@@ -16,7 +16,11 @@ import (
 type guard struct {
 	conn    net.Conn
 	answers <-chan message
+	early   *helper.Result // of a loan that was returned before it was asked for
 }
+
+// errLate says that the guardian has returned the loan before the command could begin.
+var errLate = errors.New("it could not begin in time")
 
 // guardian starts a guardian and gives it the order. before is what the one said that
 // was killed, if there was one.
@@ -64,13 +68,16 @@ func (g *guard) begin(signals <-chan os.Signal) (message, error) {
 	}
 }
 
-// show tells the guardian which namespace to close in the end.
-func (g *guard) show(namespace string) error {
-	_ = send(g.conn, message{Namespace: namespace}) // a failure shows below
+// show tells the guardian which namespace to close in the end, or what to watch.
+func (g *guard) show(what message) error {
+	_ = send(g.conn, what) // a failure shows below
 	m, ok := <-g.answers
 	switch {
 	case !ok:
 		return helper.ErrNoGuardian
+	case m.Result != nil:
+		g.early = m.Result
+		return errLate
 	case m.Error != "":
 		return errors.New(m.Error)
 	}
@@ -83,6 +90,9 @@ func (g *guard) end() { _ = send(g.conn, message{End: true}) }
 // result waits for the end of the loan.
 func (g *guard) result() (*helper.Result, error) {
 	defer g.leave()
+	if g.early != nil {
+		return g.early, nil
+	}
 	if m, ok := <-g.answers; ok && m.Result != nil {
 		return m.Result, nil
 	}
@@ -140,6 +150,7 @@ type supervisor struct {
 	runner    *Runner
 	run       helper.Run
 	namespace string
+	command   *process // nil when it could not be started
 	guard     *guard
 	begun     message       // what the first guardian said
 	ending    chan struct{} // closed when the command has ended
@@ -153,6 +164,7 @@ type supervisor struct {
 // supervise waits for the result, and replaces a guardian that was killed.
 func (s *supervisor) supervise() {
 	defer close(s.done)
+	_ = s.showCommand() // what is wrong the result tells
 	for {
 		ended := make(chan struct{})
 		go func(g *guard) {
@@ -188,14 +200,23 @@ func (s *supervisor) replace() error {
 	}
 	err = m.Result.Err()
 	if err == nil && s.namespace != "" {
-		err = g.show(s.namespace)
+		err = g.show(message{Namespace: s.namespace})
 	}
 	if err != nil {
 		g.leave()
 		return err
 	}
 	s.guard = g
+	_ = s.showCommand() // what is wrong the result tells
 	return nil
+}
+
+// showCommand has the guardian watch the command itself: we may be stopped when it ends.
+func (s *supervisor) showCommand() error {
+	if s.command == nil {
+		return nil
+	}
+	return s.guard.show(message{Command: s.command})
 }
 
 // end returns the loan. A signal that asks to end cuts the waiting short, not the work

@@ -17,9 +17,16 @@ import (
 // GuardianSocket is the descriptor on which a guardian talks to its runner.
 const GuardianSocket = 3
 
-// relockEvery is how often a system-wide command's end is tried again when something
-// blocks the lock.
-const relockEvery = 5 * time.Second
+const (
+	// relockEvery is how often a system-wide command's end is tried again when something
+	// blocks the lock.
+	relockEvery = 5 * time.Second
+	// beginning is how long the command may take to begin when access is lent: a runner
+	// that was stopped before that does not keep it.
+	beginning = 10 * time.Second
+	// sayPatience is how long an answer waits for a runner that is stopped.
+	sayPatience = 5 * time.Second
+)
 
 // A Guardian holds the loan for one command.
 type Guardian struct {
@@ -48,24 +55,14 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	}
 	w := &ward{Guardian: g, run: *first.Order}
 	result := w.begin(ctx, first.TakeOver)
-	_ = send(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked}) // who is gone is noticed below
+	say(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked})
 	if w.loan == nil {
 		return result.Err()
 	}
-	for ctx.Err() == nil {
-		select {
-		case m, ok := <-messages:
-			if ok && !m.End {
-				_ = send(conn, w.take(m))
-				continue
-			}
-		case <-ctx.Done():
-		}
-		break
-	}
+	w.attend(ctx, messages, conn)
 	// What is left to do is done however we are asked to end.
 	result = w.end(context.WithoutCancel(ctx))
-	_ = send(conn, message{Result: result})
+	say(conn, message{Result: result})
 	for w.unlocked != "" && result.Outcome != helper.Done {
 		timer := time.NewTimer(relockEvery)
 		select {
@@ -79,20 +76,56 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	return result.Err()
 }
 
+// say sends an answer. Who is gone is noticed elsewhere, and who does not read is not
+// waited for.
+func say(conn io.Writer, m message) {
+	if c, ok := conn.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		_ = c.SetWriteDeadline(time.Now().Add(sayPatience))
+	}
+	_ = send(conn, m)
+}
+
 // A ward is one command and what was lent for it.
 type ward struct {
 	*Guardian
 	run       helper.Run
 	loan      *engine.Loan
-	namespace *os.File // nil until the command has one
-	unlocked  string   // the id of our own unlock, if there was one
-	inReach   error    // why we could not leave
+	namespace *os.File        // nil until the command has one
+	ended     <-chan struct{} // closed when the command has ended; nil until it has begun
+	stop      func()          // ends the watch of the command
+	unlocked  string          // the id of our own unlock, if there was one
+	inReach   error           // why we could not leave
+}
+
+// attend returns when the loan is to be returned.
+func (w *ward) attend(ctx context.Context, messages <-chan message, conn io.Writer) {
+	late := time.NewTimer(beginning)
+	defer late.Stop()
+	for ctx.Err() == nil {
+		select {
+		case m, ok := <-messages:
+			if !ok || m.End {
+				return
+			}
+			say(conn, w.take(m))
+			if m.Command != nil {
+				late.Stop()
+			}
+		case <-w.ended:
+			return
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 	w.inReach = w.Leave(ctx)
 	var result *helper.Result
 	if before == nil {
+		w.Engine.Reclaim(ctx)
 		w.loan, result = w.Engine.Lend(ctx, w.run)
 	} else {
 		w.loan, result = w.Engine.TakeOver(ctx, w.run)
@@ -137,8 +170,11 @@ func refused(result, step *helper.Result, err error) *helper.Result {
 	return result
 }
 
-// take notes the namespace of the command.
+// take notes the command, or its namespace.
 func (w *ward) take(m message) message {
+	if m.Command != nil {
+		return w.watch(*m.Command)
+	}
 	f, err := os.Open(m.Namespace)
 	if err != nil {
 		return message{Error: "cannot find the command's mounts: " + err.Error()}
@@ -150,8 +186,21 @@ func (w *ward) take(m message) message {
 	return message{}
 }
 
+// watch notes the command. Where it can't be watched the runner has to tell of its end.
+func (w *ward) watch(p process) message {
+	ended, stop, err := p.watch()
+	if err != nil {
+		return message{Error: err.Error()}
+	}
+	w.ended, w.stop = ended, stop
+	return message{}
+}
+
 // end takes back what was lent, the property at the latest within a second.
 func (w *ward) end(ctx context.Context) *helper.Result {
+	if w.stop != nil {
+		w.stop()
+	}
 	var busy []string
 	if w.namespace != nil {
 		busy = closeNamespace(w.namespace, w.Engine.Config.Paths)

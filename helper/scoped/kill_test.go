@@ -129,3 +129,90 @@ func killCommand(pid int) (killed bool) {
 	}
 	return killed
 }
+
+// A runner that is stopped does not keep write access beyond the end of its command.
+func TestAStoppedRunner(t *testing.T) {
+	f := newFixture(t)
+	for _, systemWide := range []bool{false, true} {
+		f.set(setup{SystemWide: systemWide})
+		cmd := f.start(`echo ready; read line; exit 3`)
+		f.command("kill", "-STOP", itoa(cmd.Process.Pid))
+		f.stdin.Close()
+		ended := time.Now()
+		f.await("locked", 10*time.Second, f.isLocked)
+		t.Logf("system-wide %v: locked %v after the end of the command", systemWide, time.Since(ended))
+		f.command("kill", "-CONT", itoa(cmd.Process.Pid))
+		if code, end := f.run(cmd); code != 3 || end.Err != "" || end.Result == nil || end.Result.Outcome != helper.Done {
+			t.Errorf("system-wide %v: exit code %d, %+v", systemWide, code, end)
+		}
+		f.expect("in the end", helper.Locked)
+	}
+}
+
+// Nor one that is stopped before its command has begun.
+func TestARunnerThatIsStoppedAtOnce(t *testing.T) {
+	f := newFixture(t)
+	f.set(setup{StopRunner: true})
+	cmd := f.shell("touch $ROOT/file")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.await("access is lent", 30*time.Second, func() bool { return !f.isLocked() })
+	f.await("locked", beginning+10*time.Second, f.isLocked)
+	f.command("kill", "-CONT", itoa(cmd.Process.Pid))
+	cmd.Stderr = nil
+	if code, _ := f.run(cmd); code == 0 {
+		t.Error("the command could write")
+	}
+	f.expect("in the end", helper.Locked)
+}
+
+// When nobody is left who could, whatever of ours runs next takes back what was lent.
+func TestReclaim(t *testing.T) {
+	f := newFixture(t)
+	for _, systemWide := range []bool{false, true} {
+		for _, stopped := range []bool{false, true} {
+			f.set(setup{SystemWide: systemWide})
+			cmd := f.start(`trap '' TERM; echo ready; exec sleep 60 >&-`)
+			unix.Kill(cmd.Process.Pid, unix.SIGSTOP)
+			if stopped {
+				unix.Kill(f.guardian(), unix.SIGSTOP)
+			} else {
+				unix.Kill(f.guardian(), unix.SIGKILL)
+				cmd.Process.Kill()
+				cmd.Wait()
+			}
+			time.Sleep(200 * time.Millisecond) // killed is not dead yet
+			if r := f.engine.Reclaim(t.Context()); r == nil || r.Outcome != helper.Done {
+				t.Errorf("Reclaim() = %+v", r)
+			}
+			f.expect("taken back", helper.Locked)
+			if r := f.engine.Reclaim(t.Context()); r != nil {
+				t.Errorf("Reclaim() of nothing = %+v", r)
+			}
+			if stopped {
+				cmd.Process.Kill()
+				cmd.Wait()
+			}
+			f.command("pkill", "-KILL", "-x", "sleep")
+		}
+	}
+}
+
+// The window of somebody else is not the command's.
+func TestReclaimLeavesAWindow(t *testing.T) {
+	f := newFixture(t)
+	f.set(setup{SystemWide: true})
+	cmd := f.start(`echo ready; exec sleep 60 >&-`)
+	f.must(helper.Unlock)
+	unix.Kill(cmd.Process.Pid, unix.SIGSTOP)
+	unix.Kill(f.guardian(), unix.SIGKILL)
+	cmd.Process.Kill()
+	cmd.Wait()
+	time.Sleep(200 * time.Millisecond)
+	if r := f.engine.Reclaim(t.Context()); r == nil || r.Outcome != helper.Done {
+		t.Errorf("Reclaim() = %+v", r)
+	}
+	f.expect("somebody has unlocked", helper.Unlocked)
+	f.must(helper.Lock)
+}

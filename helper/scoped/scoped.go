@@ -9,9 +9,11 @@
 //	the guardian  holds the engine's loan, and returns it when the command has ended
 //
 // The guardian is in a session and, where PID 1 is systemd, in a unit of its own: whoever
-// kills the runner or the command, the session or the terminal of the two, does not kill
-// it. It sees from the end of a socket that the runner is gone, however that came about.
-// If it is killed itself the runner starts another.
+// kills or freezes the runner or the command, the session or the terminal of the two, does
+// not do it to the guardian. It watches the command itself, and sees from the end of a
+// socket that the runner is gone, however that came about. If it is killed itself the
+// runner starts another; and if nobody is left to do so, PID 1, or whatever else of ours
+// runs next, has the loan returned (engine.Engine.Reclaim).
 package scoped
 
 import (
@@ -98,7 +100,7 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 	if !run.SystemWide {
 		var err error
 		if namespace, err = enter(r.Paths); err == nil {
-			err = g.show(namespace)
+			err = g.show(message{Namespace: namespace})
 		}
 		if err != nil {
 			g.end()
@@ -110,7 +112,6 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 		}
 	}
 	s := &supervisor{runner: r, run: run, namespace: namespace, guard: g, begun: begun, ending: make(chan struct{}), done: make(chan struct{})}
-	go s.supervise()
 	return r.command(program, run, signals, s)
 }
 
@@ -118,6 +119,12 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 func (r *Runner) command(program string, run helper.Run, signals <-chan os.Signal, s *supervisor) (End, error) {
 	var end End
 	c, err := start(program, run.Command)
+	if s != nil {
+		if err == nil {
+			s.command = c.seen()
+		}
+		go s.supervise()
+	}
 	if err == nil {
 		end.Code = c.wait(signals)
 	}

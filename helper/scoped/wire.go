@@ -14,13 +14,15 @@ import (
 
 // A message is one line of JSON between runner and guardian. The runner begins with
 // Order, which the guardian answers with Result. Where it takes over from another, which
-// was killed, that one's first answer comes with it as TakeOver. Namespace, answered with
-// Error, comes before the command starts. After End, or when the runner is gone, the
-// guardian returns the loan, answers with Result and ends.
+// was killed, that one's first answer comes with it as TakeOver. Namespace comes before
+// the command starts, Command after that; each is answered with Error. After End, or when
+// the command has ended or the runner is gone, the guardian returns the loan, answers with
+// Result and ends.
 type message struct {
 	Order     *helper.Run    `json:"order,omitempty"`
 	TakeOver  *message       `json:"take_over,omitempty"`
 	Namespace string         `json:"namespace,omitempty"`
+	Command   *process       `json:"command,omitempty"`
 	End       bool           `json:"end,omitempty"`
 	Result    *helper.Result `json:"result,omitempty"`
 	Lent      bool           `json:"lent,omitempty"`     // with the first Result

@@ -46,6 +46,45 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 	}
 }
 
+// When nobody is left who could, PID 1 has the write access taken back: runner and guardian
+// are killed together, or stopped, or the runner is frozen with its cgroup.
+func TestNobodyAnswersForACommand(t *testing.T) {
+	b := boot(t)
+	b.ask("lock")
+	b.output("sh", "-c", `printf '[Unit]\nDefaultDependencies=no\nAllowIsolate=yes\nWants=dbus.service basic.target sysinit.target\n' >/run/units/other.target; systemctl daemon-reload`)
+	const caller = "/sys/fs/cgroup/system.slice/caller.service"
+	for _, test := range []struct{ name, attack, undo string }{
+		{"killed", "pkill -KILL -x immutray-guard; echo 1 >" + caller + "/cgroup.kill", ""},
+		{"stopped", "pkill -STOP -x immutray-guard; pkill -STOP -x immutectl; pkill -KILL -x sleep", "pkill -KILL -x immutectl"},
+		{"killed and stopped", "pkill -STOP -x immutectl; pkill -KILL -x immutray-guard; pkill -KILL -x sleep", "pkill -KILL -x immutectl"},
+		{"frozen", "echo 1 >" + caller + "/cgroup.freeze; pkill -KILL -x sleep", "echo 1 >" + caller + "/cgroup.kill"},
+		{"guardian frozen", "for g in /sys/fs/cgroup/system.slice/immutray-run-*.scope; do echo 1 >$g/cgroup.freeze; done; pkill -STOP -x immutectl; pkill -KILL -x sleep", "pkill -KILL -x immutectl"},
+	} {
+		for _, mode := range []string{"--reason=a test", "--system-wide"} {
+			if mode == "--system-wide" && test.name != "killed" {
+				continue // what differs is only what is done then
+			}
+			b.output("systemd-run", "--unit=caller", "--collect", "--property=IgnoreOnIsolate=yes", immutectl, "run", mode, "--",
+				"sh", "-c", "touch /mnt/root/etc/file && touch /run/begun && exec sleep 60")
+			b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })
+			b.output("systemctl", "isolate", "other.target") // which leaves what watches over it
+			b.output("sh", "-c", test.attack)
+			began := time.Now()
+			b.await("the lock after "+test.name+" "+mode, func() bool {
+				return b.isLocked() && !strings.Contains(b.output(immutectl, "status"), "ro=false")
+			})
+			t.Logf("%s, %s: locked after %v", test.name, mode, time.Since(began))
+			if test.undo != "" {
+				b.output("sh", "-c", test.undo)
+			}
+			b.await("the end of it all", func() bool {
+				return b.output("systemctl", "list-units", "--plain", "--no-legend", "immutray-run-*.scope", "immutray-reclaim@*", "caller.service") == "" &&
+					b.output("sh", "-c", "ls /run/immutray/runs /run/immutray/programs | grep -v : || true") == "\n"
+			})
+		}
+	}
+}
+
 // Commands are in the history of a real journal, also one that the power was cut from.
 func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	logs := lab.Dir(t)

@@ -26,6 +26,8 @@ func unitOf(verb helper.Verb) string {
 const (
 	// relock is the unit of the timers that end windows.
 	relock = "immutray-relock@.service"
+	// reclaim is that of what was lent to commands of "immutectl run".
+	reclaim = "immutray-reclaim@.service"
 	// onSleep and onLogout are those of relock_on.
 	onSleep  = "immutray-sleep.service"
 	onLogout = "immutray-logout.service"
@@ -33,7 +35,7 @@ const (
 )
 
 func units() []string {
-	names := []string{relock, onSleep, onLogout, metrics}
+	names := []string{relock, reclaim, onSleep, onLogout, metrics}
 	for _, verb := range helper.Verbs() {
 		names = append(names, unitOf(verb))
 	}
@@ -96,6 +98,7 @@ func TestUnitsRunTheHelper(t *testing.T) {
 		unitOf(helper.Lock):   "lock --work",
 		unitOf(helper.Unlock): "unlock --work",
 		relock:                "lock --work --due",
+		reclaim:               "lock --work --lent",
 		onSleep:               "lock --work --on sleep",
 		onLogout:              "lock --work --on logout",
 	} {
@@ -169,6 +172,10 @@ func TestUnitsAreAlike(t *testing.T) {
 	timed := withoutIn(relock, "", "Description", "ExecStart", "CollectMode", "Restart", "RestartSec")
 	if !slices.Equal(lock, timed) {
 		t.Errorf("the units differ:\n%v\n%v", lock, timed)
+	}
+	lent := withoutIn(reclaim, "", "Description", "ExecStart", "CollectMode", "IgnoreOnIsolate", "Restart", "RestartSec")
+	if !slices.Equal(lock, lent) {
+		t.Errorf("the units differ:\n%v\n%v", lock, lent)
 	}
 	asleep := withoutIn(onSleep, "", "Description", "ExecStart", "Before", "WantedBy", "TimeoutStartSec", "TimeoutStopSec")
 	if want := without(helper.Lock, "", "Description", "ExecStart", "TimeoutStartSec"); !slices.Equal(want, asleep) {

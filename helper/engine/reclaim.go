@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/runs"
+	"immutray.org/helper/statefile"
+)
+
+// Reclaim ends the write access of commands that nobody answers for any more, because
+// their runner and their guardian are dead. Of a system-wide one it ends the window,
+// unless somebody has unlocked since. The result is that of the last, nil when there was
+// none.
+func (e *Engine) Reclaim(ctx context.Context) *helper.Result {
+	var last *helper.Result
+	for _, run := range runs.Abandoned(e.Config.StateDir) {
+		result := e.reclaim(ctx, run)
+		if result.Outcome == helper.Done {
+			runs.Clear(e.Config.StateDir, run.ID)
+		}
+		if last == nil || last.Outcome == helper.Done {
+			last = result
+		}
+	}
+	return last
+}
+
+func (e *Engine) reclaim(ctx context.Context, run helper.Run) *helper.Result {
+	if run.SystemWide {
+		if state, err := statefile.Read(e.Config.StateDir); err == nil && !isOf(state.Last, run) {
+			return &helper.Result{Request: state.Last.Request, Outcome: helper.Done, Status: state.Last.Status}
+		}
+		return e.Run(ctx, helper.Request{Verb: helper.Lock, ID: run.ID, UID: run.UID, User: run.User, Reason: "nobody answers for " + run.Program()})
+	}
+	l := &Loan{engine: e.recording(run), run: run, record: &runs.Record{}, open: map[string]bool{}}
+	result := l.newResult()
+	paths, err := openPaths(e.Config.Paths)
+	if err != nil {
+		fail(result, err)
+		result.Finished = time.Now()
+		return result
+	}
+	l.paths = paths
+	return l.Return(ctx, nil)
+}
+
+// isOf reports whether the window that is open, if there is one, may be that of a
+// system-wide command: what was asked for last is its unlock, or is not known.
+func isOf(last *helper.Result, run helper.Run) bool {
+	return last == nil || last.Request.Verb != helper.Unlock || last.Outcome != helper.Done ||
+		last.Request.Reason == run.WindowReason()
+}

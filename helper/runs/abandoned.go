@@ -1,0 +1,92 @@
+package runs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+)
+
+// Replacement is how long a runner that lives may take to start another guardian.
+const Replacement = 2 * time.Second
+
+// Abandoned returns the commands that nobody answers for any more, for root. It ends the
+// processes that hold a record and are stopped: one can't do then what it is there for,
+// and where the runner lives it starts another. A command whose runner lives is abandoned
+// when Replacement is over.
+func Abandoned(stateDir string) []helper.Run {
+	dir := filepath.Join(stateDir, recordsName)
+	deadline := time.Now().Add(Replacement)
+	for {
+		// What can't be read is looked at the next time.
+		alive, dead, _ := list(dir)
+		wait := false
+		for _, e := range alive {
+			wait = endStopped(e.Holder) || wait
+		}
+		over := time.Now().After(deadline)
+		var found []helper.Run
+		for _, e := range dead {
+			if over || !lives(e.PID) {
+				found = append(found, e.Run)
+			} else {
+				wait = true
+			}
+		}
+		if over || !wait || len(found) > 0 {
+			return found
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Clear removes what a dead one has left of a command.
+func Clear(stateDir, id string) {
+	for _, name := range []string{recordsName, programsName} {
+		path := filepath.Join(stateDir, name, filepath.Base(id))
+		if _, held, err := read(path); !held && err == nil {
+			os.Remove(path)
+		}
+	}
+}
+
+// lives reports whether there is such a process. That it may be another by now costs a
+// little time.
+func lives(pid int) bool {
+	return pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+}
+
+// endStopped kills a process that is stopped or whose cgroup is frozen, and reports
+// whether it was.
+func endStopped(pid int) bool {
+	if pid <= 0 || !isStopped(pid) {
+		return false
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return isStopped(pid) && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+}
+
+func isStopped(pid int) bool {
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	status, _ := os.ReadFile(filepath.Join(proc, "status"))
+	if strings.Contains(string(status), "\nState:\tT") { // proc_pid_status(5)
+		return true
+	}
+	cgroup, _ := os.ReadFile(filepath.Join(proc, "cgroup"))
+	_, path, ok := strings.Cut(strings.TrimSpace(string(cgroup)), "0::/") // cgroups(7), version 2
+	if !ok {
+		return false
+	}
+	events, _ := os.ReadFile(filepath.Join("/sys/fs/cgroup", path, "cgroup.events"))
+	return strings.Contains(string(events), "frozen 1")
+}
