@@ -2,15 +2,21 @@ package engine
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/lockstate"
+	"immutray.org/helper/statefile"
 )
 
 // lend begins a loan on a locked system.
@@ -157,5 +163,62 @@ func TestRecordsOfACommand(t *testing.T) {
 	f.giveBack(f.lend(helper.Run{SystemWide: true}))
 	if len(records) > 0 {
 		t.Errorf("records of a system-wide command: %+v", records)
+	}
+}
+
+// The end of a command writes nothing of the state, whether it had its turn or not: a window
+// that somebody opens at the same time stays, with its end.
+func TestTheEndOfACommandLeavesTheState(t *testing.T) {
+	f := newTimedFixture(t)
+	file := filepath.Join(f.State, statefile.Name)
+	for _, inTurn := range []bool{true, false} {
+		loan := f.lend(helper.Run{})
+		f.unlock(helper.Request{For: time.Minute})
+		before, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		giveUp := func() {}
+		if !inTurn {
+			turn, err := os.OpenFile(filepath.Join(f.State, "lock"), os.O_RDWR, 0)
+			if err == nil {
+				err = unix.Flock(int(turn.Fd()), unix.LOCK_EX)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			giveUp = func() { turn.Close() }
+		}
+		looked := make(chan struct{}, 100)
+		ctx, stop := context.WithCancel(t.Context())
+		watched := make(chan error, 1)
+		go func() {
+			watched <- (&lockstate.Reader{Paths: f.Protected(), StateDir: f.State}).Watch(ctx, func(s helper.Status) {
+				if len(s.Runs) == 0 {
+					looked <- struct{}{}
+				}
+			})
+		}()
+		if r := loan.Return(context.Background(), nil); r.Outcome != helper.Done {
+			t.Errorf("return: %s: %s", r.Outcome, r.Error)
+		}
+		giveUp()
+		select {
+		case <-looked:
+		case <-time.After(30 * time.Second):
+			t.Error("who watches the state does not look again")
+		}
+		stop()
+		if err := <-watched; err != nil {
+			t.Error(err)
+		}
+		if after, err := os.Stat(file); err != nil || !os.SameFile(before, after) || !after.ModTime().Equal(before.ModTime()) {
+			t.Errorf("in its turn %v: the state was written: %v", inTurn, err)
+		}
+		f.pass(time.Minute)
+		if r := f.due(); r.Outcome != helper.Done {
+			t.Errorf("at the end of the window: %s: %s", r.Outcome, r.Error)
+		}
+		f.expect("at the end of the window", helper.Locked)
 	}
 }
