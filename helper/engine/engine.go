@@ -131,21 +131,13 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 		next = statefile.State{} // the boot forgets the window there was
 	}
 	err = e.do(ctx, paths, result, &next)
-
-	after := e.read(paths, next.Window)
-	result.Status = &after
-	result.Finished = time.Now()
-	armed := unread != nil || recorded.Deadline != nil || next.Deadline != nil || err != nil && result.Request.Verb == helper.Unlock
-	switch {
-	case after.State == helper.Locked:
-		next.Deadline = nil
-	case result.Request.Due && next.Deadline == nil:
-		next.Deadline = e.overSince()
-	}
-	if armed && (after.State == helper.Locked || err == nil && result.Request.Verb == helper.Unlock) {
+	armed := unread != nil || recorded.Deadline != nil || next.Deadline != nil || result.Request.Verb == helper.Unlock
+	e.conclude(paths, result, &next, err)
+	opened := result.Outcome == helper.Done && result.Request.Verb == helper.Unlock
+	if armed && (result.Status.State == helper.Locked || opened) {
 		e.disarm(ctx, result, next.Deadline)
 	}
-	e.conclude(result, next, err)
+	e.logOutcome(result)
 	return nil
 }
 
@@ -158,7 +150,7 @@ func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper
 	case helper.LockForce:
 		return e.lockForce(ctx, paths, result)
 	case helper.Unlock, helper.Unseal:
-		return verified(e.unlock(ctx, paths, result, next), paths, helper.Unlocked)
+		return e.unlock(ctx, paths, result, next)
 	case helper.Seal:
 		return e.seal(ctx, paths, result)
 	}
@@ -178,26 +170,45 @@ func verified(err error, paths []*protected.Path, want helper.State) error {
 	return nil
 }
 
-// conclude settles the outcome and leaves the result for others to show. That it can't
-// be left does not undo anything, but is said.
-func (e *Engine) conclude(result *helper.Result, next statefile.State, err error) {
+// conclude settles the outcome and leaves the result for others to show. An unlock that
+// can't be left is undone. That of anything else undoes nothing, but is said.
+func (e *Engine) conclude(paths []*protected.Path, result *helper.Result, next *statefile.State, err error) {
 	result.Outcome = helper.Done
 	if err != nil {
 		fail(result, err)
+	}
+	err = e.leave(paths, result, next)
+	switch {
+	case err == nil:
+		return
+	case result.Outcome != helper.Done:
+		result.Notices = append(result.Notices, err.Error())
+		return
+	case result.Request.Verb == helper.Unlock:
+		err = join(err, e.rollBack(paths, result.Before))
+	}
+	fail(result, err)
+	_ = e.leave(paths, result, next) // what is already said
+}
+
+// leave notes how things stand now in the result and in next, and writes that.
+func (e *Engine) leave(paths []*protected.Path, result *helper.Result, next *statefile.State) error {
+	now := e.read(paths, next.Window)
+	result.Status = &now
+	result.Finished = time.Now()
+	switch {
+	case now.State == helper.Locked:
+		next.Deadline = nil
+	case result.Request.Due && next.Deadline == nil:
+		next.Deadline = e.overSince()
 	}
 	if result.Request.Verb == helper.Seal {
 		next.Seal = &statefile.Seal{Outcome: result.Outcome, Finished: result.Finished}
 	}
 	result.Bound()
-	next.Window, next.Last = result.Status.Window, result
-	next.Overdue = e.overdue(result, next)
-	err = statefile.Write(e.Config.StateDir, next)
-	if err != nil && result.Outcome == helper.Done {
-		fail(result, err)
-	} else if err != nil {
-		result.Notices = append(result.Notices, err.Error())
-	}
-	e.logOutcome(result)
+	next.Window, next.Last = now.Window, result
+	next.Overdue = e.overdue(result, *next)
+	return statefile.Write(e.Config.StateDir, *next)
 }
 
 func (e *Engine) read(paths []*protected.Path, window *helper.Window) helper.Status {

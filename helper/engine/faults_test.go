@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
 	"immutray.org/packaging/practice/lab"
 )
@@ -25,6 +27,7 @@ var steps = []string{"mount_setattr", "open_tree", "ioctl", "syncfs", "renameat"
 type faultFixture struct {
 	*fixture
 	program, config, log string
+	only                 string // fail only calls for this path; "" is any
 }
 
 func newFaultFixture(t *testing.T) *faultFixture {
@@ -47,6 +50,9 @@ func (f *faultFixture) helper(verb helper.Verb, fault string) (result *helper.Re
 		call, _, _ := strings.Cut(fault, ":")
 		// strace spoils only calls that it traces.
 		args = append(args, "-e", "trace="+strings.Join(append([]string{call}, steps...), ","), "-e", "inject="+fault)
+	}
+	if f.only != "" {
+		args = append(args, "-P", f.only)
 	}
 	if !strings.Contains(fault, "signal") {
 		// Without stopping at every other call it is through in half the time; but a
@@ -183,6 +189,9 @@ func TestEveryStepFailing(t *testing.T) {
 								continue
 							}
 							outcomes[fmt.Sprintf("%s %s", step, result.Outcome)]++
+							if verb == helper.Unlock && result.Outcome != helper.Done {
+								f.expectRolledBack(fault)
+							}
 							f.checkFailure(fault, verb, result, exitCode)
 						}
 					}
@@ -194,6 +203,44 @@ func TestEveryStepFailing(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// An unlock that fails leaves nothing writable, however late that is: the mount table that
+// it reads back from may be what can't be read, and from then on.
+func TestAnUnlockThatFailsLateIsRolledBack(t *testing.T) {
+	f := newFaultFixture(t)
+	f.only = "/proc/thread-self/mountinfo"
+	failed := 0
+	for n := 1; n <= 40; n++ {
+		f.prepare("locked")
+		fault := fmt.Sprintf("openat:error=EMFILE:when=%d+", n)
+		result, _, _ := f.helper(helper.Unlock, fault)
+		if !f.reached() {
+			break
+		}
+		if result.Outcome != helper.Done {
+			failed++
+			f.expectRolledBack(fault)
+		}
+		f.must(helper.Unlock)
+		f.expect(fault+", then again", helper.Unlocked)
+	}
+	t.Logf("failed: %d", failed)
+	if failed < 4 {
+		t.Errorf("the unlock failed %d times: the test does not do its work", failed)
+	}
+}
+
+// expectRolledBack checks that nothing can be written after an unlock that failed, as the
+// kernel acts.
+func (f *faultFixture) expectRolledBack(fault string) {
+	f.t.Helper()
+	for _, p := range f.status().Paths {
+		err := f.Writable(p.Path)
+		if p.Property != helper.ReadOnly || p.Mount != helper.ReadOnly && p.Superblock != helper.ReadOnly || !errors.Is(err, unix.EROFS) {
+			f.t.Errorf("%s: %s is %s after the unlock failed, and creating a file there gives %v", fault, p.Path, p.State, err)
 		}
 	}
 }

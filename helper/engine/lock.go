@@ -76,6 +76,11 @@ func (e *Engine) lockPath(ctx context.Context, p *protected.Path) (notice string
 	if before.Error != "" {
 		return "", errors.New(before.Error)
 	}
+	return e.lockFrom(ctx, p, before)
+}
+
+// lockFrom is lockPath for a path that is in the state before.
+func (e *Engine) lockFrom(ctx context.Context, p *protected.Path, before helper.PathStatus) (notice string, err error) {
 	// What a program has written must be on the disk before its file can no longer be
 	// written: afterwards it has no way to repeat it.
 	if err := p.Sync(); err != nil {

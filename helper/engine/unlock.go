@@ -25,14 +25,19 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	}
 	*next = opened
 	for i, p := range paths {
-		if err := unlockPath(p); err != nil {
-			if next.Window = had.Window; had.Window != nil {
-				next.Deadline, next.Overdue = had.Deadline, had.Overdue // the window before goes on
-			}
-			return join(err, e.rollBack(paths[:i+1], result.Before))
+		if err = unlockPath(p); err != nil {
+			paths = paths[:i+1]
+			break
 		}
 	}
-	return nil
+	err = verified(err, paths, helper.Unlocked)
+	if err != nil {
+		if next.Window = had.Window; had.Window != nil {
+			next.Deadline, next.Overdue = had.Deadline, had.Overdue // the window before goes on
+		}
+		err = join(err, e.rollBack(paths, result.Before))
+	}
+	return err
 }
 
 func unlockPath(p *protected.Path) error {
@@ -69,7 +74,12 @@ func (e *Engine) rollBack(paths []*protected.Path, before *helper.Status) error 
 		case before.Lent(was):
 			err = e.raiseBarrier(ctx, p)
 		default:
-			_, err = e.lockPath(ctx, p)
+			now := p.Status()
+			if now.Error != "" {
+				// That it can't be read may be why the unlock failed. This is what it leaves.
+				now = helper.PathStatus{Property: helper.Writable, Mount: helper.Writable, Superblock: helper.Writable}
+			}
+			_, err = e.lockFrom(ctx, p, now)
 		}
 		if err != nil {
 			all = join(all, fmt.Errorf("it could not be locked again: %w", err))
