@@ -62,11 +62,18 @@ type Request struct {
 	// Due is a lock that nobody asks for but the end of a window: it does nothing
 	// unless a window has ended.
 	Due bool `json:"due,omitempty"`
+	// AfterRun is the lock at the end of a command of "immutectl run --system-wide".
+	AfterRun bool `json:"after_run,omitempty"`
 	// Reason is why, in the words of who asks; see [CleanReason]. It may be empty.
 	Reason string `json:"reason,omitempty"`
 	// On is the occasion of a lock that nobody asks for; "" when somebody does.
 	On config.Occasion `json:"on,omitempty"`
 }
+
+// Asks reports whether it is a person's own lock, which asks before it makes more
+// read-only than at the last time. The end of a window, a boot, an occasion and a lock by
+// force have nobody to ask, or have asked.
+func (r Request) Asks() bool { return r.Verb == Lock && !r.Due && !r.AfterRun && r.On == "" }
 
 // arguments is the helper's command line for the request. The verb comes first: it is
 // what polkit looks at.
@@ -80,6 +87,9 @@ func (r Request) arguments() []string {
 	}
 	if r.Reason != "" {
 		args = append(args, "--reason", r.Reason)
+	}
+	if r.AfterRun {
+		args = append(args, "--after-run")
 	}
 	return args
 }

@@ -187,8 +187,8 @@ func unprepared(cfg config.Config) *Problem {
 			lines = append(lines, err.Error())
 		}
 	}
-	if frozen, err := islands.Find(cfg, paths); err == nil && len(frozen) > 0 {
-		lines = append(lines, "no subvolume or file system of its own: "+strings.Join(islands.Paths(frozen), ", "))
+	if found, err := islands.Find(cfg, paths); err == nil && len(found.Frozen) > 0 {
+		lines = append(lines, "no subvolume or file system of its own: "+strings.Join(islands.Paths(found.Frozen), ", "))
 	}
 	if lines == nil {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/frontdesk"
+	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/scoped"
 )
@@ -180,7 +181,7 @@ func (a *app) guard(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()
 	g := &scoped.Guardian{
-		Engine: &engine.Engine{Config: c, Journal: a.recordOfRun},
+		Engine: &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun},
 		Helper: a.requester(),
 		Leave:  frontdesk.LeaveCgroup,
 	}

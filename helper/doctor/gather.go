@@ -115,16 +115,16 @@ func (g *gatherer) islands() {
 			g.Facts.Islands = append(g.Facts.Islands, name)
 		}
 	}
-	frozen, err := islands.Find(g.Config, g.opened)
+	found, err := islands.Find(g.Config, g.opened)
 	if err != nil {
 		g.unseen("writable-island", "all writable islands: %v", err)
 		return
 	}
 	hidden := map[string]string{}
-	for _, f := range frozen {
+	for _, f := range found.Frozen {
 		hidden[f.Path] = f.Why
 	}
-	for _, name := range g.wholeHome(islands.Paths(frozen)) {
+	for _, name := range g.wholeHome(islands.Paths(found.Frozen)) {
 		place := Place{Name: name} // one that is kept elsewhere is better not opened
 		if hidden[name] == "" {
 			place = g.place("writable-island", name)

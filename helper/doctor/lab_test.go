@@ -280,7 +280,7 @@ func frozen(t *testing.T, c config.Config) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return islands.Paths(found)
+	return islands.Paths(found.Frozen)
 }
 
 func without(r Report, s Severity) []Finding {

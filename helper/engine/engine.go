@@ -40,6 +40,9 @@ const (
 // mounts are meant.
 type Engine struct {
 	Config config.Config
+	// Prepared is the file that notes which lock was allowed last; see islands.Record. ""
+	// is none: then the machine never counts as prepared.
+	Prepared string
 	// Journal takes a record of every change; it must not block. It may be nil.
 	Journal func(journal.Entry)
 	// Relock locks when a window ends. Without it no window can be opened that has an

@@ -19,7 +19,7 @@ import (
 // A command of "immutectl run" loses the write access that it alone had. A package
 // manager is never forced: what it has unpacked half would stay so.
 func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
-	if err := e.mayLock(paths); err != nil {
+	if err := e.mayLock(paths, result); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Config.Drain)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
@@ -112,7 +111,7 @@ func (l *Loan) begin(result *helper.Result) error {
 	if len(l.open) == len(l.paths) {
 		return nil
 	}
-	if err := l.may(before); err != nil {
+	if err := l.may(result); err != nil {
 		return err
 	}
 	l.engine.logIntent(result)
@@ -133,16 +132,10 @@ func (l *Loan) begin(result *helper.Result) error {
 }
 
 // may returns what speaks against lending.
-func (l *Loan) may(before helper.Status) error {
-	frozen, err := islands.Find(l.engine.Config, l.paths)
-	if err != nil {
-		return fmt.Errorf("cannot run the command: %w", err)
-	}
-	if len(frozen) > 0 {
-		return &notPreparedError{frozen}
-	}
+func (l *Loan) may(result *helper.Result) error {
+	before := *result.Before
 	if l.run.SystemWide {
-		return nil // unlocking repairs what there is
+		return l.engine.mayFreeze(l.paths, result) // unlocking repairs what there is
 	}
 	if err := l.noneForced(before); err != nil {
 		return err
@@ -226,6 +219,7 @@ func (l *Loan) finish(result *helper.Result) error {
 	result.Before = &before
 	err := l.takeBack(result)
 	l.engine.wake()
+	l.engine.noteFrozenBy(l.paths, result)
 	after := l.engine.read(l.paths, nil)
 	result.Status = &after
 	return err

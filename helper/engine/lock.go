@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/islands"
 	"immutray.org/helper/packagemanager"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/writers"
@@ -24,7 +23,7 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 		result.Notices = append(result.Notices, "only "+commands(before.Runs)+" can still write, and only until it ends")
 		return nil
 	}
-	if err := e.mayLock(paths); err != nil {
+	if err := e.mayLock(paths, result); err != nil {
 		return err
 	}
 	if err := noRuns(result.Before.Runs); err != nil {
@@ -44,18 +43,11 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 }
 
 // mayLock returns what speaks against locking at all.
-func (e *Engine) mayLock(paths []*protected.Path) error {
+func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 	if err := packageManagerIdle(); err != nil {
 		return err
 	}
-	frozen, err := islands.Find(e.Config, paths)
-	if err != nil {
-		return fmt.Errorf("cannot lock: %w", err)
-	}
-	if len(frozen) > 0 {
-		return &notPreparedError{frozen}
-	}
-	return nil
+	return e.mayFreeze(paths, result)
 }
 
 func packageManagerIdle() error {

@@ -13,6 +13,7 @@ import (
 // unlock unlocks every path, or none: on failure those that it unlocked are locked
 // again. What locks when the window ends is armed before anything is unlocked.
 func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
+	e.rememberLocked(paths, result)
 	had := *next
 	opened, err := e.open(ctx, result, had)
 	if err != nil {

@@ -18,6 +18,7 @@ type task struct {
 
 	unlockFor   time.Duration // 0 is the configured time
 	untilLocked bool
+	afterRun    bool            // it is the end of a command of "immutectl run"
 	due         bool            // lock only if a window has ended
 	lent        bool            // lock only what was lent to commands that nobody answers for
 	on          config.Occasion // lock only if the configuration has it; "" is always
@@ -54,6 +55,9 @@ func parse(args []string) (task, error) {
 			rest = rest[1:]
 		case rest[0] == "--lent" && verb == helper.Lock && !t.lent:
 			t.lent = true
+			rest = rest[1:]
+		case rest[0] == "--after-run" && verb == helper.Lock && !t.afterRun:
+			t.afterRun = true
 			rest = rest[1:]
 		case rest[0] == "--on" && verb == helper.Lock && t.on == "" && len(rest) > 1:
 			if t.on, ok = config.ParseOccasion(rest[1]); !ok || t.on == config.ScreenLock {
@@ -96,6 +100,8 @@ func parse(args []string) (task, error) {
 	switch {
 	case t.work && t.limited():
 		return t, usagef("cannot unlock: with --work the request says for how long")
+	case t.work && t.afterRun:
+		return t, usagef("cannot lock: with --work the request says whether a command has ended")
 	case t.work && t.reason != "":
 		return t, usagef("cannot unlock: with --work the request says why")
 	case t.due && !t.work:
@@ -147,6 +153,8 @@ func (t task) fitForUser() error {
 		return usagef("cannot choose a configuration: only root may")
 	case t.work:
 		return usagef("cannot use --work: only units may")
+	case t.afterRun:
+		return usagef("cannot use --after-run: only root may")
 	case t.verb.AtBoot():
 		return usagef("cannot %s: only the boot may", t.verb)
 	}

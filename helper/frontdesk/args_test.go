@@ -36,6 +36,7 @@ func TestParse(t *testing.T) {
 		{[]string{"unlock", "--for", "30m", "--reason", "--work\n"}, task{verb: helper.Unlock, unlockFor: 30 * time.Minute, reason: "--work"}},
 		{[]string{"unlock", "--reason", "a\x1b[31m", "--until-locked"}, task{verb: helper.Unlock, untilLocked: true, reason: `a\x1b[31m`}},
 		{[]string{"lock", "--work", "--due"}, task{verb: helper.Lock, work: true, due: true}},
+		{[]string{"lock", "--after-run"}, task{verb: helper.Lock, afterRun: true}},
 		{[]string{"lock", "--work", "--on", "sleep"}, task{verb: helper.Lock, work: true, on: config.Sleep}},
 		{[]string{"lock", "--on", "logout", "--work"}, task{verb: helper.Lock, work: true, on: config.Logout}},
 	}
@@ -110,6 +111,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a reason for a unit", []string{"x", "unlock", "--work", "--reason", "a"}, "cannot unlock: with --work the request says why", helper.Unlock},
 		{"due without a unit", []string{"x", "lock", "--due"}, "cannot lock: --due is for a unit, with --work", helper.Lock},
 		{"due unlock", []string{"x", "unlock", "--work", "--due"}, `cannot unlock: unexpected argument "--due"`, helper.Unlock},
+		{"the end of a command for a unit", []string{"x", "lock", "--work", "--after-run"}, "cannot lock: with --work the request says whether a command has ended", helper.Lock},
+		{"the end of a command by force", []string{"x", "lock-force", "--after-run"}, `cannot lock-force: unexpected argument "--after-run"`, helper.LockForce},
 		{"no occasion", []string{"x", "lock", "--work", "--on"}, "cannot lock: the occasion is missing after --on", helper.Lock},
 		{"unknown occasion", []string{"x", "lock", "--work", "--on", "party"}, `cannot lock on "party": there is no such occasion`, helper.Lock},
 		{"an occasion that is the applet's", []string{"x", "lock", "--work", "--on", "screen-lock"}, `cannot lock on "screen-lock": there is no such occasion`, helper.Lock},
@@ -161,6 +164,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("unlock\n--until-locked")
 	f.Add("lock\n--work\n--due")
 	f.Add("lock\n--work\n--on\nsleep")
+	f.Add("lock\n--after-run")
 	f.Fuzz(func(t *testing.T, line string) {
 		args := append([]string{"x"}, strings.Split(line, "\n")...)
 		got, err := parse(args)
@@ -179,6 +183,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if got.due {
 			again = append(again, "--due")
+		}
+		if got.afterRun {
+			again = append(again, "--after-run")
 		}
 		if got.on != "" {
 			again = append(again, "--on", string(got.on))

@@ -188,6 +188,7 @@ func TestServeRefuses(t *testing.T) {
 	}{
 		{"user's configuration", uid("1000"), good, []string{"lock", "--config", "/tmp/x"}, 2, "cannot choose a configuration: only root may"},
 		{"user's --work", uid("1000"), good, []string{"lock", "--work"}, 2, "cannot use --work: only units may"},
+		{"user's end of a command", uid("1000"), good, []string{"lock", "--after-run"}, 2, "cannot use --after-run: only root may"},
 		{"user's due lock", uid("1000"), good, []string{"lock", "--work", "--due"}, 2, "cannot use --work: only units may"},
 		{"user's occasion", uid("1000"), good, []string{"lock", "--work", "--on", "sleep"}, 2, "cannot use --work: only units may"},
 		{"user's seal", uid("1000"), good, []string{"seal"}, 2, "cannot seal: only the boot may"},

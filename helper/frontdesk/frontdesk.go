@@ -20,6 +20,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 )
 
@@ -38,6 +39,7 @@ Use "immutectl" instead.
   --for TIME     unlock for 30m, 2h and the like, then lock again
   --until-locked unlock until someone locks
   --reason TEXT  record why, in at most 200 characters
+  --after-run    lock at the end of a command of "immutectl run"; root only
   --work         do it in this process; only for the units of immutray
   --due          lock only if the time of an unlock is over; only for the units
   --lent         lock only what "immutectl run" has lent and nobody answers for;
@@ -94,7 +96,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
 	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, On: t.on, Reason: t.reason}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {
@@ -179,7 +181,7 @@ func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
 			d.record(e)
 		}
 	}
-	return &engine.Engine{Config: c, Journal: log, Relock: r}
+	return &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: log, Relock: r}
 }
 
 // load reads the configuration that root named, else the installed one.

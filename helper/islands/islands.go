@@ -37,6 +37,14 @@ func (f Frozen) String() string {
 	return f.Path + " (" + f.Why + ")"
 }
 
+// Found is what there is of the writable islands, each list sorted.
+type Found struct {
+	// Frozen would become read-only with the protected paths.
+	Frozen []Frozen
+	// Writable are those islands of the configuration that would not.
+	Writable []string
+}
+
 // Paths returns the paths of islands.
 func Paths(all []Frozen) []string {
 	var paths []string
@@ -46,30 +54,26 @@ func Paths(all []Frozen) []string {
 	return paths
 }
 
-// Find returns the islands of the configuration that would become read-only with the
-// protected paths, sorted. Islands that do not exist, and those the configuration allows
-// to be read-only, are left out.
-func Find(cfg config.Config, paths []*protected.Path) ([]Frozen, error) {
-	return find(cfg.Islands, cfg.AllowReadonly, paths)
-}
-
-func find(names, allowed []string, paths []*protected.Path) ([]Frozen, error) {
+// Find looks at the islands of the configuration. Those that do not exist, and those the
+// configuration allows to be read-only, are left out.
+func Find(cfg config.Config, paths []*protected.Path) (Found, error) {
 	mounts, err := mount.List()
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for writable islands: %w", err)
+		return Found{}, err
 	}
-	l := &look{tree: mount.NewTree(mounts), paths: paths, allowed: allowed}
+	l := &look{tree: mount.NewTree(mounts), paths: paths, allowed: cfg.AllowReadonly}
 	l.identify()
-	var frozen []Frozen
-	for _, name := range names {
-		found, err := l.island(name)
+	for _, name := range cfg.Islands {
+		frozen, err := l.island(name)
 		if err != nil {
-			return nil, err
+			return Found{}, err
 		}
-		frozen = append(frozen, found...)
+		l.found.Frozen = append(l.found.Frozen, frozen...)
 	}
-	slices.SortFunc(frozen, func(a, b Frozen) int { return cmp.Compare(a.Path, b.Path) })
-	return slices.CompactFunc(frozen, func(a, b Frozen) bool { return a.Path == b.Path }), nil
+	slices.Sort(l.found.Writable)
+	slices.SortFunc(l.found.Frozen, func(a, b Frozen) int { return cmp.Compare(a.Path, b.Path) })
+	l.found.Frozen = slices.CompactFunc(l.found.Frozen, func(a, b Frozen) bool { return a.Path == b.Path })
+	return l.found, nil
 }
 
 // island looks at one island, and at what is mounted below it.
@@ -84,6 +88,7 @@ func (l *look) island(name string) ([]Frozen, error) {
 	why, frozen := l.freezes(p)
 	switch {
 	case !frozen:
+		l.found.Writable = append(l.found.Writable, name)
 		return l.below(p.real), nil
 	case name != config.HomeIsland || !l.isOurs(p.mount):
 		return []Frozen{{name, why}}, nil

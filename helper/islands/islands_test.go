@@ -97,7 +97,7 @@ func frozen(t *testing.T, cfg config.Config) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Paths(got)
+	return Paths(got.Frozen)
 }
 
 func mkdir(t *testing.T, path string) {

@@ -21,6 +21,7 @@ type look struct {
 	paths   []*protected.Path
 	own     map[uint64]mount.Info // the mounts of the protected paths
 	allowed []string
+	found   Found
 }
 
 func (l *look) identify() {

@@ -228,7 +228,7 @@ func (w *ward) lock(ctx context.Context) *helper.Result {
 				Notices: []string{fmt.Sprintf("not locked: %s has asked for a time of its own since", last.Request.User)}}
 		}
 	}
-	result, err := w.Helper.Do(ctx, helper.Request{Verb: helper.Lock})
+	result, err := w.Helper.Do(ctx, helper.Request{Verb: helper.Lock, AfterRun: true})
 	if err == nil {
 		return result
 	}

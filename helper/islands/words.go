@@ -1,0 +1,45 @@
+package islands
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// maxTold is how many islands are told of one by one.
+const maxTold = 3
+
+// Tell says of islands that are read-only while the system is locked what each needs. The
+// lines begin with its path, and have no full stop.
+func Tell(all []Frozen) []string {
+	var lines []string
+	for i, f := range all {
+		if more := len(all) - i; i == maxTold && more > 1 {
+			return append(lines, fmt.Sprintf(`%d more directories are read-only while the system is locked; "immutectl doctor" lists them`, more))
+		}
+		lines = append(lines, f.tell())
+	}
+	return lines
+}
+
+func (f Frozen) tell() string {
+	name := strconv.Quote(f.Path)
+	if isPlain(f.Path) {
+		name = f.Path
+	}
+	if f.Why != "" {
+		return fmt.Sprintf("%s is read-only while the system is locked: it is %s", name, f.Why)
+	}
+	line := name + " needs a subvolume of its own, and is read-only while the system is locked"
+	if isPlain(f.Path) {
+		line += fmt.Sprintf("; run %q", "sudo immutectl island "+f.Path)
+	}
+	return line
+}
+
+// isPlain reports whether a shell, and a person, take a path as it stands.
+func isPlain(path string) bool {
+	return !strings.ContainsFunc(path, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("/._-@+", c))
+	})
+}
