@@ -24,13 +24,16 @@ const (
 	otherPassword = "wonderland"
 )
 
+// installTime bounds an installation: a kernel takes the slow machine minutes.
+const installTime = 10 * time.Minute
+
 // install installs the package as an administrator would.
 func (v *vm) install(pkg []byte) error {
 	const there = "/var/cache/immutray.deb"
 	if _, err := v.as(root).runWith(bytes.NewReader(pkg), "cat >"+there); err != nil {
 		return err
 	}
-	_, err := v.as(root).run("DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet " + there)
+	_, err := v.as(root).runFor(installTime, nil, "DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet "+there)
 	return err
 }
 

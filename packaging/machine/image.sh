@@ -20,7 +20,7 @@ mount -t btrfs -o loop,noatime "$dir/disk.img" "$top"
 # finds the real /etc in its place, not an empty directory below it. What fstab adds is
 # that each is a mount of its own, which can be read-only or writable by itself.
 root=$top/ROOTVOL
-islands=(home/rrs home/ann var/lib var/log var/cache var/spool var/tmp swap disk-tmp)
+islands=(home/rrs home/ann root var/lib var/log var/cache var/spool var/tmp var/backups var/mail media srv swap disk-tmp)
 btrfs --quiet subvolume create "$root"
 mkdir "$root/home" "$root/var"
 for name in etc "${islands[@]}"; do
@@ -56,6 +56,13 @@ write /etc/systemd/network/guest.network 644 <<-'TEXT'
 	Address=10.0.2.15/24
 	LinkLocalAddressing=no
 	IPv6AcceptRA=no
+TEXT
+# NetworkManager runs, as on any desktop, and can be asked for new connections. But the
+# one that the tests come in by is not its: it is there early, and stays when
+# NetworkManager is restarted.
+write /etc/NetworkManager/conf.d/guest.conf 644 <<-'TEXT'
+	[keyfile]
+	unmanaged-devices=type:ethernet
 TEXT
 # The journal has what a test asks for; it must be there also after a power cut.
 write /etc/systemd/journald.conf.d/guest.conf 644 <<-'TEXT'
@@ -121,16 +128,15 @@ fi
 touch "$root/etc/.updated" "$root/var/.updated"
 systemctl --quiet --root "$root" enable systemd-networkd.service ssh.service lightdm.service
 systemctl --quiet --root "$root" set-default graphical.target
-# What would only take time, or change something while a test looks.
-systemctl --quiet --root "$root" mask systemd-networkd-wait-online.service systemd-timesyncd.service \
-	apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-	fstrim.timer man-db.timer systemd-firstboot.service systemd-binfmt.service systemd-pstore.service \
+# What only takes time. Nothing else: what a stock desktop does by itself, at night or in
+# the background, has to work on a locked one as well.
+systemctl --quiet --root "$root" mask systemd-networkd-wait-online.service systemd-binfmt.service systemd-pstore.service \
 	proc-sys-fs-binfmt_misc.automount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount \
 	sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount kmod-static-nodes.service \
 	modprobe@configfs.service modprobe@efi_pstore.service modprobe@fuse.service modprobe@drm.service user@0.service
 # Each is a program that PID 1 waits for, twice in every boot, and after every reload.
 mkdir -p "$root/etc/systemd/system-generators"
-for what in getty gpt-auto hibernate-resume rc-local run ssh system-update sysv tpm2; do
+for what in getty gpt-auto hibernate-resume rc-local run ssh sysv tpm2; do
 	ln -s /dev/null "$root/etc/systemd/system-generators/systemd-$what-generator"
 done
 

@@ -6,7 +6,7 @@ suite=$1 tar=$2 dir=$3
 
 # Each does something else with the system: a service, a user account, a kernel, and
 # files for D-Bus and for polkit.
-packages=(cron uuid-runtime linux-image-cloud-amd64 avahi-daemon rtkit)
+packages=(at uuid-runtime linux-image-cloud-amd64 avahi-daemon rtkit)
 
 own=$(mktemp -d)
 trap 'rm -rf "$own"' EXIT

@@ -3,7 +3,6 @@ package machine
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"immutray.org/helper"
 )
@@ -16,7 +15,7 @@ var realPackages = []struct {
 	unit    string
 	leaves  string // succeeds while it is installed
 }{
-	{"cron", "enabled", "cron.service", "systemctl is-active cron.service && getent group crontab"},
+	{"at", "enabled", "atd.service", "systemctl is-active atd.service && stat /var/spool/cron/atjobs"},
 	{"uuid-runtime", "enabled", "uuidd.socket", "systemctl is-active uuidd.socket && getent passwd uuidd"},
 	{"linux-image-cloud-amd64", "", "", "ls /boot/initrd.img-*-cloud-amd64 /lib/modules/*-cloud-amd64/modules.dep"},
 	{"avahi-daemon", "enabled", "avahi-daemon.service", "busctl call org.freedesktop.Avahi / org.freedesktop.Avahi.Server GetVersionString"},
@@ -25,9 +24,6 @@ var realPackages = []struct {
 
 // fromRepository has apt look nowhere else.
 const fromRepository = "-o Dir::Etc::SourceList=/run/repository.list -o Dir::Etc::SourceParts=/dev/null "
-
-// installTime bounds an installation: a kernel takes the slow machine minutes.
-const installTime = 10 * time.Minute
 
 // A command that alone may write installs and removes what there is in an archive, with
 // the whole system locked all the while.
@@ -84,7 +80,7 @@ func removePackages(t *testing.T, v *vm) {
 // What a command asks PID 1 to write is read-only for that, unless the whole system is
 // unlocked meanwhile.
 func systemWide(t *testing.T, v *vm) {
-	const disable = "systemctl disable cron.service"
+	const disable = "systemctl disable atd.service"
 	out, err := v.as(root).run("immutectl run -- " + disable)
 	if codeOf(err) <= 0 || !strings.Contains(out, "Read-only file system") {
 		t.Errorf("PID 1 was asked to write, and that ended with %v, want it read-only", err)
@@ -92,7 +88,7 @@ func systemWide(t *testing.T, v *vm) {
 	stopProber(t, v)
 	must(t, v.as(root), "immutectl run --system-wide -- "+disable)
 	expectState(t, v, helper.Locked)
-	if got, _ := v.as(root).run("systemctl is-enabled cron.service"); strings.TrimSpace(got) != "disabled" {
+	if got, _ := v.as(root).run("systemctl is-enabled atd.service"); strings.TrimSpace(got) != "disabled" {
 		t.Errorf("after %q it is %q", disable, got)
 	}
 	startProber(t, v)

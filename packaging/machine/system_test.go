@@ -3,6 +3,7 @@ package machine
 import (
 	"encoding/json"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,7 @@ func system(t *testing.T, suite string) {
 		{"installing locks nothing", installLocksNothing},
 		{"the machine is ready", expectReady},
 		{"lock and unlock", lockAndUnlock},
+		{"what runs at night, in a locked system", atNight},
 		{"from a private mount namespace", fromPrivateNamespace},
 		{"blocked by a writer", blockedByWriter},
 		{"packages of a locked system stay as they are", packagesStay},
@@ -55,11 +57,18 @@ func expectArticlesMachine(t *testing.T, v *vm) {
 		t.Errorf("the guest is %s, %v", got, err)
 	}
 	expectNothingFailed(t, v)
-	paths := []string{"/", "/etc", "/home/rrs", "/home/ann", "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp"}
+	paths := []string{
+		"/", "/etc", "/home/rrs", "/home/ann", "/root", "/srv", "/media",
+		"/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/var/backups", "/var/mail",
+	}
 	want := strings.Join(paths, " 256\n") + " 256\n" // the inode of a subvolume's root
 	show := "for path in " + strings.Join(paths, " ") + "; do mountpoint --quiet $path && echo $path $(stat --format=%i $path); done"
 	if got := must(t, v.as(root), show); got != want {
 		t.Errorf("these are subvolumes and mounts:\n%swant:\n%s", got, want)
+	}
+	// It can be asked for connections, and leaves alone the one that the tests come in by.
+	if got := must(t, v.as(root), "nmcli --get-values=RUNNING general; nmcli --get-values=TYPE,STATE device"); !strings.HasPrefix(got, "running\n") || !strings.Contains(got, "ethernet:unmanaged\n") {
+		t.Errorf("NetworkManager says %q", got)
 	}
 	if out, err := v.as(root).run("timeout 5 bash -c '</dev/tcp/10.0.2.2/22'"); err == nil {
 		t.Errorf("the guest reaches a network: %s", out)
@@ -111,6 +120,27 @@ func lockAndUnlock(t *testing.T, v *vm) {
 		t.Errorf("is-locked in an unlocked system: %v, want exit code %d", err, helper.ExitFailed)
 	}
 	expectRecord(t, v, outcome, "unlock for root: done, the system is unlocked")
+}
+
+// What a stock desktop does by itself does not fail because the system is locked.
+func atNight(t *testing.T, v *vm) {
+	lock(t, v)
+	timers := strings.Fields(must(t, v.as(root), "systemctl show --property=Unit --value '*.timer'"))
+	for _, unit := range []string{
+		"apt-daily.service", "apt-daily-upgrade.service", "dpkg-db-backup.service", "e2scrub_all.service",
+		"fstrim.service", "logrotate.service", "man-db.service", "systemd-tmpfiles-clean.service",
+	} {
+		if !slices.Contains(timers, unit) {
+			t.Errorf("%s has no timer: these are there: %q", unit, timers)
+		}
+	}
+	if out, err := v.as(root).runFor(bootTime, nil, "systemctl start "+strings.Join(timers, " ")); err != nil {
+		t.Errorf("what runs at night failed: %v: %s", err, out)
+	}
+	expectNothingFailed(t, v)
+	must(t, v.as(root), "test -s /var/backups/dpkg.status.0")
+	expectState(t, v, helper.Locked)
+	unlock(t, v)
 }
 
 // As pkexec starts the helper for an applet that was started in a private mount
