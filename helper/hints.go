@@ -3,6 +3,7 @@ package helper
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +58,9 @@ func hintOn(err error, d distribution.Distribution) string {
 func resultHint(r *Result) string {
 	if r.Outcome == Blocked && len(r.Writers) == 0 {
 		return "The kernel does not say which program it is. Close programs and containers that may be writing, then lock again."
+	}
+	if r.Outcome == Blocked && !slices.ContainsFunc(r.Writers, func(w Writer) bool { return w.Kind != WriterUnknown }) {
+		return `Such a process hangs, and everyone who looks into it hangs too. End it, or the server of the file system that it waits for, then lock again; or lock all the same with "immutectl lock --force".`
 	}
 	if r.Outcome == PackageManager && r.Holder != nil && r.Holder.Manager == RunManager {
 		return `Wait until it has ended, or take its write access away with "immutectl lock --force".`

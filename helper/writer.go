@@ -3,12 +3,17 @@ package helper
 // A WriterKind says by what means a writer holds a file.
 type WriterKind string
 
-// The kinds of writer. Each keeps mount_setattr(MOUNT_ATTR_RDONLY) at EBUSY.
+// The kinds of writer. Each but WriterUnknown keeps mount_setattr(MOUNT_ATTR_RDONLY) at
+// EBUSY.
 const (
 	WriterFile    WriterKind = "file"    // a descriptor open for writing
 	WriterMapping WriterKind = "mapping" // a mapping of a file opened for writing, its descriptor closed
 	WriterLoop    WriterKind = "loop"    // a loop device whose backing file is there
 	WriterSwap    WriterKind = "swap"    // an active swap file
+	// WriterUnknown is a process that could not be looked into, mostly because it hangs
+	// and everyone who looks at it hangs too: it may be writing. Protected and Path are
+	// empty, and Program is what the process calls itself.
+	WriterUnknown WriterKind = "unknown"
 )
 
 // A Writer is something that holds a file on a protected path open for writing.

@@ -174,5 +174,8 @@ func writerText(w helper.Writer) string {
 	if w.Unit != "" && w.Unit != w.Program+".service" {
 		who += " (" + Visible(w.Unit, maxName) + ")"
 	}
+	if w.Kind == helper.WriterUnknown {
+		return fmt.Sprintf("%s, process %d of %s, cannot be looked into and may be writing", who, w.PID, Visible(w.User, maxName))
+	}
 	return who + " is writing to " + path
 }

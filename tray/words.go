@@ -200,6 +200,8 @@ func writerLine(w helper.Writer) string {
 		return notify.Visible(w.Device, maxName) + " is backed by " + path
 	case helper.WriterSwap:
 		return "swap file " + path
+	case helper.WriterUnknown:
+		return fmt.Sprintf("%s (%d, %s): cannot be looked into", writerName(w), w.PID, notify.Visible(w.User, maxName))
 	}
 	return fmt.Sprintf("%s (%d): %s", writerName(w), w.PID, path)
 }

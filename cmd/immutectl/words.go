@@ -292,6 +292,8 @@ func waitingFor(holder *helper.LockHolder, writers []helper.Writer, unlisted int
 		words = "waiting for loop device " + cell(w.Device) + " on " + quote(w.Path)
 	case helper.WriterSwap:
 		words = "waiting for swap file " + quote(w.Path)
+	case helper.WriterUnknown:
+		words = fmt.Sprintf("waiting for %s (pid %d), which cannot be looked into and may be writing", unnamed(w.Program), w.PID)
 	}
 	if more := len(writers) - 1 + unlisted; more > 0 {
 		words += fmt.Sprintf(" and %d more", more)
@@ -336,6 +338,8 @@ func writersTable(writers []helper.Writer, unlisted int) string {
 			program = "loop device " + cell(w.Device)
 		case helper.WriterSwap:
 			program = "swap"
+		case helper.WriterUnknown:
+			path = "(cannot be looked into)"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", pid, program, cell(user), cell(w.Unit), path)
 	}

@@ -19,6 +19,9 @@ func (a *app) writersCommand() *cobra.Command {
 		Long: `Show who holds a file on a protected path open for writing: such programs keep
 the system from being locked. Only root sees the programs of everyone.
 
+A process that hangs, so that everyone who looks into it hangs too, is listed as one
+that cannot be looked into: it may be writing.
+
 Exit status:
   0  none was found
   1  the search failed

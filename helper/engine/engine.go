@@ -27,6 +27,7 @@ import (
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/writers"
 )
 
 const (
@@ -49,7 +50,8 @@ type Engine struct {
 	// end.
 	Relock Relock
 
-	clock clock // the zero value is the machine's
+	clock   clock            // the zero value is the machine's
+	scanner *writers.Scanner // made with the first search for writers
 }
 
 // Run carries out one request, after those that came before it, and returns how it

@@ -6,14 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/writers"
 )
 
-// A blockedError says that a protected path is in use. Its chain ends with EBUSY
-// when it was the kernel who said so.
+// A blockedError says that a protected path is in use, or may be. Its chain ends with
+// EBUSY when it was the kernel who said so.
 type blockedError struct {
 	path    string
 	writers []helper.Writer
@@ -21,10 +24,30 @@ type blockedError struct {
 }
 
 func (e *blockedError) Error() string {
-	if len(e.writers) == 0 {
-		return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, e.cause)
+	known, unknown := certain(e.writers)
+	switch {
+	case len(known) > 0:
+		return fmt.Sprintf("cannot lock %q: it is being written to by %s", e.path, describeSome(known))
+	case len(unknown) > 0:
+		return fmt.Sprintf("cannot lock %q: it may be being written to by %s, which cannot be looked into", e.path, describeSome(unknown))
 	}
-	return fmt.Sprintf("cannot lock %q: it is being written to by %s", e.path, describeSome(e.writers))
+	var incomplete *writers.IncompleteError
+	if errors.As(e.cause, &incomplete) && !errors.Is(e.cause, unix.EBUSY) {
+		return fmt.Sprintf("cannot lock %q: it may be being written to: %v", e.path, e.cause)
+	}
+	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, e.cause)
+}
+
+// certain parts those who are writing from those who could not be looked into.
+func certain(found []helper.Writer) (known, unknown []helper.Writer) {
+	for _, w := range found {
+		if w.Kind == helper.WriterUnknown {
+			unknown = append(unknown, w)
+		} else {
+			known = append(known, w)
+		}
+	}
+	return known, unknown
 }
 
 func (e *blockedError) Unwrap() error { return e.cause }
@@ -51,6 +74,8 @@ func describe(w helper.Writer) string {
 		return fmt.Sprintf("loop device %s (%q)", w.Device, w.Path)
 	case helper.WriterSwap:
 		return fmt.Sprintf("swap file %q", w.Path)
+	case helper.WriterUnknown:
+		return fmt.Sprintf("%q (pid %d, user %q)", w.Program, w.PID, w.User)
 	}
 	return fmt.Sprintf("%q (pid %d, %q)", w.Program, w.PID, w.Path)
 }
@@ -130,7 +155,17 @@ func fail(result *helper.Result, err error) {
 	for _, e := range each(err) {
 		var blocked *blockedError
 		if errors.As(e, &blocked) {
-			result.Writers = append(result.Writers, blocked.writers...)
+			addWriters(result, blocked.writers)
+		}
+	}
+}
+
+// addWriters names who is in the way. One that could not be looked into is in the way of
+// every path, and named once.
+func addWriters(result *helper.Result, found []helper.Writer) {
+	for _, w := range found {
+		if w.Kind != helper.WriterUnknown || !slices.Contains(result.Writers, w) {
+			result.Writers = append(result.Writers, w)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 		if errors.As(err, &blocked) && onlyBlocked(err) && p.Btrfs {
 			notice = stillWriting(blocked)
 			if err = closeToNewWrites(p, packageManagerIdle); err == nil {
-				result.Writers = append(result.Writers, blocked.writers...)
+				addWriters(result, blocked.writers)
 			}
 		}
 		all = join(all, err)
@@ -83,9 +83,12 @@ func closeToNewWrites(p *protected.Path, idle func() error) error {
 
 // stillWriting says who can go on writing to a path that was locked by force.
 func stillWriting(e *blockedError) string {
-	who := "a program that could not be found"
-	if len(e.writers) > 0 {
-		who = describeSome(e.writers)
+	known, unknown := certain(e.writers)
+	switch {
+	case len(known) > 0:
+		return fmt.Sprintf("what was open on %q can still be written to, by %s", e.path, describeSome(known))
+	case len(unknown) > 0:
+		return fmt.Sprintf("what was open on %q can still be written to if %s, which cannot be looked into, has it open", e.path, describeSome(unknown))
 	}
-	return fmt.Sprintf("what was open on %q can still be written to, by %s", e.path, who)
+	return fmt.Sprintf("what was open on %q can still be written to, by a program that could not be found", e.path)
 }

@@ -276,10 +276,11 @@ func (l *Loan) leftBehind(ctx context.Context, p *protected.Path) string {
 	defer cancel()
 	found, _ := new(writers.Scanner).Scan(ctx, []string{p.Name})
 	who := "a process that the command left behind"
-	if len(found) > 0 {
-		who = describeSome(found)
+	if known, _ := certain(found); len(known) > 0 {
+		who = describeSome(known)
 	}
-	return fmt.Sprintf("%s has files open for writing on %q: it can go on writing to them, and may crash if they are mapped into memory", who, p.Name)
+	return fmt.Sprintf("%s has files open for writing on %q: it can go on writing to them, and may crash if they are mapped into memory",
+		who, p.Name)
 }
 
 // noRuns returns an error if there are commands at work: a lock would take away from

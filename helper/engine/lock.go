@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -135,10 +134,13 @@ func (e *Engine) quiet(p *protected.Path) error {
 		return err
 	}
 	found, err := e.writers(p)
-	if err != nil {
+	var incomplete *writers.IncompleteError
+	switch {
+	case errors.As(err, &incomplete):
+		return &blockedError{path: p.Name, writers: found, cause: err}
+	case err != nil:
 		return fmt.Errorf("cannot lock %q: cannot look for writers: %w", p.Name, err)
-	}
-	if len(found) > 0 {
+	case len(found) > 0:
 		return &blockedError{path: p.Name, writers: found, cause: errElsewhere}
 	}
 	return nil
@@ -178,18 +180,16 @@ func (e *Engine) blocked(p *protected.Path, cause error) error {
 	return &blockedError{path: p.Name, writers: found, cause: cause}
 }
 
-// scanPatience bounds the search for writers on a machine with very many processes.
-const scanPatience = 30 * time.Second
-
-// writers returns who writes to a path. A process that could not be looked into makes
-// it an error. A device that could not be placed does not: its file's path belongs to
-// another mount namespace, as a container's swap file does.
+// writers returns who writes to a path, and what can't be ruled out to. A process of which
+// not even that can be told makes it an error. A device that could not be placed does not:
+// its file's path belongs to another mount namespace, as a container's swap file does.
 func (e *Engine) writers(p *protected.Path) ([]helper.Writer, error) {
+	if e.scanner == nil {
+		e.scanner = new(writers.Scanner)
+	}
 	// Not the lock's own context: that one has ended when the drain time is over, and
 	// just then the writers are asked for.
-	ctx, cancel := context.WithTimeout(context.Background(), scanPatience)
-	defer cancel()
-	found, err := new(writers.Scanner).Scan(ctx, []string{p.Name})
+	found, err := e.scanner.Scan(context.Background(), []string{p.Name})
 	var incomplete *writers.IncompleteError
 	if errors.As(err, &incomplete) && incomplete.Processes == 0 {
 		err = nil

@@ -24,6 +24,9 @@ func (p *process) descriptors(task string) error {
 	}
 	for _, fd := range names {
 		p.descriptor(task, dir, fd)
+		if err := p.step(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -144,6 +144,6 @@ func (s *scan) addDevice(d device, w helper.Writer) {
 func (s *scan) cannotPlace(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unknown++
+	s.unplaced++
 	s.misplaced = cmp.Or(s.misplaced, err)
 }

@@ -33,6 +33,7 @@ func (p *process) mappings(tid int) (any bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	p.visit.step()
 	f := os.NewFile(uintptr(maps), "maps")
 	defer f.Close()
 	// Below task there is no map_files; the directory of a thread, which /proc does
@@ -44,7 +45,7 @@ func (p *process) mappings(tid int) (any bool, err error) {
 		defer unix.Close(links)
 	}
 	p.lines.Reset(f)
-	err = eachMapping(p.lines, func(m mapping) {
+	err = eachMapping(p.lines, func(m mapping) error {
 		any = true
 		switch {
 		case m.inode == 0: // no file
@@ -53,6 +54,7 @@ func (p *process) mappings(tid int) (any bool, err error) {
 		default:
 			p.mapping(links, m)
 		}
+		return p.step()
 	})
 	return any, err
 }

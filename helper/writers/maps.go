@@ -3,6 +3,7 @@ package writers
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -18,7 +19,8 @@ type mapping struct {
 	path      []byte // escaped
 }
 
-// maxMapsLine is more than a path can take, were every byte of it escaped.
+// maxMapsLine is more than a path takes that a program can open by name, were every byte
+// of it escaped. Directory by directory, anyone can make longer ones.
 const maxMapsLine = 64 << 10
 
 // eachMapping calls f for every line of /proc/PID/maps (show_map_vma in
@@ -28,22 +30,30 @@ const maxMapsLine = 64 << 10
 //	(addresses)               (perms) (offset) (dev) (inode)  (path)
 //
 // The device is the superblock's, which is not the st_dev of a file on btrfs. Nothing
-// in the path is escaped but the newline, not even the backslash. The first line that
-// does not look like this ends the reading with an error.
-func eachMapping(r *bufio.Reader, f func(mapping)) error {
+// in the path is escaped but the newline, not even the backslash. Of a path that r has no
+// room for only the beginning is told. The first line that does not look like this ends
+// the reading with an error, and so does an error of f.
+func eachMapping(r *bufio.Reader, f func(mapping) error) error {
 	for {
 		line, err := r.ReadSlice('\n')
 		if err == io.EOF && len(line) == 0 {
 			return nil
 		}
-		if err != nil && err != io.EOF {
+		cut := errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && err != io.EOF && !cut {
 			return fmt.Errorf("cannot read mappings: %w", err)
 		}
 		m, ok := parseMapping(bytes.TrimSuffix(line, []byte("\n")))
 		if !ok {
-			return fmt.Errorf("cannot read mappings: unexpected line %q", line)
+			return fmt.Errorf("cannot read mappings: unexpected line %.100q", line)
 		}
-		f(m)
+		if err := f(m); err != nil {
+			return err
+		}
+		for cut {
+			_, err := r.ReadSlice('\n')
+			cut = errors.Is(err, bufio.ErrBufferFull)
+		}
 	}
 }
 

@@ -60,10 +60,11 @@ func TestEachMapping(t *testing.T) {
 		"3": {"7f29307fa000-7f29307fb000", 262, false, "gone (deleted)"},
 	} {
 		var got []mapped
-		err := eachMapping(reader(testdata(t, "maps-"+name)), func(m mapping) {
+		err := eachMapping(reader(testdata(t, "maps-"+name)), func(m mapping) error {
 			if dir, base := filepath.Split(m.unescapedPath()); strings.HasPrefix(dir, "/mnt/system") {
 				got = append(got, mapped{m.link(), m.inode, m.writesThrough(), base})
 			}
+			return nil
 		})
 		if err != nil || !slices.Equal(got, []mapped{want}) {
 			t.Errorf("eachMapping(maps-%s) = %+v, %v, want %+v", name, got, err, want)
@@ -79,9 +80,10 @@ func TestEachMappingWithoutFiles(t *testing.T) {
 		"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]"
 	var links []string
 	var inodes []uint64
-	if err := eachMapping(reader([]byte(maps)), func(m mapping) {
+	if err := eachMapping(reader([]byte(maps)), func(m mapping) error {
 		links = append(links, m.link())
 		inodes = append(inodes, m.inode)
+		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +93,27 @@ func TestEachMappingWithoutFiles(t *testing.T) {
 	}
 }
 
+// A line longer than the buffer is one mapping, and the next line is the next.
+func TestEachMappingWithALongPath(t *testing.T) {
+	for _, size := range []int{maxMapsLine - 20, maxMapsLine, 3*maxMapsLine + 5} {
+		maps := "1-2 rw-s 0 0:0 5 /" + strings.Repeat("x", size) + "\n3-4 r--p 0 0:0 6 /f\n"
+		var inodes []uint64
+		err := eachMapping(reader([]byte(maps)), func(m mapping) error {
+			inodes = append(inodes, m.inode)
+			return nil
+		})
+		if err != nil || !slices.Equal(inodes, []uint64{5, 6}) {
+			t.Errorf("with %d bytes, eachMapping = %v, %v, want 5 and 6", size, inodes, err)
+		}
+	}
+}
+
 func TestEachMappingRefuses(t *testing.T) {
 	for _, bad := range []string{
 		"\n", "junk\n", "1-2 rw-s 0 0:0\n", "1-2 rw-s 0 0:0 x /f\n", "1-2 rw 0 0:0 5 /f\n",
 		"1 rw-s 0 0:0 5 /f\n", "-2 rw-s 0 0:0 5 /f\n", "../x-2 rw-s 0 0:0 5 /f\n", "1-/2 rw-s 0 0:0 5 /f\n",
-		"1-2 rw-s 0 0:0 5 /" + strings.Repeat("x", maxMapsLine) + "\n",
 	} {
-		if err := eachMapping(reader([]byte(bad)), func(mapping) {}); err == nil {
+		if err := eachMapping(reader([]byte(bad)), func(mapping) error { return nil }); err == nil {
 			t.Errorf("eachMapping(%.40q) succeeded", bad)
 		}
 	}
@@ -193,7 +209,7 @@ func FuzzEachMapping(f *testing.F) {
 	seed(f, "maps-*")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lines := bytes.Count(data, []byte("\n")) + 1
-		eachMapping(reader(data), func(m mapping) {
+		eachMapping(reader(data), func(m mapping) error {
 			lines--
 			// The name goes into a path, so it must not lead anywhere else.
 			if name := m.link(); strings.Trim(name, "0123456789abcdef") != "-" {
@@ -201,6 +217,7 @@ func FuzzEachMapping(f *testing.F) {
 			}
 			m.unescapedPath()
 			m.writesThrough()
+			return nil
 		})
 		if lines < 0 {
 			t.Error("more mappings than lines")

@@ -2,11 +2,10 @@ package writers
 
 import (
 	"bufio"
+	"errors"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
 )
@@ -14,6 +13,7 @@ import (
 // A worker looks into one process after the other, with the same buffers.
 type worker struct {
 	scan  *scan
+	visit *visit        // the one that lasts
 	small []byte        // for links and short files
 	lines *bufio.Reader // for maps
 }
@@ -30,6 +30,28 @@ func newWorker(s *scan) *worker {
 	}
 }
 
+// work looks into what is in the queue until there is nothing left.
+func (w *worker) work() {
+	for {
+		pid, ok := w.scan.next()
+		if !ok {
+			return
+		}
+		visit, err := w.scan.visits.begin(w.scan, pid)
+		if err != nil {
+			w.scan.add(nil, unlessGone(err))
+			continue
+		}
+		w.visit = visit
+		if pid == theKernel {
+			w.scan.devices()
+		} else {
+			w.scan.add(w.process())
+		}
+		w.scan.visits.end(visit)
+	}
+}
+
 // A process is one process that is being looked into.
 type process struct {
 	*worker
@@ -41,21 +63,31 @@ type process struct {
 
 // process returns what a process holds, nothing when it is gone. An error says that
 // it could not be looked into.
-func (w *worker) process(pid int) ([]helper.Writer, error) {
-	dir, err := openAt(w.scan.proc.root, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, unlessGone(err)
-	}
-	defer unix.Close(dir)
-	p := &process{worker: w, pid: pid, dir: dir}
-	err = p.look()
+func (w *worker) process() ([]helper.Writer, error) {
+	p := &process{worker: w, pid: w.visit.pid, dir: w.visit.dir}
+	err := p.look()
 	if len(p.found) > 0 {
 		p.identify()
 	}
-	if err != nil && p.isKernelThread() {
-		err = nil
+	switch {
+	case err == nil, errors.Is(err, errOver), p.isKernelThread():
+		return p.found, nil
+	case isOrdinary(err):
+		return p.found, err
 	}
-	return p.found, err
+	return append(p.found, suspectAt(p.dir, p.pid).writer(&p.scan.users)), nil
+}
+
+// errOver ends a visit when nobody wants to know any more.
+var errOver = errors.New("the scan is over")
+
+// step is to be called after each answer of the kernel, where there may be many.
+func (p *process) step() error {
+	p.visit.step()
+	if p.scan.over.Load() {
+		return errOver
+	}
+	return nil
 }
 
 func (p *process) look() error {
@@ -63,7 +95,12 @@ func (p *process) look() error {
 	if err != nil {
 		return unlessGone(err)
 	}
-	for _, table := range p.tables(tasks) {
+	p.visit.step()
+	tables, err := p.tables(tasks)
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
 		if err := unlessGone(p.descriptors(table)); err != nil {
 			return err
 		}
@@ -91,7 +128,7 @@ func (p *process) tasks() ([]int, error) {
 // CLONE_FILES), and when the first thread has ended the common one is found only
 // with the others. kcmp(2) tells in a microsecond per thread; looking through every
 // thread's directory would cost as much as the first one's, each time.
-func (p *process) tables(tasks []int) []string {
+func (p *process) tables(tasks []int) ([]string, error) {
 	dirs := []string{"."}
 	distinct := []int{p.pid}
 next:
@@ -103,8 +140,11 @@ next:
 		}
 		distinct = append(distinct, tid)
 		dirs = append(dirs, "task/"+strconv.Itoa(tid))
+		if err := p.step(); err != nil {
+			return nil, err
+		}
 	}
-	return dirs
+	return dirs, nil
 }
 
 // add records a writer, unless the process was found to write to that file already.
@@ -123,40 +163,25 @@ func (p *process) add(kind helper.WriterKind, f file, path string) {
 // identify says who the process is, in everything found. It is left for last: most
 // processes hold nothing.
 func (p *process) identify() {
-	program, unit := p.program(), p.unit()
-	var uid uint32
-	var st unix.Stat_t
-	// The directory belongs to the effective user, whatever else of the process
-	// is hidden (task_dump_owner in fs/proc/base.c).
-	if err := unix.Fstat(p.dir, &st); err == nil {
-		uid = st.Uid
+	who := suspectAt(p.dir, p.pid)
+	user := p.scan.users.name(who.uid)
+	if exe := p.executable(); exe != "" {
+		who.program = exe
 	}
-	user := p.scan.users.name(uid)
 	for i := range p.found {
 		w := &p.found[i]
-		w.PID, w.Program, w.UID, w.User, w.Unit = p.pid, program, uid, user, unit
+		w.PID, w.Program, w.UID, w.User, w.Unit = p.pid, who.program, who.uid, user, who.unit
 	}
 }
 
-// program returns the name of the executable, or what the process calls itself where
-// that can't be read. A process can call itself anything, up to 15 bytes.
-func (p *process) program() string {
-	if exe, err := readLinkAt(p.dir, "exe", p.small); err == nil && exe != "" {
-		return filepath.Base(strings.TrimSuffix(exe, deletedSuffix))
-	}
-	comm, err := readAt(p.dir, "comm", p.small)
-	if err != nil {
+// executable returns the name of what the process executes, "" where that can't be read.
+// What a process calls itself may be anything.
+func (p *process) executable() string {
+	exe, err := readLinkAt(p.dir, "exe", p.small)
+	if err != nil || exe == "" {
 		return ""
 	}
-	return strings.TrimSuffix(string(comm), "\n")
-}
-
-func (p *process) unit() string {
-	data, err := readAt(p.dir, "cgroup", p.small)
-	if err != nil {
-		return ""
-	}
-	return parseUnit(data)
+	return filepath.Base(strings.TrimSuffix(exe, deletedSuffix))
 }
 
 // isKernelThread reports whether the process is a thread of the kernel. They hold no

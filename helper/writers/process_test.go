@@ -144,32 +144,55 @@ func TestOddNames(t *testing.T) {
 // no less real.
 func TestPathTooLong(t *testing.T) {
 	s := lab.New(t)
-	fd, err := unix.Open(s.Root, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := strings.Repeat("d", 250)
-	for range 20 {
-		if err := unix.Mkdirat(fd, name, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		next, err := unix.Openat(fd, name, unix.O_PATH|unix.O_CLOEXEC, 0)
-		unix.Close(fd)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fd = next
-	}
-	defer unix.Close(fd)
-	f, err := unix.Openat(fd, "file", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(f)
+	defer unix.Close(createDeep(t, s.Root, 20))
 	found := scanAll(t, s)
 	if len(found) != 1 || found[0].Path != "" || found[0].PID != os.Getpid() {
 		t.Errorf("Scan = %+v, want one writer without a path", found)
 	}
+}
+
+// TestMappingPathTooLong: in the list of mappings there is a path of any length.
+func TestMappingPathTooLong(t *testing.T) {
+	s := lab.New(t)
+	fd := createDeep(t, s.Root, 2*maxMapsLine/250)
+	memory, err := unix.Mmap(fd, 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_SHARED)
+	unix.Close(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(memory)
+	found := scanAll(t, s)
+	if len(found) != 1 || found[0].Kind != helper.WriterMapping || found[0].Path != "" || found[0].PID != os.Getpid() {
+		t.Errorf("Scan = %+v, want one writer without a path", found)
+	}
+}
+
+// createDeep opens a new file this many directories below dir, each with a name of 250
+// bytes.
+func createDeep(t *testing.T, dir string, depth int) int {
+	t.Helper()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { unix.Close(fd) }()
+	name := strings.Repeat("d", 250)
+	for range depth {
+		if err := unix.Mkdirat(fd, name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		next, err := unix.Openat(fd, name, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+		fd = next
+	}
+	f, err := unix.Openat(fd, "file", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // TestMappingOverEarlierMapping looks at a process, lets it map another file over the

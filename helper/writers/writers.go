@@ -22,22 +22,30 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
+	"time"
 
 	"immutray.org/helper"
 )
 
-// A Scanner finds writers. The zero Scanner looks at the system it runs on.
+// A Scanner finds writers. The zero Scanner looks at the system it runs on. It remembers
+// from one scan to the next what keeps it waiting, and must not be copied.
 type Scanner struct {
 	Proc string // where procfs is mounted; empty means /proc
 	Sys  string // where sysfs is mounted; empty means /sys
+
+	visits visits
 }
+
+// Patience is the longest that a scan takes. A machine with thousands of processes and
+// other things to do is done in a tenth of it.
+const Patience = 4 * time.Second
 
 // An IncompleteError says that a scan could not look everywhere. The writers that
 // came with it are real; there may be more.
 type IncompleteError struct {
-	// Processes is how many processes could not be looked into. For anyone but
-	// root that is every process of another user; kernel threads don't count.
+	// Processes is how many processes could not be looked into, and are not among the
+	// writers as [helper.WriterUnknown]. For anyone but root that is every process of
+	// another user; kernel threads don't count.
 	Processes int
 	// Devices is how many loop devices and swap files have a file that could not
 	// be told to lie on a protected path or not.
@@ -55,11 +63,14 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 
 // Scan returns who holds a file on the protected paths open for writing, ordered by
 // protected path, then PID, then path. A file that one process holds by several
-// descriptors or mappings is one writer.
+// descriptors or mappings is one writer. A process that hangs is a
+// [helper.WriterUnknown], on no path; so is one that could not be looked into for any
+// other reason than that it belongs to another user.
 //
 // With an [*IncompleteError] the list is what could be seen; with any other error it
-// is empty. Scan returns when ctx ends even if the kernel lets it wait for a process
-// or device that hangs, so ctx should have a deadline.
+// is empty. Scan returns when [Patience] or ctx has ended, whatever the kernel makes it
+// wait for. A thread is left behind for each process that hangs, but no more than 64 by
+// all scans of one Scanner.
 func (s *Scanner) Scan(ctx context.Context, protected []string) ([]helper.Writer, error) {
 	targets, err := newTargets(protected)
 	if err != nil {
@@ -74,100 +85,45 @@ func (s *Scanner) Scan(ctx context.Context, protected []string) ([]helper.Writer
 		proc.close()
 		return nil, err
 	}
+	known := s.visits.hanging()
 	sc := &scan{
-		proc:    proc,
-		sys:     cmp.Or(s.Sys, "/sys"),
-		targets: targets,
-		users:   users{names: make(map[uint32]string)},
-		pending: len(pids),
-		// The devices count as one until they are looked at.
-		unknown: 1,
+		proc:     proc,
+		sys:      cmp.Or(s.Sys, "/sys"),
+		targets:  targets,
+		users:    users{names: make(map[uint32]string)},
+		visits:   &s.visits,
+		finished: make(chan struct{}),
+		queue: slices.DeleteFunc(append([]int{theKernel}, pids...), func(pid int) bool {
+			return slices.Contains(known, pid)
+		}),
 	}
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		defer proc.close()
-		sc.run(ctx, pids)
-	}()
-	select {
-	case <-finished:
-	case <-ctx.Done():
-	}
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	sc.run(ctx)
 	return sc.result(ctx)
 }
 
-// A scan is one call of Scan: what all its workers share.
-type scan struct {
-	proc    *procfs
-	sys     string
-	targets targets
-	users   users
-
-	mu         sync.Mutex // guards what follows
-	writers    []helper.Writer
-	pending    int   // processes not finished yet
-	unreadable int   // processes that could not be looked into
-	unknown    int   // devices that could not be placed
-	denied     error // why no process, the first time
-	misplaced  error // why no device, the first time
-}
-
-// workers is how many processes are looked into at once. More than the machine has
-// cores, because one of them may wait long for a process that hangs.
-const workers = 4
-
-func (s *scan) run(ctx context.Context, pids []int) {
-	queue := make(chan int)
-	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		s.devices()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.unknown--
-	}()
-	for range min(workers, len(pids)) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			w := newWorker(s)
-			for pid := range queue {
-				found, err := w.process(pid)
-				s.add(found, err)
-			}
-		}()
-	}
-	for _, pid := range pids {
-		if ctx.Err() != nil {
-			break
-		}
-		select {
-		case queue <- pid:
-		case <-ctx.Done():
-		}
-	}
-	close(queue)
-	wg.Wait()
-}
-
-// add takes what one process holds.
-func (s *scan) add(found []helper.Writer, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending--
-	s.writers = append(s.writers, found...)
-	if err != nil {
-		s.unreadable++
-		s.denied = cmp.Or(s.denied, err)
-	}
-}
-
-// result returns what is known now: workers that hang may still be at work.
+// result returns what is known now: who hangs may still be looked into.
 func (s *scan) result(ctx context.Context) ([]helper.Writer, error) {
+	waiting := s.visits.waiting(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := slices.Clone(s.writers)
+	e := &IncompleteError{Processes: s.unreadable, Devices: s.unplaced, Err: cmp.Or(s.denied, s.misplaced)}
+	for _, who := range waiting {
+		if who.pid == theKernel {
+			e.Devices++
+			continue
+		}
+		found = append(found, who.writer(&s.users))
+	}
+	for _, pid := range s.queue {
+		if pid == theKernel {
+			e.Devices++
+		} else {
+			e.Processes++
+		}
+	}
 	slices.SortFunc(found, func(a, b helper.Writer) int {
 		return cmp.Or(
 			cmp.Compare(a.Protected, b.Protected),
@@ -177,12 +133,9 @@ func (s *scan) result(ctx context.Context) ([]helper.Writer, error) {
 			cmp.Compare(a.Device, b.Device),
 		)
 	})
-	e := &IncompleteError{Processes: s.unreadable + s.pending, Devices: s.unknown, Err: cmp.Or(s.denied, s.misplaced)}
 	if e.Processes == 0 && e.Devices == 0 {
 		return found, nil
 	}
-	if err := ctx.Err(); err != nil {
-		e.Err = err
-	}
+	e.Err = cmp.Or(ctx.Err(), e.Err, errHang)
 	return found, e
 }

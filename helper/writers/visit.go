@@ -1,0 +1,190 @@
+package writers
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
+)
+
+// A visit is the time that a worker looks into one process.
+type visit struct {
+	scan  *scan
+	pid   int
+	dir   int // of the process in /proc; -1 for [theKernel]
+	began time.Time
+	steps atomic.Int64 // what the kernel has answered so far
+
+	// The watcher's: how many steps it knows of, and since when there was no other.
+	seen  int64
+	since time.Time
+}
+
+// step says that the kernel has answered once more.
+func (v *visit) step() { v.steps.Add(1) }
+
+func (v *visit) isHanging(now time.Time) bool { return now.Sub(v.since) >= hangs }
+
+// isGone reports whether the process has ended, though who looks into it still waits: for
+// a file of its on a file system that does not answer, say.
+func (v *visit) isGone() bool {
+	if v.pid == theKernel {
+		return false
+	}
+	_, err := readAt(v.dir, "comm", make([]byte, 64))
+	return gone(err)
+}
+
+// visits are those that last, of all scans of a Scanner.
+type visits struct {
+	mu  sync.Mutex
+	all []*visit
+}
+
+// begin opens the directory of the process.
+func (vs *visits) begin(s *scan, pid int) (*visit, error) {
+	v := &visit{scan: s, pid: pid, dir: -1, began: time.Now()}
+	v.since = v.began
+	if pid != theKernel {
+		dir, err := openAt(s.proc.root, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return nil, err
+		}
+		v.dir = dir
+	}
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	vs.all = append(vs.all, v)
+	return v, nil
+}
+
+func (vs *visits) end(v *visit) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	vs.all = slices.DeleteFunc(vs.all, func(other *visit) bool { return other == v })
+	if v.dir >= 0 {
+		unix.Close(v.dir)
+	}
+}
+
+func (vs *visits) count() int {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return len(vs.all)
+}
+
+// hanging returns the PIDs of those that have hung since an earlier scan.
+func (vs *visits) hanging() []int {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	var pids []int
+	for _, v := range vs.all {
+		if v.isHanging(time.Now()) && !v.isGone() {
+			pids = append(pids, v.pid)
+		}
+	}
+	return pids
+}
+
+// slow returns how many visits of the scan make the next process wait, and takes note of
+// how far they have come.
+func (vs *visits) slow(s *scan, now time.Time) int {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	slow := 0
+	for _, v := range vs.all {
+		if v.scan != s {
+			continue
+		}
+		if steps := v.steps.Load(); steps != v.seen {
+			v.seen, v.since = steps, now
+		}
+		if now.Sub(v.since) >= quiet || now.Sub(v.began) >= long {
+			slow++
+		}
+	}
+	return slow
+}
+
+// hangingOf returns how many visits of the scan hang.
+func (vs *visits) hangingOf(s *scan) int {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	hanging := 0
+	for _, v := range vs.all {
+		if v.scan == s && v.isHanging(time.Now()) {
+			hanging++
+		}
+	}
+	return hanging
+}
+
+// A suspect is a process that could not be looked into, by what can be seen of it without
+// waiting.
+type suspect struct {
+	pid     int
+	program string
+	uid     uint32
+	unit    string
+}
+
+// waiting returns what the scan still looks into, and what has hung since an earlier one.
+func (vs *visits) waiting(s *scan) []suspect {
+	vs.mu.Lock() // so that no directory is closed meanwhile
+	defer vs.mu.Unlock()
+	var all []suspect
+	for _, v := range vs.all {
+		if (v.scan == s || v.isHanging(time.Now())) && !v.isGone() {
+			all = append(all, suspectAt(v.dir, v.pid))
+		}
+	}
+	return all
+}
+
+func suspectAt(dir, pid int) suspect {
+	if pid == theKernel {
+		return suspect{}
+	}
+	buf := make([]byte, maxLink)
+	return suspect{pid: pid, program: ownName(dir, buf), uid: owner(dir), unit: unit(dir, buf)}
+}
+
+func (s suspect) writer(u *users) helper.Writer {
+	return helper.Writer{
+		Kind: helper.WriterUnknown,
+		PID:  s.pid, Program: s.program, UID: s.uid, User: u.name(s.uid), Unit: s.unit,
+	}
+}
+
+// ownName returns what the process calls itself: anything, up to 15 bytes.
+func ownName(dir int, buf []byte) string {
+	comm, err := readAt(dir, "comm", buf)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(comm), "\n")
+}
+
+func unit(dir int, buf []byte) string {
+	data, err := readAt(dir, "cgroup", buf)
+	if err != nil {
+		return ""
+	}
+	return parseUnit(data)
+}
+
+// owner returns the effective user of a process, whom its directory belongs to, whatever
+// else of it is hidden (task_dump_owner in fs/proc/base.c).
+func owner(dir int) uint32 {
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return 0
+	}
+	return st.Uid
+}
