@@ -179,7 +179,7 @@ func TestAPackageManagerAtWorkRefusesTheLock(t *testing.T) {
 			if result.Outcome != helper.PackageManager || result.Holder == nil {
 				t.Fatalf("lock = %s: %s", result.Outcome, result.Error)
 			}
-			if h := result.Holder; h.Manager != c.manager || h.PID != pid || (pid != 0 && !strings.HasSuffix(h.Program, ".test")) {
+			if h := result.Holder; h.Manager != c.manager || h.PID != pid || (pid != 0 && h.Program != "exe") {
 				t.Errorf("holder = %+v", h)
 			}
 			f.expect("after the refused lock", helper.Unlocked)

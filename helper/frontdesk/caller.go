@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/journal"
@@ -84,12 +85,34 @@ func (d *desk) logDenied(result *helper.Result) {
 	})
 }
 
+// readLink is os.Readlink with a time limit: a process that hangs in execve(2) makes
+// everyone hang who asks what it executes.
+func readLink(name string) (string, error) {
+	type answer struct {
+		target string
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		target, err := os.Readlink(name)
+		answers <- answer{target, err}
+	}()
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	select {
+	case a := <-answers:
+		return a.target, a.err
+	case <-patience.C:
+		return "", &os.PathError{Op: "readlink", Path: name, Err: os.ErrDeadlineExceeded}
+	}
+}
+
 // callerFields describes who asked. The login uid is the kernel's word for who logged
 // in, whatever sudo and pkexec did since; what the parent process is called is only
 // its own.
 func callerFields(r helper.Request) map[string]string {
 	parent := strconv.Itoa(os.Getppid())
-	program, err := os.Readlink("/proc/" + parent + "/exe")
+	program, err := readLink("/proc/" + parent + "/exe")
 	if err != nil {
 		program = "<unknown>"
 	}

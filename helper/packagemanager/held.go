@@ -2,7 +2,9 @@ package packagemanager
 
 import (
 	"bufio"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -21,8 +23,10 @@ func IsHeld(h helper.LockHolder) bool {
 	if unix.Lstat(h.Lock, &st) != nil {
 		return false
 	}
-	if slices.ContainsFunc(locks(), func(l lock) bool { return l.path == h.Lock && l.mereFile }) {
-		return true
+	all := locks()
+	if i := slices.IndexFunc(all, func(l lock) bool { return l.path == h.Lock }); i >= 0 && all[i].kind != record {
+		_, held, err := all[i].holder()
+		return held || errors.Is(err, fs.ErrPermission)
 	}
 	f, err := os.Open("/proc/locks")
 	if err != nil {

@@ -69,22 +69,3 @@ func TestIsHeld(t *testing.T) {
 		t.Error("IsHeld() of a file that is not there")
 	}
 }
-
-// A script has the name of its interpreter otherwise: unattended-upgrades is Python.
-func TestNameOf(t *testing.T) {
-	for _, test := range []struct{ exe, comm, want string }{
-		{"/usr/bin/apt-get", "apt-get", "apt-get"},
-		{"/usr/bin/apt (deleted)", "apt", "apt"},
-		{"/usr/bin/python3.13", "unattended-upgr", "unattended-upgr"},
-		{"/usr/bin/perl", "debconf", "debconf"},
-		{"/usr/bin/dash", "dpkg-hook", "dpkg-hook"},
-		{"/usr/bin/python3.13", "", "python3.13"},
-		{"/usr/bin/pythonic", "other", "pythonic"},
-		{"", "apt", "apt"},
-		{"", "", ""},
-	} {
-		if got := nameOf(test.exe, test.comm); got != test.want {
-			t.Errorf("nameOf(%q, %q) = %q, want %q", test.exe, test.comm, got, test.want)
-		}
-	}
-}

@@ -3,9 +3,10 @@
 package packagemanager
 
 import (
-	"cmp"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,24 +18,48 @@ import (
 	"immutray.org/helper"
 )
 
-// A lock is a file that a package manager keeps while it works.
+// A lock is a file by which a package manager keeps others out while it works.
 type lock struct {
 	manager string
 	path    string
-	// mereFile says that the file's existence is the lock; else it is an fcntl(2) lock
-	// on the whole file.
-	mereFile bool
+	kind    kind
 }
 
+// A kind is how a lock is held.
+type kind int
+
+const (
+	// record is a lock of fcntl(2) for writing. A lock for reading is none: rpm takes
+	// one for every query, on a file that everybody can read and so lock.
+	record kind = iota
+	// mereFile is the existence of the file.
+	mereFile
+	// pidFile is the number of a running process in the file.
+	pidFile
+)
+
 // locks, in the order they are taken: dpkg holds lock for a moment, its front ends
-// hold lock-frontend for the whole run.
+// hold lock-frontend for the whole run. Who may open the files for writing, root alone, is
+// who can hold them.
 func locks() []lock {
 	return []lock{
+		// Mode 0640, F_WRLCK on all of it: file_lock in dpkg's lib/dpkg/file.c, GetLock in
+		// apt's apt-pkg/contrib/fileutl.cc.
 		{manager: "dpkg", path: "/var/lib/dpkg/lock-frontend"},
 		{manager: "dpkg", path: "/var/lib/dpkg/lock"},
+		// Mode 0660 less the umask, F_WRLCK from before the transaction to after it:
+		// Locker in dnf5's libdnf5/utils/locker.cpp. In dnf 4 rpm's lock is all there is.
+		{manager: "dnf", path: "/run/dnf/rpmtransaction.lock"},
+		// Mode 0644. zypper calls rpm package by package, and has no lock of rpm's in
+		// between: ZyppContextLock in libzypp's zypp/zypp_detail/ZyppLock.cc.
+		{manager: "zypp", path: "/run/zypp.pid", kind: pidFile},
+		{manager: "zypp", path: "/run/zypp-rpm.pid", kind: pidFile},
+		// Mode 0644, F_WRLCK to change the database and F_RDLCK to read it, up to rpm 6
+		// and whatever the database is made of: rpmlock_acquire in rpm's lib/rpmlock.cc.
 		{manager: "rpm", path: "/usr/lib/sysimage/rpm/.rpm.lock"},
 		{manager: "rpm", path: "/var/lib/rpm/.rpm.lock"},
-		{manager: "pacman", path: "/var/lib/pacman/db.lck", mereFile: true},
+		// Mode 0000, O_EXCL: _alpm_handle_lock in pacman's lib/libalpm/handle.c.
+		{manager: "pacman", path: "/var/lib/pacman/db.lck", kind: mereFile},
 	}
 }
 
@@ -62,13 +87,18 @@ func (l lock) holder() (pid int, held bool, err error) {
 		return 0, false, err
 	}
 	defer f.Close()
-	if l.mereFile {
+	switch l.kind {
+	case mereFile:
 		return 0, true, nil
+	case pidFile:
+		pid, held = runner(f)
+		return pid, held, nil
 	}
-	// F_OFD_GETLK sees locks of both kinds; for a traditional one it tells the holder,
-	// for an open file description's it says -1, and 0 for a process outside the PID
-	// namespace (fcntl(2), locks_translate_pid in fs/locks.c).
-	asked := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+	// F_OFD_GETLK sees locks of both kinds, asked with F_RDLCK those for writing; for a
+	// traditional one it tells the holder, for an open file description's it says -1,
+	// and 0 for a process outside the PID namespace (fcntl(2), locks_translate_pid in
+	// fs/locks.c).
+	asked := unix.Flock_t{Type: unix.F_RDLCK, Whence: unix.SEEK_SET}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &asked); err != nil {
 		return 0, false, &fs.PathError{Op: "F_OFD_GETLK", Path: l.path, Err: err}
 	}
@@ -78,29 +108,35 @@ func (l lock) holder() (pid int, held bool, err error) {
 	return max(int(asked.Pid), 0), true, nil
 }
 
-// program returns the name of the program that the process runs, "" when it is not
-// known.
+// runner returns the process whose number is in a file, if it is running: as root, since
+// root's number may be anybody's when root's process was killed.
+func runner(f io.Reader) (pid int, running bool) {
+	text, err := io.ReadAll(io.LimitReader(f, 32))
+	if err != nil {
+		return 0, false
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 0 {
+		return 0, false
+	}
+	// The directory belongs to the effective user (task_dump_owner in fs/proc/base.c).
+	var st unix.Stat_t
+	if unix.Stat(filepath.Join("/proc", strconv.Itoa(pid)), &st) != nil || st.Uid != 0 {
+		return 0, false
+	}
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil || bytes.Contains(status, []byte("\nState:\tZ")) {
+		return 0, false
+	}
+	return pid, true
+}
+
+// program returns what the process calls itself, "" when it is not known. What it executes
+// would make us wait for a process that hangs.
 func program(pid int) string {
 	if pid == 0 {
 		return ""
 	}
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	exe, _ := os.Readlink(filepath.Join(dir, "exe")) // "" where it can't be read
-	comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
-	return nameOf(exe, strings.TrimSuffix(string(comm), "\n"))
-}
-
-// nameOf returns the name of a program from the path of what is executed and from the
-// name of the process, either of which may be missing.
-func nameOf(exe, comm string) string {
-	if exe == "" {
-		return comm
-	}
-	name := strings.TrimSuffix(filepath.Base(exe), " (deleted)")
-	switch strings.TrimRight(name, "0123456789.") {
-	case "python", "perl", "ruby", "sh", "bash", "dash":
-		// A script is known by its own name.
-		return cmp.Or(comm, name)
-	}
-	return name
+	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	return strings.TrimSuffix(string(comm), "\n")
 }

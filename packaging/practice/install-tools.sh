@@ -43,7 +43,7 @@ test_tools=(
 	rsvg-convert:librsvg2-bin
 	desktop-file-validate:desktop-file-utils
 	appstreamcli:appstream
-	mandoc:mandoc
+	rpm:rpm 
 	lintian:lintian
 	shellcheck:shellcheck
 	bsdtar:libarchive-tools # lists rpm's and Arch's packages
