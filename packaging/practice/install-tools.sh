@@ -43,7 +43,9 @@ test_tools=(
 	rsvg-convert:librsvg2-bin
 	desktop-file-validate:desktop-file-utils
 	appstreamcli:appstream
-	rpm:rpm 
+	mandoc:mandoc
+	rpm:rpm # the locks of these two are asked for
+	pacman:pacman-package-manager
 	lintian:lintian
 	shellcheck:shellcheck
 	bsdtar:libarchive-tools # lists rpm's and Arch's packages
