@@ -57,9 +57,8 @@ func leaveCgroup(ctx context.Context, bus string, pid int) error {
 			{"OnSuccess", value(atEnd)},
 			{"OnFailure", value(atEnd)},
 			{"Wants", value([]string{timer})},
-		}, []auxiliary{{timer, []property{
+		}, []auxiliary{{timer, append(untilTheEnd(), []property{
 			{"Description", value("See whether a command's write access ends with it")},
-			{"IgnoreOnIsolate", value(true)},
 			// It ends with the scope.
 			{"BindsTo", value([]string{scope})},
 			{"After", value([]string{scope})},
@@ -68,7 +67,7 @@ func leaveCgroup(ctx context.Context, bus string, pid int) error {
 				{"OnActiveSec", uint64(reclaimEvery.Microseconds())},
 				{"OnUnitInactiveSec", uint64(reclaimEvery.Microseconds())},
 			})},
-		}}})
+		}...)}})
 		if err != nil || result == "done" {
 			return err
 		}

@@ -72,7 +72,7 @@ func timerProperties(now time.Time, sinceStart, after time.Duration) []property 
 	// Calendar specifications are whole seconds: the first that is not too early.
 	at := now.Add(after + time.Second - 1).Truncate(time.Second).UTC()
 	value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
-	return []property{
+	return append(untilTheEnd(), []property{
 		{"Description", value("Lock the operating system when its window ends")},
 		{"AccuracyUSec", value(usec(time.Second))},
 		{"RemainAfterElapse", value(false)},
@@ -82,6 +82,18 @@ func timerProperties(now time.Time, sinceStart, after time.Duration) []property 
 			{"OnBootSec", usec(sinceStart + after)},
 		})},
 		{"TimersCalendar", value([]calendarTimer{{"OnCalendar", at.Format("2006-01-02 15:04:05 UTC")}})},
+	}...)
+}
+
+// untilTheEnd are the properties of a timer that nothing but the end of the system stops:
+// neither "systemctl isolate", nor emergency mode, which stops what every timer requires
+// by default, nor a soft reboot (systemd-soft-reboot.service(8)).
+func untilTheEnd() []property {
+	return []property{
+		{"DefaultDependencies", dbus.MakeVariant(false)},
+		{"IgnoreOnIsolate", dbus.MakeVariant(true)},
+		{"Conflicts", dbus.MakeVariant([]string{"reboot.target", "kexec.target", "poweroff.target", "halt.target"})},
+		{"Before", dbus.MakeVariant([]string{"shutdown.target"})},
 	}
 }
 

@@ -172,8 +172,13 @@ func TestTimerProperties(t *testing.T) {
 		"AccuracyUSec":      "@t 1000000",
 		"RemainAfterElapse": "false",
 		"OnClockChange":     "true",
-		"TimersMonotonic":   `@a(st) [("OnActiveSec", 90000000,), ("OnBootSec", 690000000,)]`,
-		"TimersCalendar":    `[("OnCalendar", "2026-11-24 01:01:01 UTC",)]`,
+		// What keeps it from being stopped by anything but the end of the system.
+		"DefaultDependencies": "false",
+		"IgnoreOnIsolate":     "true",
+		"Conflicts":           `["reboot.target", "kexec.target", "poweroff.target", "halt.target"]`,
+		"Before":              `["shutdown.target"]`,
+		"TimersMonotonic":     `@a(st) [("OnActiveSec", 90000000,), ("OnBootSec", 690000000,)]`,
+		"TimersCalendar":      `[("OnCalendar", "2026-11-24 01:01:01 UTC",)]`,
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("timerProperties() =\n%q, want\n%q", got, want)

@@ -126,6 +126,7 @@ func TestHistoryUnderSystemd(t *testing.T) {
 	r.ask("seal")
 	r.expect("root () crash sealed", `root (a\x1b[31m) timer`, "root (new kernel) person")
 	r.ask("unlock", "--reason", "shutdown")
+	r.output("systemctl", "start", "sysinit.target")
 	r.output("systemctl", "stop", "sysinit.target") // as a shutdown does
 	r.await("the record of it", func() bool {
 		return r.output("journalctl", "--quiet", "--output=cat", "UNIT=sysinit.target", "JOB_TYPE=stop") != ""

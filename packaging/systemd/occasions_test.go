@@ -15,7 +15,7 @@ import (
 func TestSleepNeverWaitsForLong(t *testing.T) {
 	options := read(t, onSleep)
 	for name, want := range map[string][]string{
-		"Before":   {"sleep.target"},
+		"Before":   {"shutdown.target", "sleep.target"},
 		"WantedBy": {"sleep.target"},
 		// The machine sleeps all the same if it fails.
 		"RequiredBy": nil, "UpheldBy": nil, "OnFailure": nil,
