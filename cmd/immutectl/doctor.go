@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,44 +14,61 @@ import (
 )
 
 // machineFacts looks at the machine that we run on.
-func machineFacts(ctx context.Context, c config.Config) doctor.Facts {
-	return doctor.Here(c).Gather(ctx)
+func machineFacts(ctx context.Context, c config.Config, file string) doctor.Facts {
+	return doctor.Here(c, file).Gather(ctx)
 }
 
-func (a *app) doctorCommand(gather func(context.Context, config.Config) doctor.Facts) *cobra.Command {
-	var asJSON bool
+// A factFinder looks at a machine, with the configuration out of a file.
+type factFinder func(ctx context.Context, c config.Config, file string) doctor.Facts
+
+func (a *app) doctorCommand(gather factFinder) *cobra.Command {
+	var asJSON, asScript bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell whether this computer is ready to be locked",
 		Long: `Tell whether this computer is ready to be locked: what was found, why it matters,
 and the commands that mend it. It changes nothing. Needs no root, but root sees more;
-the tray and the polkit agent are seen from the desktop.
+the tray and the polkit agent are seen from the desktop. No commands are printed where
+they could leave a computer that does not start.
 
 Exit status:
   0  ready, perhaps with warnings
   1  not ready
   6  the configuration was refused`,
 		Example: `  immutectl doctor
-  immutectl doctor --json`,
+  immutectl doctor --json
+  immutectl doctor --script >/run/mend`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), gather, asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), gather, asJSON, asScript) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asScript, "script", false, "print only the commands for rescue mode")
+	cmd.MarkFlagsMutuallyExclusive("json", "script")
 	return cmd
 }
 
-func (a *app) doctor(ctx context.Context, gather func(context.Context, config.Config) doctor.Facts, asJSON bool) error {
+func (a *app) doctor(ctx context.Context, gather factFinder, asJSON, asScript bool) error {
 	c, err := a.config()
 	if err != nil {
 		return err
 	}
-	r := doctor.Examine(gather(ctx, c))
+	file := a.configFile
+	if file == "" {
+		file = config.Path
+	}
+	r := doctor.Examine(gather(ctx, c, file))
 	f := &failure{code: helper.ExitDone}
 	if !r.Ready {
 		f.code = helper.ExitFailed
 	}
 	if asJSON {
 		if err := a.printJSON(r, false); err != nil {
+			return err
+		}
+		return f
+	}
+	if asScript {
+		if err := a.print(doctorScript(r)); err != nil {
 			return err
 		}
 		return f
@@ -68,13 +87,31 @@ func (a *app) doctor(ctx context.Context, gather func(context.Context, config.Co
 func doctorHints(r doctor.Report, root bool) []string {
 	var hints []string
 	if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return len(f.Mend) > 0 }) {
-		hints = append(hints, "Run the commands as root, in this order.")
+		hints = append(hints, "Run the commands as root, in this order. What stands in parentheses belongs together: it stops at the first command that fails, and takes back what it did.")
 	}
-	if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return len(f.Mend) > 0 && f.Restart }) {
-		hints = append(hints, `Have a backup. Move directories in rescue mode ("systemctl rescue"), and restart the computer afterwards. What was there before stays beside it as NAME.old.`)
+	if slices.ContainsFunc(r.Findings, forRescue) {
+		hints = append(hints,
+			`Have a backup. The commands that give a directory a subvolume belong into rescue mode ("systemctl rescue"), where "immutectl doctor --script >/run/mend" writes them into a file and "sh /run/mend" runs it. Restart the computer right after them.`,
+			"What such a directory held before stays in it, hidden below the new mount, and keeps its space.",
+		)
 	}
 	if len(r.Unseen) > 0 && !root {
 		hints = append(hints, `Run "sudo immutectl doctor" as well: root sees more.`)
 	}
 	return hints
+}
+
+// forRescue reports whether the commands of a finding belong into rescue mode.
+func forRescue(f doctor.Finding) bool { return len(f.Mend) > 0 && f.Restart }
+
+// doctorScript is what mends the layout, for a shell in rescue mode.
+func doctorScript(r doctor.Report) string {
+	var b strings.Builder
+	b.WriteString("set -e\n")
+	for _, f := range r.Findings {
+		if forRescue(f) {
+			fmt.Fprintf(&b, "\n# %s\n%s\n", safe(f.What), strings.Join(f.Mend, "\n"))
+		}
+	}
+	return b.String()
 }

@@ -54,7 +54,7 @@ func runDoctor(ts *testscript.TestScript, facts doctor.Facts, flags []string) in
 			return config.Default(), nil
 		},
 	}
-	cmd := a.doctorCommand(func(context.Context, config.Config) doctor.Facts { return facts })
+	cmd := a.doctorCommand(func(context.Context, config.Config, string) doctor.Facts { return facts })
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.Flags().StringVar(&a.configFile, "config", "", "")
 	cmd.SetArgs(flags)
@@ -65,7 +65,7 @@ func runDoctor(ts *testscript.TestScript, facts doctor.Facts, flags []string) in
 func TestDoctorHere(t *testing.T) {
 	var out strings.Builder
 	a := &app{stdout: &out, stderr: os.Stderr, loadConfig: func(string) (config.Config, error) { return config.Default(), nil }}
-	err := a.doctor(context.Background(), machineFacts, true)
+	err := a.doctor(context.Background(), machineFacts, true, false)
 	var f *failure
 	if !errors.As(err, &f) || f.err != nil || f.code > 1 {
 		t.Fatalf("doctor: %v", err)

@@ -370,7 +370,9 @@ func doctorText(r doctor.Report, color palette) string {
 		}
 		b.WriteString("\n")
 		for _, command := range f.Mend {
-			fmt.Fprintf(&b, "           %s\n", safe(command))
+			for line := range strings.SplitSeq(command, "\n") {
+				fmt.Fprintf(&b, "           %s\n", safe(line))
+			}
 		}
 	}
 	verdict := color.good("Ready")

@@ -22,7 +22,8 @@ type Finding struct {
 	// What was found and Why it matters begin lowercase and end without a full stop.
 	What string `json:"what"`
 	Why  string `json:"why"`
-	// Mend are the shell commands that mend it, for root, in this order.
+	// Mend are the shell commands that mend it, for root, in this order. One may have
+	// several lines, and stops at the first of them that fails.
 	Mend []string `json:"mend"`
 	// Restart says that they move a directory which programs are using: they belong
 	// into rescue mode, and the computer is restarted after them.
@@ -59,6 +60,10 @@ func Examine(f Facts) Report {
 		return found.Severity == OK && slices.Contains(f.Blind, found.Check)
 	})
 	for i := range findings {
+		if slices.ContainsFunc(findings[i].Mend, func(c string) bool { return !canBePasted(c) }) {
+			findings[i].Mend = nil
+			findings[i].Why += "; there are no commands for it: a name in them has characters that can't be pasted"
+		}
 		switch {
 		case len(findings[i].Mend) == 0:
 			findings[i].Mend, findings[i].Restart = []string{}, false

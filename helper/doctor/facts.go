@@ -1,23 +1,44 @@
 package doctor
 
-import "immutray.org/helper/distribution"
+import (
+	"path"
+	"strings"
+
+	"immutray.org/helper/distribution"
+)
 
 // Facts are what is known about a machine.
 type Facts struct {
 	Kernel       string // release, as in uname -r
 	Distribution distribution.Distribution
+	// Owner is what decides how the system is laid out instead of the administrator,
+	// such as ostree; "" for most.
+	Owner string
 
-	Paths  []Path // the protected paths
-	Locked bool   // some of them can't be written now
+	Settings Configuration
+	Paths    []Path // the protected paths
+	Locked   bool   // some of them can't be written now
 
 	Islands []string // what must stay writable
 
-	Frozen []Place // writable islands that would become read-only
+	Frozen []Place // what needs a subvolume of its own, as writable islands would become read-only
 	Nested []Place // nested subvolumes that show below a protected path, writable
-	Swaps  []Swap
+	// Inner are all subvolumes in directories of the protected ones, whether they show or not.
+	Inner []Inner
+	// Taken are the paths of all subvolumes, from the top of the file system, as far as
+	// they could be seen.
+	Taken []string
+	Swaps []Swap
+	// Resume says that the machine wakes from hibernation in a swap file, whose place
+	// on the disk the boot loader knows.
+	Resume bool
+	// SwapPoint is where a subvolume for a swap file can be mounted: nothing is there yet.
+	SwapPoint string
 
 	Fstab     string // the file
+	FstabLink bool   // it is no file of its own, but made by something else
 	Lines     []FstabLine
+	Absent    []Absent
 	UtilLinux string // version of mount(8), "" when not known
 
 	Seal    Seal
@@ -25,12 +46,18 @@ type Facts struct {
 	Pkexec  Pkexec
 	Session Session
 
-	// Mountpoint is where commands may mount a whole filesystem for a moment.
-	Mountpoint string
+	// Scratch is a directory in which commands may make one of their own.
+	Scratch string
 	// Unseen is what could not be looked at, Blind the checks that would need it: they
 	// may find something all the same, but not that all is well.
 	Unseen []string
 	Blind  []string
+}
+
+// A Configuration is root's file.
+type Configuration struct {
+	File   string
+	Exists bool
 }
 
 // A Path is a protected path.
@@ -43,6 +70,7 @@ type Path struct {
 type Place struct {
 	Name      string
 	Real      string // Name without symbolic links, "" when there is no such directory
+	Point     string // where what it is on is mounted
 	Btrfs     bool
 	UUID      string // of the btrfs
 	Inside    string // path in the btrfs, from its top
@@ -51,6 +79,20 @@ type Place struct {
 	// Why is, of what a lock would freeze, how it hangs together with a protected path;
 	// "" when it simply lies there.
 	Why string
+	// Islands are the writable islands in it, where it is none itself.
+	Islands []string
+}
+
+// An Inner is a subvolume in a directory of another.
+type Inner struct {
+	Name    string
+	Mounted bool // at this very place
+}
+
+// An Absent is a subvolume that fstab names, and that does not exist.
+type Absent struct {
+	Line   FstabLine
+	Option string // that names it
 }
 
 // A Swap is an active swap file.
@@ -87,4 +129,30 @@ type Session struct {
 	Tray    bool   // a tray shows StatusNotifier items
 	Agent   string // a polkit agent that is known, and runs
 	Desktop string // XDG_CURRENT_DESKTOP
+}
+
+// protects reports whether a protected path has this name.
+func (f Facts) protects(name string) bool { return f.protectedPath(name) != nil }
+
+func (f Facts) protectedPath(name string) *Path {
+	for i := range f.Paths {
+		if f.Paths[i].Name == name {
+			return &f.Paths[i]
+		}
+	}
+	return nil
+}
+
+// line returns the line of fstab for a mount point, nil where there is none.
+func (f Facts) line(point string) *FstabLine {
+	for i := range f.Lines {
+		if path.Clean(f.Lines[i].Point) == point {
+			return &f.Lines[i]
+		}
+	}
+	return nil
+}
+
+func isBelow(name, dir string) bool {
+	return name != dir && strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 )
@@ -94,6 +95,22 @@ func (l FstabLine) withOptions(options []string) string {
 	fields := strings.Fields(l.Text)
 	fields[3] = strings.Join(options, ",")
 	return strings.Join(fields, " ")
+}
+
+// subvolume returns the path that the option subvol names, from the top of the file
+// system, and whether there is one. The last counts.
+func (l FstabLine) subvolume() (string, bool) {
+	value, ok := l.option("subvol")
+	return path.Join("/", unescape(value)), ok
+}
+
+func (l FstabLine) option(name string) (value string, ok bool) {
+	for _, o := range l.Options {
+		if v, found := strings.CutPrefix(o, name+"="); found {
+			value, ok = v, true
+		}
+	}
+	return value, ok
 }
 
 // unescape undoes the octal escapes of fstab and of the tables in /proc.

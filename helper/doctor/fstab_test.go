@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"immutray.org/packaging/practice/lab"
 )
 
 func TestParseFstab(t *testing.T) {
@@ -48,6 +50,12 @@ func TestMendFstab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := lab.New(t)
+	disk := strings.NewReplacer( // findmnt looks for it
+		"/dev/mapper/nvme0n1p3_crypt", s.Device,
+		"4473b40b-bb46-43d6-b69c-ef17bfcac41c", uuidOf(t, s),
+	)
+	data = []byte(disk.Replace(string(data)))
 	file := filepath.Join(t.TempDir(), "fs tab")
 	write(t, file, string(data))
 	f := ready()

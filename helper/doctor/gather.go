@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,53 +19,63 @@ import (
 	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
 	"immutray.org/helper/distribution"
-	"immutray.org/helper/islands"
+	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
 )
 
 // A System is what facts are gathered from.
 type System struct {
 	Config config.Config
+	// ConfigFile is where Config was read, or would have been.
+	ConfigFile string
 	// Root is the directory that the files of the system are below, "/" but for tests.
 	Root string
 	Proc string // where proc is mounted
-	// Mountpoint is an empty directory for commands to mount something at.
-	Mountpoint string
+	// Scratch is a directory, of root's alone, in which commands may make one of their own.
+	Scratch string
 	// Session looks at the caller's desktop.
 	Session func(context.Context) Session
+	// Patience is how long anything of it may take to answer; 0 is for ever.
+	Patience time.Duration
 }
 
-// Here returns the machine that we run on.
-func Here(c config.Config) *System {
-	return &System{Config: c, Root: "/", Proc: "/proc", Mountpoint: "/mnt", Session: session}
-}
-
-// Gather reads the facts. Any user may; what he may not see stands in Facts.Unseen.
-func (s *System) Gather(ctx context.Context) Facts {
-	g := &gatherer{System: s}
-	g.Facts.Mountpoint = s.Mountpoint
-	g.Kernel = release()
-	g.Distribution = distribution.At(s.Root)
-	g.open()
-	g.islands()
-	g.nested()
-	g.swaps()
-	g.close()
-	g.fstab(ctx)
-	g.seal()
-	g.relock()
-	g.pkexec()
-	g.Facts.Session = s.Session(ctx)
-	if !g.Facts.Session.Bus {
-		g.unseen("tray", "the polkit agent and the tray: no desktop here; run it as yourself, on the desktop")
+// Here returns the machine that we run on, with the configuration out of a file.
+func Here(c config.Config, file string) *System {
+	return &System{
+		Config: c, ConfigFile: file, Root: "/", Proc: "/proc", Scratch: "/run", Session: session, Patience: 5 * time.Second,
 	}
+}
+
+// Gather reads the facts. Any user may; what he may not see stands in Facts.Unseen, and
+// so does what did not answer.
+func (s *System) Gather(ctx context.Context) Facts {
+	if s.Patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 8*s.Patience) // for the programs that it asks
+		defer cancel()
+	}
+	g := &gatherer{System: s}
+	g.Facts.Scratch = s.Scratch
+	g.Kernel = release()
+	g.readMounts()
+	g.within("the files of the system", []string{"protected-path", "seal", "relock", "pkexec"}, (*gatherer).files)
+	g.within("the protected paths", []string{"protected-path"}, (*gatherer).open)
+	g.within("all writable islands", []string{"writable-island"}, (*gatherer).islands)
+	g.within("nested subvolumes", []string{"nested-subvolume"}, (*gatherer).nested)
+	g.within("the swap files", []string{"swap"}, (*gatherer).swaps)
+	g.within("the mounts at boot", []string{"fstab"}, func(g *gatherer) { g.fstab(ctx) })
+	g.within("the subvolumes of fstab", []string{"fstab"}, func(g *gatherer) { g.subvolumes(ctx) })
+	g.within("the desktop", []string{"polkit-agent", "tray"}, func(g *gatherer) { g.session(ctx) })
+	g.close()
 	return g.Facts
 }
 
 type gatherer struct {
 	*System
 	Facts
-	opened []*protected.Path
+	tree      *mount.Tree
+	opened    []*protected.Path
+	abandoned bool // something is still being looked at
 }
 
 func (g *gatherer) unseen(check, format string, args ...any) {
@@ -85,81 +94,89 @@ func release() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
+func (g *gatherer) readMounts() {
+	g.tree = mount.NewTree(nil)
+	f, err := os.Open(filepath.Join(g.Proc, "self/mountinfo"))
+	if err != nil {
+		g.unseen("nested-subvolume", "the mount table: %v", err)
+		return
+	}
+	defer f.Close()
+	mounts, err := mount.ParseInfo(f)
+	if err != nil {
+		g.unseen("nested-subvolume", "the mount table: %v", err)
+		return
+	}
+	g.tree = mount.NewTree(mounts)
+}
+
+// files reads what lies in the root file system.
+func (g *gatherer) files() {
+	g.Distribution = distribution.At(g.Root)
+	g.owner()
+	_, err := os.Lstat(g.ConfigFile)
+	g.Settings = Configuration{File: g.ConfigFile, Exists: err == nil}
+	g.seal()
+	g.relock()
+	g.pkexec()
+}
+
+// owner finds what decides how the system is laid out.
+func (g *gatherer) owner() {
+	if _, err := os.Stat(filepath.Join(g.Root, "run/ostree-booted")); err == nil {
+		g.Owner = "ostree"
+	}
+	switch {
+	case slices.Contains(g.Distribution, "nixos"):
+		g.Owner = "NixOS"
+	case strings.HasPrefix(g.Distribution.Install(distribution.Pkexec), "transactional-update"):
+		g.Owner = "transactional-update"
+	}
+}
+
 func (g *gatherer) open() {
 	for _, name := range g.Config.Paths {
-		path := Path{Place: g.place("protected-path", name)}
-		p, err := protected.Open(name)
+		p := Path{Place: g.place("protected-path", name)}
+		var waiting *waitingError
+		if _, err := g.resolve(name); errors.As(err, &waiting) {
+			g.Paths = append(g.Paths, p)
+			continue // place has said so
+		}
+		opened, err := protected.Open(name)
 		switch {
 		case err == nil:
-			g.opened = append(g.opened, p)
-			state := p.Status().State
+			g.opened = append(g.opened, opened)
+			state := opened.Status().State
 			g.Locked = g.Locked || state != helper.Unlocked && state != helper.Unknown
 		case errors.Is(err, protected.ErrUnfit):
-			path.Unfit = true
+			p.Unfit = true
 		default:
 			g.unseen("protected-path", "%s: %v", name, err)
 		}
-		g.Paths = append(g.Paths, path)
+		g.Paths = append(g.Paths, p)
 	}
 }
 
 func (g *gatherer) close() {
+	if g.abandoned {
+		return // who still looks must not find another file at the same number
+	}
 	for _, p := range g.opened {
 		p.Close()
 	}
 }
 
-func (g *gatherer) islands() {
-	for _, name := range g.Config.Islands {
-		if !slices.Contains(g.Config.AllowReadonly, name) {
-			g.Facts.Islands = append(g.Facts.Islands, name)
-		}
-	}
-	found, err := islands.Find(g.Config, g.opened)
-	if err != nil {
-		g.unseen("writable-island", "all writable islands: %v", err)
-		return
-	}
-	hidden := map[string]string{}
-	for _, f := range found.Frozen {
-		hidden[f.Path] = f.Why
-	}
-	for _, name := range g.wholeHome(islands.Paths(found.Frozen)) {
-		place := Place{Name: name} // one that is kept elsewhere is better not opened
-		if hidden[name] == "" {
-			place = g.place("writable-island", name)
-		}
-		place.Why = hidden[name]
-		g.Frozen = append(g.Frozen, place)
-	}
-}
-
-// wholeHome puts /home in place of everyone's, unless somebody's is an island.
-func (g *gatherer) wholeHome(frozen []string) []string {
-	if !slices.Contains(g.Config.Islands, config.HomeIsland) {
-		return frozen
-	}
-	ofHome := func(name string) bool { return filepath.Dir(name) == config.HomeIsland }
-	entries, err := os.ReadDir(config.HomeIsland)
-	if err != nil || !slices.ContainsFunc(frozen, ofHome) {
-		return frozen
-	}
-	for _, e := range entries {
-		if e.IsDir() && !slices.Contains(frozen, filepath.Join(config.HomeIsland, e.Name())) {
-			return frozen
-		}
-	}
-	frozen = append(slices.DeleteFunc(frozen, ofHome), config.HomeIsland)
-	slices.Sort(frozen)
-	return frozen
-}
-
 func (g *gatherer) fstab(ctx context.Context) {
 	g.Fstab = filepath.Join(g.Root, "etc/fstab")
-	f, err := os.Open(g.Fstab)
+	info, err := os.Lstat(g.Fstab)
+	g.FstabLink = err == nil && !info.Mode().IsRegular()
+	real, err := g.resolve(g.Fstab)
 	if err == nil {
-		defer f.Close()
-		g.Lines, err = parseFstab(f)
+		var f *os.File
+		if f, err = os.Open(real); err == nil {
+			defer f.Close()
+			g.Lines, err = parseFstab(f)
+		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		g.unseen("fstab", "the mounts at boot: %v", err)
@@ -168,6 +185,13 @@ func (g *gatherer) fstab(ctx context.Context) {
 	out, err := exec.CommandContext(ctx, "mount", "--version").Output()
 	if m := regexp.MustCompile(`util-linux (\d+\.\d+)`).FindSubmatch(out); err == nil && m != nil {
 		g.UtilLinux = string(m[1])
+	}
+}
+
+func (g *gatherer) session(ctx context.Context) {
+	g.Facts.Session = g.System.Session(ctx)
+	if !g.Facts.Session.Bus {
+		g.unseen("tray", "the polkit agent and the tray: no desktop here; run it as yourself, on the desktop")
 	}
 }
 
@@ -207,53 +231,31 @@ func (g *gatherer) enabled(unit string) bool {
 	return false
 }
 
+// unitDirs are the directories of units that there are, and that can be looked at:
+// /usr/local may be on the network.
 func (g *gatherer) unitDirs() []string {
-	dirs := []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"}
-	for i, dir := range dirs {
-		dirs[i] = filepath.Join(g.Root, dir)
+	var dirs []string
+	for _, dir := range []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
+		dir = filepath.Join(g.Root, dir)
+		var waiting *waitingError
+		if _, err := g.resolve(dir); errors.As(err, &waiting) {
+			g.unseen("seal", "%s: %v", dir, err)
+			continue
+		}
+		dirs = append(dirs, dir)
 	}
 	return dirs
 }
 
 func (g *gatherer) pkexec() {
 	g.Pkexec.File = filepath.Join(g.Root, "usr/bin/pkexec")
-	var st unix.Stat_t
-	if unix.Stat(g.Pkexec.File, &st) == nil {
-		g.Pkexec.Installed = true
-		g.Pkexec.Setuid = st.Mode&unix.S_ISUID != 0 && st.Uid == 0
-	}
-}
-
-// swaps reads the swap files out of /proc/swaps:
-//
-//	Filename				Type		Size		Used		Priority
-//	/swap/swap\040file                      file		524284		0		-2
-func (g *gatherer) swaps() {
-	f, err := os.Open(filepath.Join(g.Proc, "swaps"))
+	real, err := g.resolve(g.Pkexec.File)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) { // a kernel without swap has none
-			g.unseen("swap", "the swap files: %v", err)
-		}
 		return
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 3 || fields[1] != "file" {
-			continue
-		}
-		swap := Swap{File: unescape(fields[0])}
-		swap.KiB, _ = strconv.ParseInt(fields[2], 10, 64)
-		var st unix.Stat_t
-		if err := unix.Stat(swap.File, &st); err != nil {
-			g.unseen("swap", "where the swap file %s is: %v", swap.File, err)
-			continue
-		}
-		for _, p := range g.opened {
-			if p.Device == st.Dev {
-				swap.Protected = p.Name
-			}
-		}
-		g.Swaps = append(g.Swaps, swap)
+	var st unix.Stat_t
+	if unix.Stat(real, &st) == nil {
+		g.Pkexec.Installed = true
+		g.Pkexec.Setuid = st.Mode&unix.S_ISUID != 0 && st.Uid == 0
 	}
 }

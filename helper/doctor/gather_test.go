@@ -14,6 +14,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/mount"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -68,7 +69,7 @@ func TestSeal(t *testing.T) {
 			c.want.Override = filepath.Join(root, admin, sealUnit)
 		}
 		write(t, filepath.Join(root, "cmdline"), c.cmdline)
-		g := &gatherer{System: &System{Root: root, Proc: root}}
+		g := &gatherer{System: &System{Root: root, Proc: root}, tree: mount.NewTree(nil)}
 		g.seal()
 		if g.Seal != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, g.Seal, c.want)
@@ -77,7 +78,7 @@ func TestSeal(t *testing.T) {
 }
 
 func TestIslands(t *testing.T) {
-	g := &gatherer{System: &System{Config: config.Config{Islands: []string{"/home", "/srv"}, AllowReadonly: []string{"/srv"}}}}
+	g := &gatherer{System: &System{Config: config.Config{Islands: []string{"/home", "/srv"}, AllowReadonly: []string{"/srv"}}}, tree: mount.NewTree(nil)}
 	g.islands()
 	if want := []string{"/home"}; !slices.Equal(g.Facts.Islands, want) {
 		t.Errorf("islands %q, want %q", g.Facts.Islands, want)
@@ -187,7 +188,7 @@ func TestMountOf(t *testing.T) {
 // This machine is whatever it is; a doctor says so, and in time.
 func TestHere(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
-	f := Here(config.Default()).Gather(context.Background())
+	f := Here(config.Default(), config.Path).Gather(context.Background())
 	if f.Kernel == "" || len(f.Paths) != 2 || f.Paths[0].Name != "/" || f.Fstab != "/etc/fstab" {
 		t.Errorf("Gather() = %+v", f)
 	}

@@ -2,15 +2,13 @@ package doctor
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-
-	"immutray.org/helper/config"
 )
 
 func checkProtected(f Facts) []Finding {
 	var found []Finding
+	var covered []Path
 	for _, p := range f.Paths {
 		finding := Finding{Severity: OK, Check: "protected-path", What: p.Name + " is a mount and a subvolume of its own", Why: "it can be locked"}
 		switch {
@@ -21,20 +19,73 @@ func checkProtected(f Facts) []Finding {
 			finding.Why = "only its mount can be locked, which lasts until a restart and holds for programs that see this mount"
 		case p.Real != p.Name:
 			finding.Severity = Problem
-			finding.What = p.Name + " is no directory of its own"
-			finding.Why = `the lock refuses to work; the configuration says in "paths" what is protected`
+			finding.What = p.Name + " is not a directory, or is a symbolic link"
+			finding.Why = "the lock refuses to work; correct \"paths\" in " + f.Settings.File
+		case p.Subvolume:
+			finding.Severity = Problem
+			finding.What = p.Name + " is a subvolume, but has no mount of its own"
+			finding.Why = "a lock covers whole mounts and subvolumes"
+			finding.Restart = true
+			f.mendOr(&finding, f.fixed(f.protectedPath(p.Point)), func() string { return f.mountThere(p.Place) })
+		case f.protects(p.Point):
+			covered = append(covered, p)
+			continue
 		default:
 			finding.Severity = Problem
-			finding.What = p.Name + " is a directory, not a subvolume with a mount of its own"
-			if p.Subvolume {
-				finding.What = p.Name + " is a subvolume, but has no mount of its own"
-			}
-			finding.Why = "a lock covers whole mounts and subvolumes"
-			finding.Mend, finding.Restart = f.toSubvolume(p.Place), true
+			finding.What = p.Name + " is a directory, and has no subvolume and mount of its own"
+			finding.Why = "a lock covers whole mounts and subvolumes; take it out of \"paths\" in " + f.Settings.File + ", or give it a subvolume and a mount"
 		}
 		found = append(found, finding)
 	}
+	if len(covered) > 0 {
+		found = append(found, f.coveredPaths(covered))
+	}
 	return found
+}
+
+// coveredPaths judges directories that are locked with the protected path they lie in,
+// and need not be named. To give one like /etc a subvolume would leave the computer
+// without it until it is mounted.
+func (f Facts) coveredPaths(covered []Path) Finding {
+	names := placeNames(covered)
+	var others []string
+	for _, p := range f.Paths {
+		if !slices.Contains(names, p.Name) {
+			others = append(others, p.Name)
+		}
+	}
+	have, them := "has", "it"
+	if len(names) > 1 {
+		have, them = "have", "them"
+	}
+	finding := Finding{
+		Severity: Problem, Check: "protected-path",
+		What: fmt.Sprintf("%s %s no subvolume and mount of its own", inWords(names), have),
+		Why:  fmt.Sprintf(`the lock of %s covers %s anyway, but refuses to work as long as "paths" names %s`, covered[0].Point, them, them),
+	}
+	why := ""
+	if f.Settings.Exists {
+		why = fmt.Sprintf("%s is there already; let \"paths\" in it name only %s", f.Settings.File, inWords(others))
+	}
+	f.mendOr(&finding, why, func() string { return f.leaveOut(others) })
+	return finding
+}
+
+func placeNames(paths []Path) []string {
+	var names []string
+	for _, p := range paths {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// mendOr gives a finding its commands, or says in a sentence why there are none.
+func (f Facts) mendOr(finding *Finding, whyNot string, commands func() string) {
+	if whyNot != "" {
+		finding.Why += "; there are no commands for it: " + whyNot
+		return
+	}
+	finding.Mend = []string{commands()}
 }
 
 func checkIslands(f Facts) []Finding {
@@ -43,20 +94,30 @@ func checkIslands(f Facts) []Finding {
 	}
 	var found []Finding
 	for _, p := range f.Frozen {
+		names := p.Islands
+		if len(names) == 0 {
+			names = []string{p.Name}
+		}
 		finding := Finding{
 			Severity: Problem, Check: "writable-island",
-			What: p.Name + " would become read-only with the system",
-			Why:  "programs need to write there, and it has no subvolume and mount of its own, so the lock refuses to work",
-			Mend: f.toSubvolume(p), Restart: true,
+			What: inWords(names) + " would become read-only with the system",
+			Why:  "programs write there, so the lock refuses to work",
 		}
 		switch {
 		case p.Why != "":
 			// Whoever made it so has to say where its files are to go.
 			finding.What += ": it is " + p.Why
-			finding.Why = "programs need to write there, and what it is made of lies on a protected path, so the lock refuses to work"
-			finding.Mend = nil
+			finding.Why = "programs write there, and a protected subvolume keeps what they write, so the lock refuses to work"
 		case p.Name == "/tmp":
-			finding.Mend = []string{f.append("tmpfs /tmp tmpfs mode=1777,nosuid,nodev 0 0")}
+			whyNot := ""
+			if l := f.line("/tmp"); l != nil {
+				whyNot = fmt.Sprintf("line %d of %s mounts something there, which is not mounted now; correct that line first", l.Number, f.Fstab)
+			}
+			finding.Restart = true
+			f.mendOr(&finding, whyNot, func() string { return f.addTmpfs("/tmp") })
+		default:
+			finding.Restart = true
+			f.mendOr(&finding, f.unmovable(p), func() string { return f.ownSubvolume(p) })
 		}
 		found = append(found, finding)
 	}
@@ -64,142 +125,40 @@ func checkIslands(f Facts) []Finding {
 }
 
 func checkNested(f Facts) []Finding {
-	if len(f.Nested) == 0 {
-		return []Finding{{Severity: OK, Check: "nested-subvolume", What: "no subvolume is hidden below a protected path", Why: "the lock covers all of it"}}
-	}
 	var found []Finding
 	for _, p := range f.Nested {
-		found = append(found, Finding{
+		finding := Finding{
 			Severity: Problem, Check: "nested-subvolume",
 			What: p.Name + " is a subvolume below a protected path, and not protected itself",
-			Why:  `the lock holds only half there, by the mount above; mount it as its own, and add it to "paths" if it is to be locked`,
-			Mend: []string{f.appendFstab(p), "mount " + quote(p.Name)},
-		})
-	}
-	return found
-}
-
-func checkSwap(f Facts) []Finding {
-	var found []Finding
-	for _, s := range f.Swaps {
-		if s.Protected == "" {
+			Why:  `the lock holds only half there, by the mount above; give it a mount of its own, and name it in "paths" if it is to be locked`,
+		}
+		if was := f.leftOver(p.Name); was != "" {
+			finding.Severity = Warning
+			finding.What = p.Name + " was left behind when " + was + " got a subvolume of its own"
+			finding.Why = "it only takes space; delete " + was + ".old when you miss nothing of it"
+			found = append(found, finding)
 			continue
 		}
-		finding := Finding{
-			Severity: Problem, Check: "swap",
-			What: "the swap file " + s.File + " is in the subvolume of " + s.Protected,
-			Why:  "while it is in use, that subvolume can't be locked",
-		}
-		for _, p := range f.Paths {
-			if p.Name == s.Protected && p.Btrfs {
-				finding.Mend = f.moveSwap(s, p.Place)
+		whyNot := f.unmovable(p)
+		for _, frozen := range f.Frozen {
+			if isBelow(p.Name, frozen.Real) {
+				whyNot = "it lies in " + frozen.Real + ", so this layout is not one for mending by hand"
 			}
 		}
+		finding.Restart = true
+		f.mendOr(&finding, whyNot, func() string { return f.ownSubvolume(p) })
 		found = append(found, finding)
 	}
 	if found == nil {
-		found = []Finding{{Severity: OK, Check: "swap", What: "no swap file is in a protected subvolume", Why: "swap does not block the lock"}}
+		found = []Finding{{Severity: OK, Check: "nested-subvolume", What: "no subvolume is hidden below a protected path", Why: "the lock covers all of it"}}
 	}
 	return found
 }
 
-func checkFstab(f Facts) []Finding {
-	found := append(readOnlyMounts(f), lateIslands(f)...)
-	if found == nil {
-		found = []Finding{{Severity: OK, Check: "fstab", What: f.Fstab + " makes no whole file system read-only", Why: "mounting leaves the rest of it writable"}}
+// inWords lists names as in a sentence.
+func inWords(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
 	}
-	return found
-}
-
-// readOnlyMounts looks at ro as mount(8) takes it: for the whole filesystem, unless it is
-// told otherwise. Since util-linux 2.39 mount sets it through the new mount API, and
-// the other subvolumes of the filesystem may come up read-only as well (util-linux issue
-// 3158); since 2.41 there is ro=vfs for one mount alone.
-func readOnlyMounts(f Facts) []Finding {
-	var found []Finding
-	for _, l := range f.Lines {
-		if l.Type != "btrfs" || !l.superblockReadOnly() || !f.protects(l.Point) || !f.hasWritable() {
-			continue
-		}
-		finding := Finding{
-			Severity: Warning, Check: "fstab",
-			What: fmt.Sprintf("%s has the option ro in line %d of %s", l.Point, l.Number, f.Fstab),
-			Why:  "mount may apply it to the whole file system, and make what must stay writable read-only too",
-		}
-		switch {
-		case f.UtilLinux == "":
-			finding.Why += "; ro=vfs, of util-linux 2.41 and newer, does not"
-		case atLeast(f.UtilLinux, 2, 41):
-			finding.Why += "; ro=vfs does not"
-			finding.Mend = []string{f.replaceFstab(l.Number, l.withOption("ro=vfs"))}
-		case atLeast(f.UtilLinux, 2, 39):
-			finding.Why += "; the seal locks at boot without it"
-			finding.Mend = []string{f.replaceFstab(l.Number, l.withOption("rw"))}
-		default: // the old API sets it on the mount alone
-			continue
-		}
-		found = append(found, finding)
-	}
-	return found
-}
-
-// lateIslands looks for mounts that local-fs.target does not wait for. The seal comes
-// after that target, and what is not mounted then is a directory of the system.
-func lateIslands(f Facts) []Finding {
-	var found []Finding
-	for _, l := range f.Lines {
-		option := l.lateOption()
-		if option == "" || !f.carriesIsland(l.Point) {
-			continue
-		}
-		found = append(found, Finding{
-			Severity: Warning, Check: "fstab",
-			What: fmt.Sprintf("%s has the option %s in line %d of %s", l.Point, option, l.Number, f.Fstab),
-			Why:  "it may be mounted too late for the seal, which then finds that it would become read-only, and does not lock; an automount is there in time",
-			Mend: []string{f.replaceFstab(l.Number, l.withOptions(append(slices.Clone(l.Options), "x-systemd.automount")))},
-		})
-	}
-	return found
-}
-
-// carriesIsland reports whether what fstab mounts at point keeps an island apart from
-// the protected paths: it is mounted there, or above, or it is a person's home.
-func (f Facts) carriesIsland(point string) bool {
-	var points []string
-	for _, l := range f.Lines {
-		points = append(points, l.Point)
-	}
-	return !f.protects(point) && slices.ContainsFunc(f.Islands, func(island string) bool {
-		at := mountOf(island, points)
-		homes := island == config.HomeIsland && (at == "" || f.protects(at))
-		return at == point || homes && path.Dir(point) == island
-	})
-}
-
-func (f Facts) protects(name string) bool {
-	for _, p := range f.Paths {
-		if p.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// hasWritable reports whether fstab mounts a btrfs writable.
-func (f Facts) hasWritable() bool {
-	for _, l := range f.Lines {
-		if l.Type == "btrfs" && !l.superblockReadOnly() {
-			return true
-		}
-	}
-	return false
-}
-
-// atLeast compares the first two numbers of a version. What is no version is old.
-func atLeast(version string, major, minor int) bool {
-	var a, b int
-	if n, _ := fmt.Sscanf(strings.TrimSpace(version), "%d.%d", &a, &b); n != 2 {
-		return false
-	}
-	return a > major || a == major && b >= minor
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }

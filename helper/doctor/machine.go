@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"strings"
 
 	"immutray.org/helper/distribution"
@@ -113,4 +114,13 @@ func (f Facts) install(p distribution.Package) []string {
 		return []string{command}
 	}
 	return nil
+}
+
+// atLeast compares the first two numbers of a version. What is no version is old.
+func atLeast(version string, major, minor int) bool {
+	var a, b int
+	if n, _ := fmt.Sscanf(strings.TrimSpace(version), "%d.%d", &a, &b); n != 2 {
+		return false
+	}
+	return a > major || a == major && b >= minor
 }

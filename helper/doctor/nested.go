@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"errors"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -18,19 +17,24 @@ import (
 // place looks at a directory. What can't be read of it is left empty.
 func (g *gatherer) place(check, name string) Place {
 	p := Place{Name: name}
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	real, err := g.resolve(name)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return p
+	}
+	if err != nil {
+		g.unseen(check, "%s: %v", name, err)
+		return p
+	}
+	fd, err := unix.Open(real, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		// Others may not read it: who it is can be told all the same.
-		fd, err = unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err = unix.Open(real, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	}
 	if err != nil {
 		return p
 	}
 	defer unix.Close(fd)
-	if p.Real, err = filepath.EvalSymlinks(name); err != nil {
-		g.unseen(check, "%s: %v", name, err)
-		return p
-	}
+	p.Real = real
 	var st unix.Statx_t
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_MNT_ID, &st); err != nil {
 		g.unseen(check, "%s: %v", name, err)
@@ -41,6 +45,7 @@ func (g *gatherer) place(check, name string) Place {
 		g.unseen(check, "%s: %v", name, err)
 		return p
 	}
+	p.Point = info.Point
 	if p.Btrfs, _ = btrfs.IsBtrfs(fd); !p.Btrfs {
 		return p
 	}
@@ -69,22 +74,17 @@ func uuidOfMount(fd int, point string) string {
 	return uuid
 }
 
-// nested finds the subvolumes in directories of the protected ones that show there,
-// through the mount of the protected path, and can be written.
+// nested finds the subvolumes in directories of the protected ones, and which of them
+// show there, through the mount of the protected path, and can be written.
 func (g *gatherer) nested() {
-	mounts, err := mountPoints(g.Proc)
-	if err != nil {
-		g.unseen("nested-subvolume", "nested subvolumes: %v", err)
-		return
-	}
 	for _, p := range g.opened {
 		if p.Btrfs {
-			g.nestedIn(p, mounts)
+			g.nestedIn(p)
 		}
 	}
 }
 
-func (g *gatherer) nestedIn(p *protected.Path, mounts []string) {
+func (g *gatherer) nestedIn(p *protected.Path) {
 	fd, err := unix.Open(p.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		g.unseen("nested-subvolume", "nested subvolumes of %s: %v", p.Name, err)
@@ -107,15 +107,26 @@ func (g *gatherer) nestedIn(p *protected.Path, mounts []string) {
 			continue
 		}
 		name := filepath.Join(p.Name, below)
-		if mountOf(name, mounts) != p.Name {
+		over := g.tree.Over(name)
+		if len(over) == 0 {
+			continue
+		}
+		at := over[len(over)-1]
+		g.Inner = append(g.Inner, Inner{Name: name, Mounted: at.Point == name})
+		if at.ID != p.MountID {
 			continue // it has a mount of its own, or another one lies over it
 		}
 		if readOnly, err := isReadOnly(name); err != nil {
 			g.unseen("nested-subvolume", "the nested subvolume %s: %v", name, err)
-		} else if !readOnly && !slices.ContainsFunc(g.Frozen, func(f Place) bool { return f.Name == name }) && !g.protects(name) {
+		} else if !readOnly && !g.freezes(name) && !g.protects(name) {
 			g.Nested = append(g.Nested, g.place("nested-subvolume", name))
 		}
 	}
+}
+
+// freezes reports whether a directory is told of as an island anyway.
+func (g *gatherer) freezes(name string) bool {
+	return slices.ContainsFunc(g.Frozen, func(f Place) bool { return f.Name == name || slices.Contains(f.Islands, name) })
 }
 
 func isReadOnly(name string) (bool, error) {
@@ -126,23 +137,6 @@ func isReadOnly(name string) (bool, error) {
 	defer unix.Close(fd)
 	flags, err := btrfs.GetFlags(fd)
 	return flags.ReadOnly(), err
-}
-
-func mountPoints(proc string) ([]string, error) {
-	f, err := os.Open(filepath.Join(proc, "self/mountinfo"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	infos, err := mount.ParseInfo(f)
-	if err != nil {
-		return nil, err
-	}
-	points := make([]string, len(infos))
-	for i, info := range infos {
-		points[i] = info.Point
-	}
-	return points, nil
 }
 
 // mountOf returns the mount point that a path is below, or at.

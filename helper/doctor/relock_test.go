@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/mount"
 )
 
 func TestRelockIsGathered(t *testing.T) {
@@ -16,7 +17,7 @@ func TestRelockIsGathered(t *testing.T) {
 	if err := os.Symlink("/usr/lib/systemd/system/immutray-sleep.service", filepath.Join(wants, "immutray-sleep.service")); err != nil {
 		t.Fatal(err)
 	}
-	g := &gatherer{System: &System{Root: root, Config: config.Config{RelockOn: config.Occasions()}}}
+	g := &gatherer{System: &System{Root: root, Config: config.Config{RelockOn: config.Occasions()}}, tree: mount.NewTree(nil)}
 	g.relock()
 	want := []Relock{{config.Sleep, "immutray-sleep.service", true}, {config.Logout, "immutray-logout.path", false}}
 	if !reflect.DeepEqual(g.Facts.Relock, want) {
