@@ -79,7 +79,7 @@ func outcomeHints() map[Outcome]string {
 		Failed:         `See with "immutectl status" how things stand, and with "journalctl -t immutray-helper" what was done.`,
 		Usage:          "Parts of Immutray have different versions. Log out and in again, or install it again.",
 		Blocked:        `Close these programs or stop their services, then lock again. "immutectl writers" lists them, "immutectl lock --wait 2m" waits for them.`,
-		NotPrepared:    "Give each of these directories a subvolume or file system of its own, or name it in allow_readonly in " + config.Path + ".",
+		NotPrepared:    `Give each of these directories a subvolume of its own: "sudo immutectl island DIRECTORY" does it. Or name it in allow_readonly in ` + config.Path + ".",
 		PackageManager: `Wait until it has finished, then try again; "immutectl lock --wait 1h" does that.`,
 		TooLong:        "Ask for less, and again when more is needed; or, as root, raise unlock_max in " + config.Path + ".",
 		ConfigRefused:  "As root, correct " + config.Path + ", or remove it to use the defaults. Nothing was changed.",

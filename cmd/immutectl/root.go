@@ -62,6 +62,7 @@ What else a command may end with stands in its own help.`,
 		a.watchCommand(),
 		a.historyCommand(),
 		a.doctorCommand(machineFacts),
+		a.islandCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	return root

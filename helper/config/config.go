@@ -20,6 +20,10 @@ type Config struct {
 	// Islands are directories that must stay writable when they exist below a
 	// protected path. HomeIsland may instead be left to each person's home.
 	Islands []string
+	// OptionalIslands are directories that programs write to as well. A lock makes those
+	// read-only that it covers, and doctor warns of them. VarIsland may be left to the
+	// directories in it.
+	OptionalIslands []string
 	// AllowReadonly are islands that may become read-only all the same.
 	AllowReadonly []string
 	// Drain is how long a lock waits for writers to finish.
@@ -38,14 +42,18 @@ type Config struct {
 // HomeIsland is satisfied as well when every directory in it is an island of its own.
 const HomeIsland = "/home"
 
+// VarIsland is satisfied in the same way.
+const VarIsland = "/var"
+
 // Default returns the configuration that holds where the file says nothing.
 func Default() Config {
 	return Config{
-		Paths:         []string{"/", "/etc"},
-		Islands:       []string{HomeIsland, "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/tmp", "/run"},
-		Drain:         5 * time.Second,
-		UnlockDefault: time.Hour,
-		UnlockMax:     UntilLocked,
-		StateDir:      "/run/immutray",
+		Paths:           []string{"/", "/etc"},
+		Islands:         []string{HomeIsland, "/var/lib", "/var/log", "/var/cache", "/var/spool", "/var/tmp", "/tmp", "/run"},
+		OptionalIslands: []string{"/root", "/srv", "/media", "/snap", "/nix", VarIsland},
+		Drain:           5 * time.Second,
+		UnlockDefault:   time.Hour,
+		UnlockMax:       UntilLocked,
+		StateDir:        "/run/immutray",
 	}
 }

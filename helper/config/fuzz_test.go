@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +84,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.Paths) == 0 || c.Drain < 0 || c.Drain > maxDrain {
 			t.Errorf("Parse(%q) = %+v", text, c)
 		}
-		for _, p := range append(append(append([]string{c.StateDir}, c.Paths...), c.Islands...), c.AllowReadonly...) {
+		for _, p := range slices.Concat([]string{c.StateDir}, c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly) {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.Contains(p, "\x00") {
 				t.Errorf("Parse(%q) takes the path %q", text, p)
 			}

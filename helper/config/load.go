@@ -71,6 +71,7 @@ func (c *Config) keys() []Key {
 	return []Key{
 		{"paths", func(v Value) error { return setPaths(&c.Paths, v, 1) }},
 		{"islands", func(v Value) error { return setPaths(&c.Islands, v, 0) }},
+		{"optional_islands", func(v Value) error { return setPaths(&c.OptionalIslands, v, 0) }},
 		{"allow_readonly", func(v Value) error { return setPaths(&c.AllowReadonly, v, 0) }},
 		{"drain", func(v Value) (err error) {
 			c.Drain, err = v.Duration(0, maxDrain)

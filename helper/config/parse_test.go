@@ -14,6 +14,7 @@ func TestParse(t *testing.T) {
 	  "/srv/a\tb\u00e9\U0001F512\\\"", # the last comma may stay
 	]
 islands=[]# none
+optional_islands = ["/opt"]
 allow_readonly = ['/var/tmp']
 drain = "1m30s"
 unlock_default = "until-locked"
@@ -21,14 +22,15 @@ unlock_max = "until-locked"
 relock_on = ["screen-lock", 'sleep']
 state_dir = "/run/other"`
 	want := Config{
-		Paths:         []string{"/", "/etc", "/srv/a\tbé🔒\\\""},
-		Islands:       []string{},
-		AllowReadonly: []string{"/var/tmp"},
-		Drain:         90 * time.Second,
-		UnlockDefault: UntilLocked,
-		UnlockMax:     UntilLocked,
-		RelockOn:      []Occasion{ScreenLock, Sleep},
-		StateDir:      "/run/other",
+		Paths:           []string{"/", "/etc", "/srv/a\tbé🔒\\\""},
+		Islands:         []string{},
+		OptionalIslands: []string{"/opt"},
+		AllowReadonly:   []string{"/var/tmp"},
+		Drain:           90 * time.Second,
+		UnlockDefault:   UntilLocked,
+		UnlockMax:       UntilLocked,
+		RelockOn:        []Occasion{ScreenLock, Sleep},
+		StateDir:        "/run/other",
 	}
 	for name, text := range map[string]string{
 		"LF":   text,
@@ -50,7 +52,7 @@ func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		// what the keys hold
 		{"unknown key", "drian = \"5s\"", "line 1: unknown key drian; did you mean drain?"},
-		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, allow_readonly, drain, unlock_default, unlock_max, relock_on, state_dir"},
+		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, optional_islands, allow_readonly, drain, unlock_default, unlock_max, relock_on, state_dir"},
 		{"key of a later version", "repaint = [\"sleep\"]", "line 1: unknown key repaint; known keys are"},
 		{"key twice", "drain = \"5s\"\n\ndrain = \"6s\"", "line 3: key drain is there already, in line 1"},
 		{"relative path", `paths = ["etc"]`, `line 1: paths: "etc" is not an absolute path; it must begin with /`},

@@ -45,6 +45,7 @@ func Examine(f Facts) Report {
 		checkKernel,
 		checkProtected,
 		checkIslands,
+		checkOptional,
 		checkNested,
 		checkSwap,
 		checkFstab,

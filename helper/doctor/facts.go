@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"immutray.org/helper/distribution"
+	"immutray.org/helper/islands"
 )
 
 // Facts are what is known about a machine.
@@ -22,7 +23,9 @@ type Facts struct {
 	Islands []string // what must stay writable
 
 	Frozen []Place // what needs a subvolume of its own, as writable islands would become read-only
-	Nested []Place // nested subvolumes that show below a protected path, writable
+	// Optional are the islands that become read-only all the same.
+	Optional []islands.Frozen
+	Nested   []Place // nested subvolumes that show below a protected path, writable
 	// Inner are all subvolumes in directories of the protected ones, whether they show or not.
 	Inner []Inner
 	// Taken are the paths of all subvolumes, from the top of the file system, as far as

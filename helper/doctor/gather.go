@@ -61,6 +61,7 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g.within("the files of the system", []string{"protected-path", "seal", "relock", "pkexec"}, (*gatherer).files)
 	g.within("the protected paths", []string{"protected-path"}, (*gatherer).open)
 	g.within("all writable islands", []string{"writable-island"}, (*gatherer).islands)
+	g.within("the directories that are better writable", []string{"optional-island"}, (*gatherer).optional)
 	g.within("nested subvolumes", []string{"nested-subvolume"}, (*gatherer).nested)
 	g.within("the swap files", []string{"swap"}, (*gatherer).swaps)
 	g.within("the mounts at boot", []string{"fstab"}, func(g *gatherer) { g.fstab(ctx) })

@@ -9,10 +9,6 @@ import (
 	"immutray.org/helper/islands"
 )
 
-// varIsland is what gets one subvolume when islands in it would freeze: they are many,
-// and packages add to them.
-const varIsland = "/var"
-
 func (g *gatherer) islands() {
 	for _, name := range g.Config.Islands {
 		if !slices.Contains(g.Config.AllowReadonly, name) {
@@ -64,14 +60,14 @@ func (g *gatherer) wholeHome(frozen []string) []string {
 }
 
 // wholeVar puts /var in place of the islands that lie in it, where it is a directory of
-// the same subvolume.
+// the same subvolume: they are many, and packages add to them.
 func (g *gatherer) wholeVar() {
-	inVar := func(p Place) bool { return p.Why == "" && isBelow(p.Real, varIsland) && !p.Subvolume }
+	inVar := func(p Place) bool { return p.Why == "" && isBelow(p.Real, config.VarIsland) && !p.Subvolume }
 	if !slices.ContainsFunc(g.Frozen, inVar) {
 		return
 	}
-	whole := g.place("writable-island", varIsland)
-	if whole.Real != varIsland || whole.Subvolume {
+	whole := g.place("writable-island", config.VarIsland)
+	if whole.Real != config.VarIsland || whole.Subvolume {
 		return
 	}
 	var left []Place

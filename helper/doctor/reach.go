@@ -101,6 +101,7 @@ func (g *gatherer) copy() *gatherer {
 	c := *g
 	c.opened = slices.Clip(c.opened)
 	c.Paths, c.Facts.Islands, c.Frozen, c.Nested = slices.Clip(c.Paths), slices.Clip(c.Facts.Islands), slices.Clip(c.Frozen), slices.Clip(c.Nested)
+	c.Optional = slices.Clip(c.Optional)
 	c.Inner, c.Taken, c.Swaps, c.Absent = slices.Clip(c.Inner), slices.Clip(c.Taken), slices.Clip(c.Swaps), slices.Clip(c.Absent)
 	c.Facts.Relock, c.Unseen, c.Blind = slices.Clip(c.Facts.Relock), slices.Clip(c.Unseen), slices.Clip(c.Blind)
 	return &c

@@ -76,6 +76,14 @@ func Find(cfg config.Config, paths []*protected.Path) (Found, error) {
 	return l.found, nil
 }
 
+// FindOptional is Find for the islands that a lock makes read-only all the same, apart from
+// those that it does not.
+func FindOptional(cfg config.Config, paths []*protected.Path) (Found, error) {
+	cfg.AllowReadonly = slices.Concat(cfg.AllowReadonly, cfg.Islands)
+	cfg.Islands = cfg.OptionalIslands
+	return Find(cfg, paths)
+}
+
 // island looks at one island, and at what is mounted below it.
 func (l *look) island(name string) ([]Frozen, error) {
 	if slices.Contains(l.allowed, name) {
@@ -90,15 +98,16 @@ func (l *look) island(name string) ([]Frozen, error) {
 	case !frozen:
 		l.found.Writable = append(l.found.Writable, name)
 		return l.below(p.real), nil
-	case name != config.HomeIsland || !l.isOurs(p.mount):
+	case name != config.HomeIsland && name != config.VarIsland || !l.isOurs(p.mount):
 		return []Frozen{{name, why}}, nil
 	}
-	return l.homes(p.real)
+	return l.parts(name, p.real)
 }
 
-// homes looks at each person's home, for a /home that is not an island itself. It is on
-// the file system of a protected path, which is there to be read.
-func (l *look) homes(dir string) ([]Frozen, error) {
+// parts looks at each person's home, for a /home that is not an island itself, and at the
+// directories of /var. It is on the file system of a protected path, which is there to be
+// read.
+func (l *look) parts(name, dir string) ([]Frozen, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for writable islands: %w", err)
@@ -108,7 +117,7 @@ func (l *look) homes(dir string) ([]Frozen, error) {
 		if !e.IsDir() {
 			continue
 		}
-		found, err := l.island(path.Join(config.HomeIsland, e.Name()))
+		found, err := l.island(path.Join(name, e.Name()))
 		if err != nil {
 			return nil, err
 		}

@@ -24,21 +24,21 @@ func Tell(all []Frozen) []string {
 
 func (f Frozen) tell() string {
 	name := strconv.Quote(f.Path)
-	if isPlain(f.Path) {
+	if IsPlain(f.Path) {
 		name = f.Path
 	}
 	if f.Why != "" {
 		return fmt.Sprintf("%s is read-only while the system is locked: it is %s", name, f.Why)
 	}
 	line := name + " needs a subvolume of its own, and is read-only while the system is locked"
-	if isPlain(f.Path) {
+	if IsPlain(f.Path) {
 		line += fmt.Sprintf("; run %q", "sudo immutectl island "+f.Path)
 	}
 	return line
 }
 
-// isPlain reports whether a shell, and a person, take a path as it stands.
-func isPlain(path string) bool {
+// IsPlain reports whether a shell, and a person, take a path as it stands.
+func IsPlain(path string) bool {
 	return !strings.ContainsFunc(path, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("/._-@+", c))
 	})

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+)
+
+// islandScript gives a directory a subvolume of its own.
+//
+//go:embed island.sh
+var islandScript string
+
+func (a *app) islandCommand() *cobra.Command {
+	var fstab string
+	cmd := &cobra.Command{
+		Use: "island DIRECTORY",
+
+		DisableFlagsInUseLine: true,
+		Annotations:           map[string]string{changesSystem: ""},
+		Short:                 "Give a directory a subvolume of its own",
+		Long: `Give a directory a subvolume of its own, so that it stays writable while the system is
+locked: someone's new home, for instance. It must be one that the configuration names
+in "islands" or "optional_islands", or be in /home or /var. Only root may.
+
+What is in the directory is copied, and stays below the new mount as well. A locked
+system is unlocked meanwhile.
+
+Exit status:
+  0  done, or nothing to do
+  1  failed; nothing was changed
+  2  the command line was not understood
+  3  a program is writing there
+  6  the configuration was refused`,
+		Example: "  sudo immutectl island /home/bob",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageFailure(cmd.CommandPath(), errors.New("name one directory"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.island(cmd.Context(), args[0], fstab) },
+	}
+	cmd.Flags().StringVar(&fstab, "fstab", "/etc/fstab", "add the mount to `FILE`")
+	cmd.Flags().Lookup("fstab").Hidden = true // for systems that are not the machine's
+	return cmd
+}
+
+func (a *app) island(ctx context.Context, name, fstab string) error {
+	failed := func(err error) error {
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), err))
+	}
+	if !a.root {
+		return &failure{
+			code:  helper.ExitFailed,
+			err:   fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), helper.ErrRootOnly),
+			hints: []string{`Run "sudo immutectl island DIRECTORY".`},
+		}
+	}
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(name)
+	if err != nil {
+		return failed(err)
+	}
+	i, err := newIsland(c, dir)
+	switch {
+	case err != nil:
+		return failed(err)
+	case i == nil:
+		a.printNotice(quote(dir) + " stays writable as it is")
+		return nil
+	}
+	if err := i.mayMove(fstab); err != nil {
+		return failed(err)
+	}
+	if err := a.nobodyWrites(ctx, c, dir); err != nil {
+		return err
+	}
+	return a.runScoped(helper.Run{
+		SystemWide: true,
+		Reason:     "a subvolume for " + dir,
+		Command:    []string{"sh", "-c", islandScript, "island.sh", dir, i.source, i.uuid, i.parent, i.name, fstab},
+	})
+}
+
+// nobodyWrites returns a failure that names who has files in a directory open for writing:
+// he would go on with what is hidden below the mount then.
+func (a *app) nobodyWrites(ctx context.Context, c config.Config, dir string) error {
+	found, err := a.writers.Scan(ctx, c.Paths)
+	found = slices.DeleteFunc(found, func(w helper.Writer) bool { return !strings.HasPrefix(w.Path, dir+"/") })
+	switch {
+	case err != nil && len(found) == 0:
+		a.printNotice("who writes there could not be seen whole: " + err.Error())
+		return nil
+	case len(found) == 0:
+		return nil
+	}
+	return &failure{
+		code:   helper.ExitBlocked,
+		err:    fmt.Errorf("cannot give %s a subvolume of its own: programs are writing there", quote(dir)),
+		detail: writersTable(found, 0),
+		hints:  []string{"Close these programs, or have their user log out, then try again."},
+	}
+}
