@@ -48,6 +48,22 @@ func Overdue(o helper.Overdue, icon string) Notification {
 	}
 }
 
+// Frozen returns the notification for directories that are read-only with the system and
+// should not be, from lines that say what each needs.
+func Frozen(lines []string, icon string) Notification {
+	body := make([]string, len(lines))
+	for i, line := range lines {
+		// A path is no beginning of a sentence, and may end in a command.
+		body[i] = Visible(line, maxText)
+	}
+	return Notification{
+		Summary: "Not everything can be written",
+		Body:    strings.Join(body, "\n"),
+		Urgency: Normal,
+		Icon:    icon,
+	}
+}
+
 func blocked(summary, icon string) Notification {
 	return Notification{
 		Summary: summary,

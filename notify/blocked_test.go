@@ -26,6 +26,8 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 			"Lock waits: files in use", "It locks when these are closed:\nvim is writing to /etc/fstab\nand 688 more", Critical, 2},
 		"overdue and broken": {Overdue(helper.Overdue{Outcome: helper.Failed, Error: "cannot\nlock"}, "i"),
 			"Not locked yet", "Cannot\\nlock.\nIt is tried again and again.", Critical, 1},
+		"what is read-only too": {Frozen([]string{`/home/bob needs a subvolume of its own; run "x"`, "/home/e\x1b is"}, "i"),
+			"Not everything can be written", "/home/bob needs a subvolume of its own; run \"x\"\n/home/e\\x1b is", Normal, 0},
 		"the question": {LockAnyway([]helper.Writer{vim}, 0, "i"),
 			"Lock anyway?", "These may crash, or lose what is not saved:\nvim is writing to /etc/fstab", Critical, 2},
 		"the question of nobody": {LockAnyway(nil, 0, "i"),

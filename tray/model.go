@@ -20,6 +20,9 @@ type Report struct {
 	Status helper.Status
 	// Problem says why this machine can't be locked as it is; nil when it can.
 	Problem *Problem
+	// Frozen says what is read-only with a locked system and should not be, and what each
+	// needs.
+	Frozen []string
 	// UnlockMax is how long an unlock may last; config.UntilLocked is without a limit.
 	UnlockMax time.Duration
 	// RelockOn is when the system is locked again besides the end of the window.

@@ -373,6 +373,20 @@ Remind me in 1 hour
 About Immutray
 Quit
 `},
+		{"locked, with what should be writable", Snapshot{Report: Report{Problem: unprepared, Status: lockedAt.Status, Frozen: []string{"/home/bob needs a subvolume of its own"}}}, `
+immutray-locked | Locked: /home/bob needs a subvolume of its own
+(Locked)
+(/home/bob needs a subvolume of its own.)
+(/: locked (property read-only, mount read-only))
+(/etc: locked (property read-only, mount read-only))
+---
+Unlock for 15 minutes…
+Unlock for 1 hour…
+Unlock until I lock it…
+---
+About Immutray
+Quit
+`},
 		{"a problem does not hide that it is locked", Snapshot{Report: Report{Problem: unprepared, Status: lockedAt.Status}}, `
 immutray-locked | Locked
 (Locked)

@@ -103,8 +103,9 @@ func waitsFor(o helper.Overdue) string {
 	return words
 }
 
-// problem returns the notification of what keeps the system from being locked, or why
-// else a request was not done; nil when nothing does.
+// problem returns the notification of what keeps the system from being locked, why else a
+// request was not done, or what a lock has made read-only that it should not; nil when
+// there is nothing.
 func problem(s Snapshot) *notify.Notification {
 	icon := string(iconFor(s.Report.face()))
 	var n notify.Notification
@@ -124,6 +125,8 @@ func problem(s Snapshot) *notify.Notification {
 		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
 	case o != nil && !closedToNewWrites(s.Report.Status):
 		n = notify.Overdue(*o, icon)
+	case s.Report.face() == locked && len(s.Report.Frozen) > 0:
+		n = notify.Frozen(s.Report.Frozen, icon)
 	default:
 		return nil
 	}

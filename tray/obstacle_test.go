@@ -110,7 +110,9 @@ func TestProblem(t *testing.T) {
 		"failed":                   {Snapshot{Report: unlockedAt, Trouble: unseen}, "Locking failed []"},
 		"asked once more":          {Snapshot{Report: overdue(blockedBy(vim)), Sure: true}, "Lock anyway? [sure cancel]"},
 		"at work":                  {Snapshot{Report: unlockedAt, Trouble: &Trouble{Holder: apt}}, "apt is installing packages [wait]"},
-		"waiting":                  {Snapshot{Report: unlockedAt, Awaited: apt}, "Locks when apt is done [cancel]"},
+		"locked, but for what should be writable": {Snapshot{Report: Report{Status: lockedAt.Status, Frozen: []string{"/home/bob"}}}, "Not everything can be written []"},
+		"unlocked, with what should be writable":  {Snapshot{Report: Report{Status: unlockedAt.Status, Frozen: []string{"/home/bob"}}}, ""},
+		"waiting":                                 {Snapshot{Report: unlockedAt, Awaited: apt}, "Locks when apt is done [cancel]"},
 	} {
 		got := ""
 		if n := problem(test.snapshot); n != nil {

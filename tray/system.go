@@ -169,12 +169,14 @@ func (s *System) report(status *helper.Status) Report {
 	s.mu.Lock()
 	cfg := s.config
 	s.mu.Unlock()
-	return Report{Status: *status, Problem: unprepared(cfg), UnlockMax: cfg.UnlockMax, RelockOn: cfg.RelockOn}
+	problem, frozen := unprepared(cfg)
+	return Report{Status: *status, Problem: problem, Frozen: frozen, UnlockMax: cfg.UnlockMax, RelockOn: cfg.RelockOn}
 }
 
-// unprepared returns why the machine can't be locked as it is, or nil. What can't
-// be found out is no reason: the helper looks again, as root.
-func unprepared(cfg config.Config) *Problem {
+// unprepared returns why the machine can't be locked as it is, or nil, and what is
+// read-only with it when it is locked all the same. What can't be found out is no reason:
+// the helper looks again, as root.
+func unprepared(cfg config.Config) (problem *Problem, frozen []string) {
 	var lines []string
 	var paths []*protected.Path
 	for _, name := range cfg.Paths {
@@ -189,9 +191,10 @@ func unprepared(cfg config.Config) *Problem {
 	}
 	if found, err := islands.Find(cfg, paths); err == nil && len(found.Frozen) > 0 {
 		lines = append(lines, "no subvolume or file system of its own: "+strings.Join(islands.Paths(found.Frozen), ", "))
+		frozen = islands.Tell(found.Frozen)
 	}
 	if lines == nil {
-		return nil
+		return nil, nil
 	}
-	return &Problem{Lines: lines}
+	return &Problem{Lines: lines}, frozen
 }

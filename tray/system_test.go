@@ -154,7 +154,10 @@ func TestUnprepared(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p := unprepared(test.cfg)
+			p, frozen := unprepared(test.cfg)
+			if told := strings.Join(frozen, "\n"); strings.HasPrefix(told, "/usr needs a subvolume of its own") != (test.cfg.Islands != nil) {
+				t.Errorf("unprepared() tells %q", told)
+			}
 			if test.want == nil {
 				if p != nil {
 					t.Errorf("unprepared() = %q, want none", p.Lines)

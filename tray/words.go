@@ -95,6 +95,7 @@ func reasons(r Report) []string {
 		if runs := r.Status.Runs; len(runs) > 0 {
 			return []string{"only " + runNames(runs) + " can write, until it ends"}
 		}
+		return r.Frozen
 	case unlocked, partlyLocked:
 		if o := r.Status.Overdue; o != nil {
 			return []string{waitsFor(*o)}
