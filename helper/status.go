@@ -39,6 +39,9 @@ type Status struct {
 	// Runs are the commands of "immutectl run" that can write, the oldest first. The
 	// system is locked all the same, for everything else; see [Status.SetRuns].
 	Runs []Run `json:"runs,omitempty"`
+	// StillReadOnly are the programs to which an unlocked system is still read-only: they
+	// have mounts of their own that could not be changed. A restart gives them new ones.
+	StillReadOnly []Bystander `json:"still_read_only,omitempty"`
 }
 
 // A PathStatus is the state of one protected path, layer by layer.

@@ -92,6 +92,9 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 	if s.Overdue != nil {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(overdueWords(s.Overdue)))
 	}
+	if behind := helper.StillReadOnlyWords(s.StillReadOnly); behind != "" {
+		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(behind))
+	}
 	for _, r := range s.Runs {
 		fmt.Fprintf(&b, "At work: %s\n", runWords(r))
 	}

@@ -49,6 +49,9 @@ type Engine struct {
 	// Relock locks when a window ends. Without it no window can be opened that has an
 	// end.
 	Relock Relock
+	// Units tells which mounts services want to be read-only. Without it, those of a
+	// service that has started while the system was locked stay so.
+	Units Units
 
 	clock   clock            // the zero value is the machine's
 	scanner *writers.Scanner // made with the first search for writers
@@ -131,7 +134,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	}
 	e.logIntent(result)
 
-	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Overdue: recorded.Overdue, Seal: recorded.Seal}
+	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Overdue: recorded.Overdue, StillReadOnly: recorded.StillReadOnly, Seal: recorded.Seal}
 	if result.Request.Verb.AtBoot() {
 		next = statefile.State{} // the boot forgets the window there was
 	}
@@ -203,13 +206,14 @@ func (e *Engine) leave(paths []*protected.Path, result *helper.Result, next *sta
 	result.Finished = time.Now()
 	switch {
 	case now.State == helper.Locked:
-		next.Deadline = nil
+		next.Deadline, next.StillReadOnly = nil, nil
 	case result.Request.Due && next.Deadline == nil:
 		next.Deadline = e.overSince()
 	}
 	if result.Request.Verb == helper.Seal {
 		next.Seal = &statefile.Seal{Outcome: result.Outcome, Finished: result.Finished}
 	}
+	now.StillReadOnly = next.StillReadOnly
 	result.Bound()
 	next.Window, next.Last = now.Window, result
 	next.Overdue = e.overdue(result, *next)

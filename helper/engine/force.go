@@ -31,6 +31,7 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 		if errors.As(err, &blocked) && onlyBlocked(err) && p.Btrfs {
 			notice = stillWriting(blocked)
 			if err = closeToNewWrites(p, packageManagerIdle); err == nil {
+				e.closeWhatCanBe(ctx, p)
 				addWriters(result, blocked.writers)
 			}
 		}

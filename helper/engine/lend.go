@@ -174,6 +174,9 @@ func (l *Loan) give() error {
 		if !p.Btrfs || p.Status().Property == helper.Writable {
 			continue
 		}
+		if err := l.engine.closeForRun(p); err != nil {
+			return err
+		}
 		if err := p.SetProperty(false); err != nil {
 			return fmt.Errorf("cannot run the command: cannot clear the property of %q: %w", p.Name, err)
 		}

@@ -80,15 +80,19 @@ func (e *Engine) lockFrom(ctx context.Context, p *protected.Path, before helper.
 	if err := e.raiseBarrier(ctx, p); err != nil {
 		return "", err
 	}
-	if !p.Btrfs {
-		return "", nil
+	// From here on nobody begins to write but where the mount flag is not set yet.
+	o, unreached, err := e.closeOthers(ctx, p, before)
+	if err != nil {
+		return "", join(err, lowerBarrier(p, before))
 	}
-	if before.Property != helper.ReadOnly {
-		if err := e.setPropertyBehindBarrier(p, before); err != nil {
+	defer o.end()
+	if p.Btrfs && before.Property != helper.ReadOnly {
+		if err := e.setPropertyBehindBarrier(p, before, o); err != nil {
 			return "", err
 		}
 	}
-	return repairSuperblock(p, before)
+	notice, err = repairSuperblock(p, before)
+	return sentences(unreached, e.remember(o), notice), err
 }
 
 // raiseBarrier sets the mount flag, trying again while the path is busy until ctx
@@ -109,11 +113,11 @@ func (e *Engine) raiseBarrier(ctx context.Context, p *protected.Path) error {
 
 // setPropertyBehindBarrier sets the property of a path whose mount flag is set,
 // unless someone still writes where the mount flag does not reach. Then, as when a
-// package manager has started meanwhile, it takes the mount flag back if it was this
-// request that set it.
-func (e *Engine) setPropertyBehindBarrier(p *protected.Path, before helper.PathStatus) error {
+// package manager has started meanwhile, it takes the mount flags back that this request
+// has set.
+func (e *Engine) setPropertyBehindBarrier(p *protected.Path, before helper.PathStatus, o *others) error {
 	if err := e.quiet(p); err != nil {
-		return join(err, lowerBarrier(p, before))
+		return join(err, o.reopen(), lowerBarrier(p, before))
 	}
 	if before.Superblock == helper.ReadOnly {
 		// Through a read-only superblock not even a writable clone can set the property.
@@ -163,7 +167,7 @@ func lowerBarrier(p *protected.Path, before helper.PathStatus) error {
 // /home. A filesystem that refuses has a reason (an error made it read-only): the
 // path is locked all the same.
 func repairSuperblock(p *protected.Path, before helper.PathStatus) (notice string, err error) {
-	if before.Superblock != helper.ReadOnly || p.Status().Superblock != helper.ReadOnly {
+	if !p.Btrfs || before.Superblock != helper.ReadOnly || p.Status().Superblock != helper.ReadOnly {
 		return "", nil
 	}
 	if err := p.MakeSuperblockWritable(); err != nil {

@@ -38,6 +38,9 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 		}
 		err = join(err, e.rollBack(paths, result.Before))
 	}
+	if err == nil {
+		next.StillReadOnly = e.reopenOthers(paths, result)
+	}
 	return err
 }
 

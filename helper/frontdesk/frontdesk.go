@@ -181,7 +181,7 @@ func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
 			d.record(e)
 		}
 	}
-	return &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: log, Relock: r}
+	return &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: log, Relock: r, Units: services{systemBus}}
 }
 
 // load reads the configuration that root named, else the installed one.

@@ -4,7 +4,10 @@
 package lockstate
 
 import (
+	"slices"
+
 	"immutray.org/helper"
+	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
 	"immutray.org/helper/statefile"
@@ -28,9 +31,18 @@ func (r *Reader) Read() helper.Status {
 		status.Window = ShownWindow(status.State, file.Window)
 		if status.State != helper.Locked {
 			status.Overdue = file.Overdue
+			status.StillReadOnly = present(file.StillReadOnly)
 		}
 	}
 	return status
+}
+
+// present returns the bystanders that have not ended. A service that was restarted has
+// another process.
+func present(recorded []helper.Bystander) []helper.Bystander {
+	return slices.DeleteFunc(recorded, func(b helper.Bystander) bool {
+		return namespaces.Unit(b.PID) != b.Unit || namespaces.Program(b.PID) != b.Program
+	})
 }
 
 // ReadPaths returns the state of the protected paths called names, without a window.

@@ -79,13 +79,19 @@ func (s *Set) Close() {
 // more than the credentials of a process (proc_ns_readlink in fs/proc/namespaces.c): one
 // that hangs in exec does not hold it up. The caller must be root. With an error other
 // than the context's nothing is found.
-func Find(ctx context.Context) (*Set, error) {
+func Find(ctx context.Context) (*Set, error) { return FindNew(ctx, nil) }
+
+// FindNew is Find without those namespaces that are known by their ids.
+func FindNew(ctx context.Context, known map[uint64]bool) (*Set, error) {
 	v, err := NewVisitor()
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for mount namespaces: %w", err)
 	}
 	defer v.Close()
 	f := &finder{proc: v.proc, known: map[uint64]*Namespace{}}
+	for id := range known {
+		f.known[id] = nil
+	}
 	if err := f.self(); err != nil {
 		return nil, fmt.Errorf("cannot look for mount namespaces: %w", err)
 	}
@@ -132,13 +138,17 @@ func (f *finder) self() error {
 	}
 	f.user = fileID{st.Dev, st.Ino}
 	// The process' first thread may be in another one than that which asks.
-	if err := unix.Stat(threadNamespace, &st); err != nil {
-		return &os.PathError{Op: "stat", Path: threadNamespace, Err: err}
+	id, err := readID(threadNamespace)
+	if err != nil {
+		return err
 	}
-	if f.add(st.Ino, threadNamespace); f.known[st.Ino] == nil {
+	if _, known := f.known[id]; known {
+		return nil
+	}
+	if f.add(id, threadNamespace); f.known[id] == nil {
 		return errors.New("its own can't be opened")
 	}
-	f.known[st.Ino].Self = true
+	f.known[id].Self = true
 	return nil
 }
 
@@ -186,14 +196,9 @@ func (f *finder) process(pid int, dir string) {
 
 func (f *finder) task(tid int, dir string) {
 	link := dir + "/ns/mnt"
-	var text [64]byte
-	n, err := unix.Readlink(link, text[:])
+	id, err := readID(link)
 	if err != nil {
 		return // it has ended, or is being ended
-	}
-	id, ok := parseLink(string(text[:n]))
-	if !ok {
-		return
 	}
 	if _, seen := f.known[id]; !seen {
 		f.add(id, link)
@@ -201,6 +206,22 @@ func (f *finder) task(tid int, dir string) {
 	if ns := f.known[id]; ns != nil && len(ns.Tasks) < maxTasks {
 		ns.Tasks = append(ns.Tasks, tid)
 	}
+}
+
+// Of returns the id of the namespace that a process is in.
+func Of(pid int) (uint64, error) { return readID(fmt.Sprintf("/proc/%d/ns/mnt", pid)) }
+
+func readID(link string) (uint64, error) {
+	var text [64]byte
+	n, err := unix.Readlink(link, text[:])
+	if err != nil {
+		return 0, &os.PathError{Op: "readlink", Path: link, Err: err}
+	}
+	id, ok := parseLink(string(text[:n]))
+	if !ok {
+		return 0, fmt.Errorf("%s leads to %q", link, text[:n])
+	}
+	return id, nil
 }
 
 // parseLink returns the id out of "mnt:[4026531841]", namespaces(7).

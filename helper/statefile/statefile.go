@@ -34,7 +34,9 @@ type State struct {
 	Deadline *Deadline `json:"deadline"`
 	// Overdue says why the system is not locked although the deadline is over.
 	Overdue *helper.Overdue `json:"overdue,omitempty"`
-	Last    *helper.Result  `json:"last"`
+	// StillReadOnly are the programs that an unlock has not reached.
+	StillReadOnly []helper.Bystander `json:"still_read_only,omitempty"`
+	Last          *helper.Result     `json:"last"`
 	// Seal is how the seal of this boot ended; nil when there was none.
 	Seal *Seal `json:"seal"`
 }

@@ -32,7 +32,7 @@ func example() State {
 
 func TestWriteAndRead(t *testing.T) {
 	dir := t.TempDir()
-	if got, err := Read(dir); err != nil || got != (State{}) {
+	if got, err := Read(dir); err != nil || !reflect.DeepEqual(got, State{}) {
 		t.Errorf("Read() of no file = %+v, %v", got, err)
 	}
 	for _, want := range []State{example(), {}} {
