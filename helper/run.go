@@ -34,6 +34,9 @@ type Run struct {
 	// PID is the process of immutectl that waits for the command.
 	PID        int  `json:"pid"`
 	SystemWide bool `json:"system_wide"`
+	// Namespace is the id of the command's mount namespace, namespaces(7); 0 until it has
+	// one.
+	Namespace uint64 `json:"namespace,omitempty"`
 }
 
 // Program returns the name of the command's program.
@@ -62,14 +65,21 @@ func isPlain(word string) bool {
 		!strings.ContainsFunc(word, func(c rune) bool { return c == ' ' || c == '"' || !strconv.IsPrint(c) })
 }
 
-// WindowReason is why the system is unlocked for a system-wide command: it is recorded
-// with the window, as every reason is.
+// WindowReason is why the system is unlocked for a system-wide command. It is for everyone
+// to read, as every reason is, and so without the command line.
 func (r Run) WindowReason() string {
 	why := RunManager
 	if r.Reason != "" {
 		why = r.Reason
 	}
-	return shortened(why+": "+r.Words(MaxReason), MaxReason)
+	return shortened(why+": "+r.Named().Words(MaxReason), MaxReason)
+}
+
+// Named returns what everyone may know of the command: its command line, which may hold a
+// password, is the program's name alone.
+func (r Run) Named() Run {
+	r.Command = []string{r.Program()}
+	return r
 }
 
 // SetRuns notes the commands that are at work, and what state the system is in with

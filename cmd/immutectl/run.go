@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,11 +84,19 @@ func (a *app) runScoped(r helper.Run) error {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	r.ID, r.Since, r.User, r.PID = hex.EncodeToString(id), time.Now(), "root", os.Getpid()
-	a.recordOfRun(frontdesk.AskedToRun(r))
 	runner := &scoped.Runner{
-		Paths:    c.Paths,
+		Config:   c,
+		Mounts:   frontdesk.MachineMounts(),
+		Asked:    frontdesk.AskedToRun(c, r),
 		Guardian: a.guardian,
-		Unlocked: func() { a.printNotice("the system is unlocked already, and stays so") },
+		Unlocked: func(r *helper.Result) {
+			if len(r.Notices) == 0 {
+				a.printNotice("the system is unlocked already, and stays so")
+			}
+			for _, notice := range r.Notices {
+				a.printNotice(notice)
+			}
+		},
 	}
 	end, err := runner.Run(r)
 	if end.Result != nil {
@@ -163,10 +172,6 @@ func (a *app) guard(ctx context.Context) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.ErrRootOnly))
 	}
-	c, err := a.config()
-	if err != nil {
-		return err
-	}
 	if err := frontdesk.Leave(); err != nil {
 		return a.failed(helper.ExitFailed, err)
 	}
@@ -181,7 +186,9 @@ func (a *app) guard(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()
 	g := &scoped.Guardian{
-		Engine: &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun},
+		Engine: func(c config.Config) *engine.Engine {
+			return &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun}
+		},
 		Helper: a.requester(),
 		Leave:  frontdesk.LeaveCgroup,
 	}
@@ -198,6 +205,20 @@ func (a *app) recordOfRun(e journal.Entry) {
 		e.Fields[journal.Config] = a.configFile
 	}
 	_ = journal.Send(e) // without a journal there is no history, and all else goes on
+}
+
+// within returns the command of "immutectl run" that sees the system as s tells: this
+// process is in its mount namespace.
+func within(s helper.Status) (around helper.Run, is bool) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {
+		return around, false
+	}
+	i := slices.IndexFunc(s.Runs, func(r helper.Run) bool { return r.Namespace == st.Ino })
+	if i < 0 {
+		return around, false
+	}
+	return s.Runs[i], true
 }
 
 // exceptRuns names the commands that alone can write.

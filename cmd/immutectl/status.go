@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,6 +67,9 @@ func (a *app) status(form statusForm) error {
 		err = a.exportMetrics(metrics(s, a.lastSeal(c), a.now()), form.output)
 	default:
 		err = a.print(statusText(s, a.now(), a.color))
+		if r, is := within(s); is {
+			a.printNotice(fmt.Sprintf("this is what %s (pid %d) sees, which may write; for everything else the system is locked", quote(r.Program()), r.PID))
+		}
 	}
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ type Config struct {
 	UnlockMax time.Duration
 	// RelockOn is when the system is locked again besides the end of the window.
 	RelockOn []Occasion
+	// LogCommandLines has the journal keep whole command lines of "immutectl run", which
+	// may hold a password, instead of the program's name.
+	LogCommandLines bool
 	// StateDir holds the state file and the lock between helpers.
 	StateDir string
 }

@@ -80,6 +80,10 @@ func (c *Config) keys() []Key {
 		{"unlock_default", func(v Value) error { return setWindow(&c.UnlockDefault, v) }},
 		{"unlock_max", func(v Value) error { return setWindow(&c.UnlockMax, v) }},
 		{"relock_on", func(v Value) error { return setOccasions(&c.RelockOn, v) }},
+		{"log_command_lines", func(v Value) (err error) {
+			c.LogCommandLines, err = v.Bool()
+			return err
+		}},
 		{"state_dir", func(v Value) error {
 			dir, err := v.Text()
 			if err == nil {

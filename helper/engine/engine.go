@@ -132,6 +132,9 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 		e.nothingDone(result, &before, "it is locked already")
 		return nil
 	}
+	if around, within := e.runAround(); within && result.Request.Verb == helper.Unlock {
+		return fmt.Errorf("cannot %s the system from within %s: %w", result.Request.Verb, commands([]helper.Run{around}), errWithin)
+	}
 	e.logIntent(result)
 
 	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Overdue: recorded.Overdue, StillReadOnly: recorded.StillReadOnly, Seal: recorded.Seal}
@@ -226,6 +229,9 @@ func (e *Engine) read(paths []*protected.Path, window *helper.Window) helper.Sta
 		status.Paths = append(status.Paths, p.Status())
 	}
 	found, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
+	for i, r := range found {
+		found[i] = r.Named() // for the state file is for everyone
+	}
 	status.SetRuns(found)
 	status.Window = lockstate.ShownWindow(status.State, window)
 	return status

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
@@ -81,10 +84,25 @@ func (e *Engine) recording(run helper.Run) *Engine {
 		}
 		// Also the intent: it is all that tells of a command if the machine loses its power.
 		entry.Durable = true
-		entry.Fields[journal.Command] = run.Words(helper.MaxCommand)
+		entry.Fields[journal.Command] = LoggedCommand(e.Config, run)
 		e.log(entry)
 	}
 	return &with
+}
+
+// LoggedCommand is a command as the journal has it: the name of its program, unless the
+// configuration wants more.
+func LoggedCommand(c config.Config, run helper.Run) string {
+	if !c.LogCommandLines {
+		run = run.Named()
+	}
+	return run.Words(helper.MaxCommand)
+}
+
+// Show records the mount namespace of the command.
+func (l *Loan) Show(namespace uint64) error {
+	l.run.Namespace = namespace
+	return l.record.Update(l.engine.Config.StateDir, l.run)
 }
 
 func (l *Loan) newResult() *helper.Result {
@@ -108,7 +126,15 @@ func (l *Loan) begin(result *helper.Result) error {
 			l.open[p.Path] = true
 		}
 	}
-	if len(l.open) == len(l.paths) {
+	around, within := l.engine.runAround()
+	switch {
+	case within && l.run.SystemWide:
+		return fmt.Errorf("cannot unlock the system from within %s: %w", commands([]helper.Run{around}), errWithin)
+	case within:
+		result.Notices = append(result.Notices, "started by "+commands([]helper.Run{around})+
+			": it can write as long as that is at work, and the system stays locked for everything else")
+		return nil
+	case len(l.open) == len(l.paths):
 		return nil
 	}
 	if err := l.may(result); err != nil {
@@ -129,6 +155,23 @@ func (l *Loan) begin(result *helper.Result) error {
 	after := l.engine.read(l.paths, nil)
 	result.Status = &after
 	return err
+}
+
+var errWithin = errors.New("its mounts are not those of the system")
+
+// runAround returns the command of "immutectl run" in whose mount namespace this process
+// is, if it is in one. What is writable in there is so for that command alone.
+func (e *Engine) runAround() (around helper.Run, within bool) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/mnt", &st); err != nil {
+		return around, false
+	}
+	atWork, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
+	i := slices.IndexFunc(atWork, func(r helper.Run) bool { return r.Namespace == st.Ino })
+	if i < 0 {
+		return around, false
+	}
+	return atWork[i], true
 }
 
 // may returns what speaks against lending.

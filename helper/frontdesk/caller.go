@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/engine"
 	"immutray.org/helper/journal"
 )
 
@@ -67,10 +69,12 @@ func asked(r helper.Request) journal.Entry {
 }
 
 // AskedToRun returns the record that this process' parent asks for a command of
-// "immutectl run", which root does without the front desk.
-func AskedToRun(run helper.Run) journal.Entry {
+// "immutectl run", which root does without the front desk. It is for another process to
+// send: with each record the journal keeps the command line of its sender (_CMDLINE in
+// systemd.journal-fields(7)), and this one's has all of the command.
+func AskedToRun(c config.Config, run helper.Run) journal.Entry {
 	e := asked(helper.Request{Verb: helper.RunCommand, ID: run.ID, UID: run.UID, User: run.User, Reason: run.Reason})
-	e.Fields[journal.Command] = run.Words(helper.MaxCommand)
+	e.Fields[journal.Command] = engine.LoggedCommand(c, run)
 	return e
 }
 

@@ -24,6 +24,15 @@ func Leave() error {
 	return err
 }
 
+// MachineMounts returns where the mount namespace is found in which PID 1 has the mounts
+// of the machine, "" where that is our own, or where PID 1 is not systemd.
+func MachineMounts() string {
+	if shares, err := (kernel{}).sharesMounts(); err != nil || shares || !(kernel{}).systemd() {
+		return ""
+	}
+	return "/proc/1/ns/mnt"
+}
+
 // LeaveCgroup moves this process, where PID 1 is systemd, out of the cgroup of who
 // started it, so that it is not killed or frozen with that: into a scope of its own. As
 // long as the process lives PID 1 looks every few seconds whether it does what it is there

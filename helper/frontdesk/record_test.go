@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/journal"
 )
@@ -49,7 +50,7 @@ func TestRecordsNameAnotherConfiguration(t *testing.T) {
 
 // A command that root runs does not come to the desk, and is recorded as if it did.
 func TestRecordOfACommand(t *testing.T) {
-	e := AskedToRun(helper.Run{ID: "4f", User: "root", Reason: "new kernel", Command: []string{"apt", "a\nb"}})
+	e := AskedToRun(config.Config{LogCommandLines: true}, helper.Run{ID: "4f", User: "root", Reason: "new kernel", Command: []string{"apt", "a\nb"}})
 	if e.MessageID != MessageAsked || e.Message != "root asks to run" {
 		t.Errorf("%+v", e)
 	}

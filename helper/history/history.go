@@ -46,7 +46,7 @@ type Window struct {
 	Lasted time.Duration
 	// LockedBy is the user who locked, when a lock has ended it.
 	LockedBy string
-	// Command is the command line that alone could write, as helper.Run.Words has it; ""
+	// Command is what alone could write, as the journal has it; ""
 	// when the system was not locked for anyone.
 	Command string
 	// Sealed says that the next boot locked what was still open.

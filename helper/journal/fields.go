@@ -19,7 +19,7 @@ const (
 	Reason  = "IMMUTRAY_REASON"  // why, in his words; missing when he did not say
 	Paths   = "IMMUTRAY_PATHS"   // the protected paths, quoted
 	Before  = "IMMUTRAY_BEFORE"  // the layers of every path before the change
-	Command = "IMMUTRAY_COMMAND" // the command line of "immutectl run", cut after 500 characters; else missing
+	Command = "IMMUTRAY_COMMAND" // of "immutectl run": the program, or the command line cut after 500 characters; else missing
 	Config  = "IMMUTRAY_CONFIG"  // the configuration that root named instead of the machine's; else missing
 	// SinceBoot is when, in microseconds of CLOCK_BOOTTIME: time asleep counts, and
 	// nobody can set it.

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +29,7 @@ import (
 const (
 	recordsName  = "runs"
 	programsName = "programs"
+	draftPrefix  = "."
 	// maxSize bounds what is read of one file: a command line has 2 MiB at most by
 	// default (execve(2)), and JSON writes a byte of it in up to six.
 	maxSize = 16 << 20
@@ -47,12 +49,9 @@ type entry struct {
 // of it is replaced.
 func Put(stateDir string, r helper.Run) (*Record, error) {
 	rec := &Record{}
-	whole := entry{r, os.Getpid()}
-	public := whole
-	public.Command = []string{r.Program()}
-	err := rec.put(filepath.Join(stateDir, recordsName), 0o600, whole)
+	err := rec.put(filepath.Join(stateDir, recordsName), 0o600, r)
 	if err == nil {
-		err = rec.put(filepath.Join(stateDir, programsName), 0o644, public)
+		err = rec.put(filepath.Join(stateDir, programsName), 0o644, r.Named())
 	}
 	if err != nil {
 		rec.Close()
@@ -61,9 +60,22 @@ func Put(stateDir string, r helper.Run) (*Record, error) {
 	return rec, nil
 }
 
+// Update replaces the record by one that says more. Nobody sees the command without one.
+func (r *Record) Update(stateDir string, run helper.Run) error {
+	updated, err := Put(stateDir, run)
+	if err != nil {
+		return err
+	}
+	for _, f := range r.files {
+		f.Close()
+	}
+	r.files = updated.files
+	return nil
+}
+
 // put adds a file with the given mode to a directory that has the x bits that go with it.
-func (r *Record) put(dir string, mode os.FileMode, e entry) error {
-	data, err := json.Marshal(e)
+func (r *Record) put(dir string, mode os.FileMode, run helper.Run) error {
+	data, err := json.Marshal(entry{run, os.Getpid()})
 	if err != nil {
 		return err
 	}
@@ -77,7 +89,7 @@ func (r *Record) put(dir string, mode os.FileMode, e entry) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	path := filepath.Join(dir, e.ID)
+	path, draft := filepath.Join(dir, run.ID), filepath.Join(dir, draftPrefix+run.ID)
 	f := os.NewFile(uintptr(fd), path)
 	// Nobody sees the file before it is complete and locked.
 	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart})
@@ -88,8 +100,11 @@ func (r *Record) put(dir string, mode os.FileMode, e entry) error {
 		err = f.Chmod(mode)
 	}
 	if err == nil {
-		_ = os.Remove(path) // a dead one's; where that can't be done, the next step says so
-		err = unix.Linkat(fd, "", unix.AT_FDCWD, path, unix.AT_EMPTY_PATH)
+		_ = os.Remove(draft) // of one that was killed; where it can't be removed, the next step says so
+		err = unix.Linkat(fd, "", unix.AT_FDCWD, draft, unix.AT_EMPTY_PATH)
+	}
+	if err == nil {
+		err = os.Rename(draft, path)
 	}
 	if err != nil {
 		f.Close()
@@ -131,6 +146,9 @@ func list(dir string) (alive, dead []entry, err error) {
 		return nil, nil, nil
 	}
 	for _, file := range entries {
+		if strings.HasPrefix(file.Name(), draftPrefix) {
+			continue
+		}
 		e, held, failed := read(filepath.Join(dir, file.Name()))
 		if failed != nil {
 			err = failed

@@ -77,13 +77,13 @@ func runnerMain(dir string) int {
 	s := readSetup(dir)
 	os.Unsetenv(roleVariable)
 	r := &Runner{
-		Paths: s.Config.Paths,
+		Config: s.Config,
 		Guardian: func() *exec.Cmd {
 			cmd := exec.Command("/proc/self/exe")
 			cmd.Env = append(os.Environ(), roleVariable+"=guardian")
 			return cmd
 		},
-		Unlocked: func() { fmt.Fprintln(os.Stderr, "unlocked already") },
+		Unlocked: func(*helper.Result) { fmt.Fprintln(os.Stderr, "unlocked already") },
 	}
 	end, err := r.Run(helper.Run{
 		ID: newID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide,
@@ -134,7 +134,7 @@ func guardianMain(dir string) int {
 	e := &engine.Engine{Config: s.Config, Journal: func(e journal.Entry) {
 		fmt.Fprintf(log, "%s %s\n", e.Message, e.Fields[journal.Command])
 	}}
-	g := &Guardian{Engine: e, Helper: direct{e}, Leave: func(context.Context) error {
+	g := &Guardian{Engine: func(config.Config) *engine.Engine { return e }, Helper: direct{e}, Leave: func(context.Context) error {
 		if s.InReach != "" {
 			return errors.New(s.InReach)
 		}

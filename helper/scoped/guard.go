@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func (r *Runner) guardian(run helper.Run, before *message) (*guard, error) {
 	cmd.ExtraFiles = []*os.File{theirs} // which makes it GuardianSocket
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Dir = "/"
-	err = cmd.Start()
+	err = startIn(r.Mounts, cmd)
 	theirs.Close()
 	if err != nil {
 		conn.Close()
@@ -41,11 +42,33 @@ func (r *Runner) guardian(run helper.Run, before *message) (*guard, error) {
 	}
 	go func() { _ = cmd.Wait() }() // it says all that there is to say on the socket
 	g := &guard{conn: conn, answers: receive(conn)}
-	if err := send(conn, message{Order: &run, TakeOver: before}); err != nil {
+	order := message{Order: &run, Config: &r.Config, TakeOver: before}
+	if before == nil {
+		order.Asked = &r.Asked
+	}
+	if err := send(conn, order); err != nil {
 		g.leave()
 		return nil, fmt.Errorf("cannot start a guardian: %w", helper.ErrNoGuardian)
 	}
 	return g, nil
+}
+
+// startIn starts a program in a mount namespace, "" for our own.
+func startIn(namespace string, cmd *exec.Cmd) (err error) {
+	if namespace == "" {
+		return cmd.Start()
+	}
+	f, err := os.Open(namespace)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	onOwnThread(func() {
+		if err = enterNamespace(f); err == nil {
+			err = cmd.Start()
+		}
+	})
+	return err
 }
 
 // begin waits for the loan. A signal that asks to end is answered by leaving: then the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"immutray.org/helper"
@@ -30,7 +31,7 @@ const (
 
 // A Guardian holds the loan for one command.
 type Guardian struct {
-	Engine *engine.Engine
+	Engine func(config.Config) *engine.Engine
 	// Helper unlocks and locks, for system-wide commands.
 	Helper interface {
 		Do(ctx context.Context, r helper.Request) (*helper.Result, error)
@@ -50,10 +51,13 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 		}
 	}()
 	first, ok := <-messages
-	if !ok || first.Order == nil {
+	if !ok || first.Order == nil || first.Config == nil {
 		return errors.New("cannot guard a command: there is no order")
 	}
-	w := &ward{Guardian: g, run: *first.Order}
+	w := &ward{Guardian: g, engine: g.Engine(*first.Config), run: *first.Order}
+	if first.Asked != nil && w.engine.Journal != nil {
+		w.engine.Journal(*first.Asked)
+	}
 	result := w.begin(ctx, first.TakeOver)
 	say(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked})
 	if w.loan == nil {
@@ -88,6 +92,7 @@ func say(conn io.Writer, m message) {
 // A ward is one command and what was lent for it.
 type ward struct {
 	*Guardian
+	engine    *engine.Engine
 	run       helper.Run
 	loan      *engine.Loan
 	namespace *os.File        // nil until the command has one
@@ -125,10 +130,10 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 	w.inReach = w.Leave(ctx)
 	var result *helper.Result
 	if before == nil {
-		w.Engine.Reclaim(ctx)
-		w.loan, result = w.Engine.Lend(ctx, w.run)
+		w.engine.Reclaim(ctx)
+		w.loan, result = w.engine.Lend(ctx, w.run)
 	} else {
-		w.loan, result = w.Engine.TakeOver(ctx, w.run)
+		w.loan, result = w.engine.TakeOver(ctx, w.run)
 		w.unlocked = before.Unlocked
 	}
 	if w.loan == nil || !w.run.SystemWide || before != nil {
@@ -148,7 +153,7 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 // while that is at work a lock at the end of the time is refused, and tried again.
 func (w *ward) unlockRequest() helper.Request {
 	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason()}
-	if longest := w.Engine.Config.UnlockMax; longest != config.UntilLocked {
+	if longest := w.engine.Config.UnlockMax; longest != config.UntilLocked {
 		r.For = longest
 	} else {
 		r.UntilLocked = true
@@ -183,6 +188,13 @@ func (w *ward) take(m message) message {
 		w.namespace.Close()
 	}
 	w.namespace = f
+	info, err := f.Stat()
+	if err == nil {
+		err = w.loan.Show(info.Sys().(*syscall.Stat_t).Ino)
+	}
+	if err != nil {
+		return message{Error: err.Error()}
+	}
 	return message{}
 }
 
@@ -203,7 +215,7 @@ func (w *ward) end(ctx context.Context) *helper.Result {
 	}
 	var busy []string
 	if w.namespace != nil {
-		busy = closeNamespace(w.namespace, w.Engine.Config.Paths)
+		busy = closeNamespace(w.namespace, w.engine.Config.Paths)
 		w.namespace.Close()
 	}
 	result := w.loan.Return(ctx, busy)
@@ -221,7 +233,7 @@ func (w *ward) end(ctx context.Context) *helper.Result {
 // lock ends the window that was opened for the command, unless somebody has opened
 // another since: that one has an end of its own.
 func (w *ward) lock(ctx context.Context) *helper.Result {
-	if state, err := statefile.Read(w.Engine.Config.StateDir); err == nil && state.Last != nil {
+	if state, err := statefile.Read(w.engine.Config.StateDir); err == nil && state.Last != nil {
 		last := state.Last
 		if last.Request.Verb == helper.Unlock && last.Outcome == helper.Done && last.Request.ID != w.unlocked {
 			return &helper.Result{Request: last.Request, Outcome: helper.Done, Status: last.Status,

@@ -53,12 +53,7 @@ const (
 // that can't be, because something has a file open for writing, or for another reason.
 func closeNamespace(namespace *os.File, names []string) (busy []string) {
 	onOwnThread(func() {
-		// setns(2) refuses a thread that shares its root directory with others.
-		err := unix.Unshare(unix.CLONE_FS)
-		if err == nil {
-			err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS)
-		}
-		if err != nil {
+		if enterNamespace(namespace) != nil {
 			busy = names
 			return
 		}
@@ -75,6 +70,18 @@ func closeNamespace(namespace *os.File, names []string) (busy []string) {
 		}
 	})
 	return busy
+}
+
+// enterNamespace moves the calling thread into a mount namespace.
+func enterNamespace(namespace *os.File) error {
+	// setns(2) refuses a thread that shares its root directory with others.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("setns: %w", err)
+	}
+	return nil
 }
 
 // onOwnThread does work on a thread that ends with it. It is never the process' first:

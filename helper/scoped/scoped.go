@@ -29,6 +29,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
 )
 
 // Exit codes for commands that can't be started, as in a shell.
@@ -41,14 +43,21 @@ const (
 
 // A Runner runs commands.
 type Runner struct {
-	// Paths are the protected paths.
-	Paths []string
+	// Config has the protected paths. The guardian gets it from here, and asks for no file
+	// that may be another by the end of the command.
+	Config config.Config
+	// Mounts is the mount namespace of the guardian, "" for that of this process. What is
+	// locked and lent is that of the machine, wherever the command is asked for.
+	Mounts string
+	// Asked is the record that somebody asked for the command, for the guardian to send.
+	Asked journal.Entry
 	// Guardian returns a command line that serves as a [Guardian], on the descriptor
 	// [GuardianSocket].
 	Guardian func() *exec.Cmd
 	// Unlocked is called, before the command starts, when there is nothing to lend: the
-	// system is unlocked, and stays so.
-	Unlocked func()
+	// system is unlocked, and stays so, or the notices of the result say what there is
+	// instead.
+	Unlocked func(*helper.Result)
 }
 
 // An End is how a command and the loan for it ended.
@@ -88,7 +97,7 @@ func (r *Runner) Run(run helper.Run) (End, error) {
 		return End{Code: reply.Result.Outcome.ExitCode(), Result: reply.Result}, reply.Result.Err()
 	case !reply.Lent:
 		g.leave()
-		r.Unlocked()
+		r.Unlocked(reply.Result)
 		return r.command(program, run, signals, nil)
 	}
 	return r.guarded(program, run, signals, g, reply)
@@ -99,7 +108,7 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 	var namespace string
 	if !run.SystemWide {
 		var err error
-		if namespace, err = enter(r.Paths); err == nil {
+		if namespace, err = enter(r.Config.Paths); err == nil {
 			err = g.show(message{Namespace: namespace})
 		}
 		if err != nil {

@@ -10,16 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/journal"
 )
 
 // A message is one line of JSON between runner and guardian. The runner begins with
-// Order, which the guardian answers with Result. Where it takes over from another, which
+// Order, and Asked and Config with it, which the guardian answers with Result. Where it takes over from another, which
 // was killed, that one's first answer comes with it as TakeOver. Namespace comes before
 // the command starts, Command after that; each is answered with Error. After End, or when
 // the command has ended or the runner is gone, the guardian returns the loan, answers with
 // Result and ends.
 type message struct {
 	Order     *helper.Run    `json:"order,omitempty"`
+	Asked     *journal.Entry `json:"asked,omitempty"` // the record that somebody asked
+	Config    *config.Config `json:"config,omitempty"`
 	TakeOver  *message       `json:"take_over,omitempty"`
 	Namespace string         `json:"namespace,omitempty"`
 	Command   *process       `json:"command,omitempty"`

@@ -24,6 +24,7 @@ func installed() []string {
 		"usr/lib/systemd/system/immutray-logout.service",
 		"usr/lib/systemd/system/immutray-metrics.service",
 		"usr/lib/systemd/system/immutray-metrics.timer",
+		"usr/lib/systemd/system/immutray-reclaim@.service",
 		"usr/lib/systemd/system/immutray-relock@.service",
 		"usr/lib/systemd/system/immutray-sleep.service",
 		"usr/lib/systemd/system/immutray-unlock.service",

@@ -95,11 +95,11 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	r.ask("lock")
 	r.output(immutectl, "run", "--reason=new\x1bkernel", "--", "touch", "/mnt/root/a b")
 	r.output(immutectl, "run", "--system-wide", "--", "touch", "/mnt/root/file")
-	whole, alone := "root (immutectl run: touch /mnt/root/file) person", `root (new\x1bkernel: touch "/mnt/root/a b") run`
+	whole, alone := "root (immutectl run: touch) person", `root (new\x1bkernel: touch) run`
 	r.expect(whole, alone)
 
 	r.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", "--", "sleep", "60")
-	atWork := "root (: sleep 60) "
+	atWork := "root (: sleep) "
 	r.expect(atWork+"open", whole, alone)
 	r.ask("unlock")
 	r.output(helper.HelperPath, "lock-force")
@@ -107,11 +107,70 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	r.output("systemctl", "stop", "caller.service")
 
 	r.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", "--", "sleep", "61")
-	longer := "root (: sleep 61) "
+	longer := "root (: sleep) "
 	r.expect(longer+"open", "root () person", atWork+"person", whole, alone)
 	r.end()
 
 	r = bootRecorder(t, logs, 2)
 	r.ask("seal")
 	r.expect(longer+"crash sealed", "root () person", atWork+"person", whole, alone)
+}
+
+// A command line may hold a password, and it is in no record that others can read: not in
+// the state directory, and not in the journal, which keeps the command line of whoever sends
+// something.
+func TestAPasswordStaysWithRoot(t *testing.T) {
+	logs := lab.Dir(t)
+	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := bootRecorder(t, logs, 1)
+	r.ask("lock")
+	const secret = "correct-horse"
+	for _, mode := range []string{"--reason=why", "--system-wide"} {
+		// Not on the command line of systemd-run, which the journal has, too.
+		script := "#!/bin/sh\nexec " + immutectl + " run " + mode + " -- sh -c 'touch /run/begun; read x </run/fifo' sh --password=" + secret + "\n"
+		r.output("sh", "-c", `printf '%s' "$1" >/run/script && chmod +x /run/script && rm -f /run/fifo && mkfifo /run/fifo`, "sh", script)
+		r.output("systemd-run", "--unit=caller", "--collect", "/run/script")
+		r.await("the command", func() bool { return r.try("rm", "/run/begun") == nil })
+		if root := r.output(immutectl, "status"); !strings.Contains(root, secret) {
+			t.Errorf("%s: root is told\n%s", mode, root)
+		}
+		everyone := r.output("setpriv", "--reuid=65534", "--clear-groups", immutectl, "status")
+		if !strings.Contains(everyone, "sh (pid ") || strings.Contains(everyone, secret) {
+			t.Errorf("%s: everyone is told\n%s", mode, everyone)
+		}
+		readable := r.output("setpriv", "--reuid=65534", "--clear-groups", "sh", "-c", "grep -r --binary-files=text "+secret+" /run/immutray 2>/dev/null; true")
+		if readable != "" {
+			t.Errorf("%s: everyone can read\n%s", mode, readable)
+		}
+		r.output("timeout", "20", "sh", "-c", "echo >/run/fifo")
+		r.await("the end", func() bool { return r.isLocked() && r.output(immutectl, "status", "--json") != "" && r.try("systemctl", "is-active", "caller.service") != nil })
+	}
+	var text string
+	r.await("the journal", func() bool {
+		text = r.output("timeout", "20", "journalctl", "--output=export", "--no-pager", "--directory=/var/log/journal")
+		return strings.Contains(text, "IMMUTRAY_COMMAND=sh\n") && strings.Contains(text, "IMMUTRAY_REASON=immutectl run: sh\n")
+	})
+	for _, line := range strings.Split(text, "\n") {
+		if strings.Contains(line, secret) {
+			t.Errorf("in the journal is %q", line)
+		}
+	}
+}
+
+// A command that is asked for where only another command can write gets write access of
+// its own, from the machine.
+func TestACommandWithinACommand(t *testing.T) {
+	b := boot(t)
+	b.ask("lock")
+	b.output(immutectl, "run", "--", immutectl, "run", "--", "touch", "/mnt/root/etc/file")
+	if !b.isLocked() {
+		t.Error("it is not locked for others afterwards")
+	}
+	out, err := b.command(immutectl, "run", "--", "sh", "-c", immutectl+" unlock").CombinedOutput()
+	if err != nil || strings.Contains(string(out), "lready") || b.isLocked() {
+		t.Errorf("unlock: %v: %s", err, out)
+	}
+	b.ask("lock")
 }
