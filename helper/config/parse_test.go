@@ -52,7 +52,7 @@ func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		// what the keys hold
 		{"unknown key", "drian = \"5s\"", "line 1: unknown key drian; did you mean drain?"},
-		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, optional_islands, allow_readonly, drain, unlock_default, unlock_max, relock_on, state_dir"},
+		{"unknown key like none", "colour = \"red\"", "line 1: unknown key colour; known keys are paths, islands, optional_islands, allow_readonly, drain, unlock_default, unlock_max, relock_on, log_command_lines, state_dir"},
 		{"key of a later version", "repaint = [\"sleep\"]", "line 1: unknown key repaint; known keys are"},
 		{"key twice", "drain = \"5s\"\n\ndrain = \"6s\"", "line 3: key drain is there already, in line 1"},
 		{"relative path", `paths = ["etc"]`, `line 1: paths: "etc" is not an absolute path; it must begin with /`},

@@ -55,7 +55,7 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 		return errors.New("cannot guard a command: there is no order")
 	}
 	w := &ward{Guardian: g, engine: g.Engine(*first.Config), run: *first.Order}
-	if first.Asked != nil && w.engine.Journal != nil {
+	if first.Asked != nil && first.Asked.Message != "" && w.engine.Journal != nil {
 		w.engine.Journal(*first.Asked)
 	}
 	result := w.begin(ctx, first.TakeOver)

@@ -46,7 +46,7 @@ func TestTheCommandAloneCanWrite(t *testing.T) {
 	}
 	log := f.journal()
 	for _, want := range []string{
-		`about to run "` + f.Root + `" "` + f.Etc + `" for root (new kernel) sh -c `,
+		`about to run "` + f.Root + `" "` + f.Etc + `" for root (new kernel) sh`,
 		"\nrun for root (new kernel): done, the system is locked ",
 	} {
 		if !strings.Contains(log, want) {

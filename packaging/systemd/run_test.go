@@ -145,7 +145,9 @@ func TestAPasswordStaysWithRoot(t *testing.T) {
 			t.Errorf("%s: everyone can read\n%s", mode, readable)
 		}
 		r.output("timeout", "20", "sh", "-c", "echo >/run/fifo")
-		r.await("the end", func() bool { return r.isLocked() && r.output(immutectl, "status", "--json") != "" && r.try("systemctl", "is-active", "caller.service") != nil })
+		r.await("the end", func() bool {
+			return r.isLocked() && r.output(immutectl, "status", "--json") != "" && r.try("systemctl", "is-active", "caller.service") != nil
+		})
 	}
 	var text string
 	r.await("the journal", func() bool {
