@@ -14,8 +14,8 @@ import (
 // configuration can't be trusted, or not be understood.
 var ErrRefused = errors.New("configuration refused")
 
-// maxDrain bounds how long a click on the padlock may go without an answer.
-const maxDrain = 10 * time.Minute
+// MaxDrain bounds how long a click on the padlock may go without an answer.
+const MaxDrain = 10 * time.Minute
 
 // Load returns the configuration in the file at path, which must be absolute. A
 // missing file is the default configuration; whatever else stands in the way is an
@@ -74,7 +74,7 @@ func (c *Config) keys() []Key {
 		{"optional_islands", func(v Value) error { return setPaths(&c.OptionalIslands, v, 0) }},
 		{"allow_readonly", func(v Value) error { return setPaths(&c.AllowReadonly, v, 0) }},
 		{"drain", func(v Value) (err error) {
-			c.Drain, err = v.Duration(0, maxDrain)
+			c.Drain, err = v.Duration(0, MaxDrain)
 			return err
 		}},
 		{"unlock_default", func(v Value) error { return setWindow(&c.UnlockDefault, v) }},

@@ -31,8 +31,6 @@ import (
 )
 
 const (
-	// turnPatience is how long a request waits for another to finish.
-	turnPatience = time.Minute
 	// retryEvery is how often a busy mount and a taken turn are tried again.
 	retryEvery = 50 * time.Millisecond
 )
@@ -94,7 +92,7 @@ func (e *Engine) inTurn(ctx context.Context, work func() error) error {
 		return fmt.Errorf("cannot wait for other requests: %w", err)
 	}
 	defer turn.Close() // gives the turn up
-	ctx, cancel := context.WithTimeout(ctx, turnPatience)
+	ctx, cancel := context.WithTimeout(ctx, helper.TurnPatience)
 	defer cancel()
 	for {
 		err := unix.Flock(int(turn.Fd()), unix.LOCK_EX|unix.LOCK_NB)

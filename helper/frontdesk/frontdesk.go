@@ -61,14 +61,14 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		surroundings: surroundings,
 		load:         load,
 		machine:      kernel{},
-		jobs:         systemd{address: systemBus},
-		timers:       timers{address: systemBus},
 		logins:       logind{address: systemBus},
 		journal:      journal.Send,
 		run:          (*engine.Engine).Run,
 		reclaim:      (*engine.Engine).Reclaim,
 		detach:       func() error { return detach(0, 1, 2) },
 	}
+	manager := pid1{bus: systemBus, direct: systemdSocket, note: d.told.add}
+	d.jobs, d.timers = systemd{manager}, timers{manager}
 	return d.serve(context.Background(), args, pkexecUID)
 }
 
@@ -87,6 +87,7 @@ type desk struct {
 	reclaim        func(*engine.Engine, context.Context) *helper.Result
 	detach         func() error // from who reads the answer
 
+	told   told    // to the asker, with the answer
 	keeper *keeper // of the window that this process itself has opened; may be nil
 }
 
@@ -150,7 +151,16 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		return nil, err
 	case place == inUnit:
 		d.logAsked(r)
-		return d.delegate(ctx, c, r)
+		result, err := d.delegate(ctx, c, r)
+		if errors.Is(err, errUnheard) && d.mayLockHere(t, forUser) {
+			// Neither is a bus needed to lock, nor PID 1.
+			d.told.add("systemd does not answer: it was done without it")
+			return d.work(ctx, d.engine(c, t, d.timers), r), nil
+		}
+		if result != nil {
+			result.Notices = append(result.Notices, d.told.take()...)
+		}
+		return result, err
 	}
 	reclaimed := d.reclaim(d.engine(c, t, d.timers), ctx)
 	switch {
@@ -162,7 +172,7 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		return d.serveQueue(ctx, d.engine(c, t, d.timers), r)
 	case t.verb.AtBoot():
 		d.logAsked(r)
-		return d.run(d.engine(c, t, d.timers), ctx, r), nil
+		return d.work(ctx, d.engine(c, t, d.timers), r), nil
 	}
 	d.logAsked(r)
 	// PID 1 is not systemd, or the paths are not the machine's: nothing but this process
@@ -170,6 +180,13 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 	d.keeper = &keeper{}
 	d.keeper.engine = d.engine(c, t, d.keeper)
 	return d.run(d.keeper.engine, ctx, r), nil
+}
+
+// mayLockHere reports whether this process may lock where a unit should: root's own does,
+// in the namespace whose mounts are meant. A user could freeze his.
+func (d *desk) mayLockHere(t task, forUser bool) bool {
+	shares, err := d.machine.sharesMounts()
+	return err == nil && shares && !forUser && (t.verb == helper.Lock || t.verb == helper.LockForce)
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
