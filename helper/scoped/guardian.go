@@ -39,6 +39,9 @@ type Guardian struct {
 	// Leave takes the process out of reach of what may kill the runner. That it fails is
 	// noted, and no more: in rescue mode there may be nobody to ask.
 	Leave func(ctx context.Context) error
+	// Inhibit has shutdown and sleep wait for the command until release is called. That it
+	// can't is no reason not to run the command: there may be nobody who knows of either.
+	Inhibit func(ctx context.Context, run helper.Run) (release func(), err error)
 }
 
 // Serve does what the runner at the other end of conn orders, until the command has
@@ -57,6 +60,9 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	w := &ward{Guardian: g, engine: g.Engine(*first.Config), run: *first.Order}
 	if first.Asked != nil && first.Asked.Message != "" && w.engine.Journal != nil {
 		w.engine.Journal(*first.Asked)
+	}
+	if release, err := g.Inhibit(ctx, w.run); err == nil {
+		defer release() // which is held before the command begins
 	}
 	result := w.begin(ctx, first.TakeOver)
 	say(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked})
