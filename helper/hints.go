@@ -65,6 +65,9 @@ func resultHint(r *Result) string {
 	if r.Outcome == PackageManager && r.Holder != nil && r.Holder.Manager == RunManager {
 		return `Wait until it has ended, or take its write access away with "immutectl lock --force".`
 	}
+	if r.Backup != nil {
+		return "Wait until the backup is done, or end it, then try again. Nothing was changed."
+	}
 	if hint := limitHints()[r.Limit]; hint != "" {
 		return hint
 	}

@@ -29,6 +29,7 @@ func TestHint(t *testing.T) {
 		{"blocked by nobody known", result(Blocked), "The kernel does not say which program it is."},
 		{"blocked by who hangs", result(Blocked, Writer{Kind: WriterUnknown, PID: 1}), "the server of the file system that it waits for"},
 		{"blocked by two", result(Blocked, Writer{Kind: WriterUnknown, PID: 1}, Writer{Kind: WriterFile, PID: 2}), "immutectl writers"},
+		{"a backup", (&Result{Outcome: Failed, Backup: &Backup{PID: 1}}).Err(), "until the backup is done"},
 		{"not prepared", result(NotPrepared), "allow_readonly in " + config.Path},
 		{"package manager", result(PackageManager), "Wait until it has finished"},
 		{"a command", (&Result{Outcome: PackageManager, Holder: &LockHolder{Manager: RunManager}}).Err(), "immutectl lock --force"},

@@ -152,6 +152,10 @@ func fail(result *helper.Result, err error) {
 	case onlyBlocked(err):
 		result.Outcome = helper.Blocked
 	}
+	var sending *sendingError
+	if errors.As(err, &sending) {
+		result.Backup = sending.backup
+	}
 	for _, e := range each(err) {
 		var blocked *blockedError
 		if errors.As(e, &blocked) {

@@ -40,6 +40,8 @@ type Loan struct {
 	record *runs.Record
 	open   map[string]bool // the paths that were unlocked at the start
 	again  bool            // taken over from a holder that is dead
+
+	notices []string // of the beginning, for the record of the end
 }
 
 // Lend begins a loan for a command, after the requests that came before. Without one
@@ -59,7 +61,7 @@ func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Loan, *helper.R
 func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
 	l.engine, l.open = e.recording(l.run), map[string]bool{}
 	result := l.newResult()
-	err := e.inTurn(ctx, func() error { return l.begin(result) })
+	err := e.inTurn(ctx, func() error { return l.begin(ctx, result) })
 	result.Finished = time.Now()
 	if err != nil {
 		fail(result, err)
@@ -114,7 +116,7 @@ func (l *Loan) newResult() *helper.Result {
 	}
 }
 
-func (l *Loan) begin(result *helper.Result) error {
+func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
 	var err error
 	if l.paths, err = openPaths(l.engine.Config.Paths); err != nil {
 		return err
@@ -145,7 +147,8 @@ func (l *Loan) begin(result *helper.Result) error {
 		return err
 	}
 	if !l.run.SystemWide && !l.again {
-		err = l.give()
+		err = l.give(ctx, result)
+		l.notices = result.Notices
 	}
 	if err != nil {
 		err = join(err, l.takeBack(nil))
@@ -212,7 +215,7 @@ func (l *Loan) noneForced(before helper.Status) error {
 	return fmt.Errorf("cannot run the command: %s is still at work, which a lock by force has taken write access from", commands(others))
 }
 
-func (l *Loan) give() error {
+func (l *Loan) give(ctx context.Context, result *helper.Result) error {
 	for _, p := range l.paths {
 		if !p.Btrfs || p.Status().Property == helper.Writable {
 			continue
@@ -220,8 +223,8 @@ func (l *Loan) give() error {
 		if err := l.engine.closeForRun(p); err != nil {
 			return err
 		}
-		if err := p.SetProperty(false); err != nil {
-			return fmt.Errorf("cannot run the command: cannot clear the property of %q: %w", p.Name, err)
+		if err := l.engine.clearProperty(ctx, p, result); err != nil {
+			return fmt.Errorf("cannot make %q writable for the command: %w", p.Name, err)
 		}
 	}
 	return nil
@@ -233,6 +236,7 @@ func (l *Loan) give() error {
 // 2, fact 2). The result says so.
 func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	result := l.newResult()
+	result.Notices = l.notices
 	for _, p := range l.paths {
 		for _, name := range busy {
 			if p.Name == name {
