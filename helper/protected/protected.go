@@ -6,6 +6,7 @@ package protected
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -135,6 +136,12 @@ func (p *Path) Status() helper.PathStatus {
 	s.Mount = flag(info.ReadOnly())
 	s.Superblock = flag(info.SuperReadOnly())
 	s.Property = helper.NoFlag
+	if !p.Btrfs && hidesSubvolume(info) {
+		// What is on top would seem to be locked by its mount flag, and below it the
+		// subvolume is as it was.
+		s.Property = ""
+		s.Error = fmt.Sprintf("cannot tell the state of %q: a file system (%s) is mounted over its subvolume", p.Name, info.Filesystem)
+	}
 	if p.Btrfs {
 		s.Subvolume = info.Root
 		if err := p.readSubvolume(&s); err != nil {
@@ -144,6 +151,15 @@ func (p *Path) Status() helper.PathStatus {
 	}
 	s.State = helper.PathState(s.Property, s.Mount, s.Superblock)
 	return s
+}
+
+// hidesSubvolume reports whether a mount lies over one of btrfs at the same place, as the
+// overlay of systemd-confext(8) over /etc.
+func hidesSubvolume(top mount.Info) bool {
+	infos, err := mount.List()
+	return err == nil && slices.ContainsFunc(infos, func(below mount.Info) bool {
+		return below.ID != top.ID && below.Point == top.Point && below.Filesystem == "btrfs"
+	})
 }
 
 func flag(readOnly bool) helper.Flag {
