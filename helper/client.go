@@ -27,13 +27,8 @@ type Client struct {
 	// ToTheEnd has Do wait for a helper that has begun even when ctx has ended.
 	ToTheEnd bool
 
-	patience time.Duration // 0 is defaultPatience; shorter in tests
+	patience time.Duration // 0 is clientLimit; shorter in tests
 }
-
-// defaultPatience is how long a helper that has begun may take: the longest drain
-// that a configuration allows, and five minutes for all the rest. There is no limit
-// before that: a password dialog behind a locked screen waits for hours.
-const defaultPatience = 15 * time.Minute
 
 // promptAtLeast is the time within which nobody reads a dialog and closes it.
 const promptAtLeast = 500 * time.Millisecond
@@ -147,7 +142,8 @@ func (c *Client) wait(ctx context.Context, child *child) error {
 			begun = nil
 			patience := c.patience
 			if patience == 0 {
-				patience = defaultPatience
+				// There is no limit before: a password dialog behind a locked screen waits for hours.
+				patience = clientLimit
 			}
 			timer := time.NewTimer(patience)
 			defer timer.Stop()

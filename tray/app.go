@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 
 	"github.com/godbus/dbus/v5"
@@ -33,8 +34,13 @@ type app struct {
 	log         *slog.Logger
 }
 
+// garbage is how much may be collected at a time, in percent of what is in use: little, as
+// the applet does little, and is there as long as the computer. It saves two megabytes.
+const garbage = 25
+
 // run runs the applet until ctx ends, Quit is chosen, or the session is over.
 func (a *app) run(ctx context.Context) error {
+	debug.SetGCPercent(garbage)
 	conn, err := connectSession()
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package tray
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,11 +128,7 @@ func runNames(runs []helper.Run) string {
 
 func why(r Report) []string {
 	var lines []string
-	told := slices.Clone(reasons(r))
-	if r.Status.ConfigError != "" {
-		told = append(told, r.Status.ConfigError+helper.UsedInstead)
-	}
-	for _, reason := range told {
+	for _, reason := range reasons(r) {
 		lines = append(lines, wrap(sentence(reason))...)
 	}
 	return lines

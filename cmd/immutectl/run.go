@@ -34,9 +34,12 @@ func (a *app) runCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Annotations:           map[string]string{changesSystem: ""},
 		Short:                 "Run a command that alone may write to the protected paths",
-		Long: `Run a command that alone sees the protected paths writable, while the rest of the
-system keeps them read-only. Only root may. However the command ends, and also if
-immutectl is killed, the write access ends within a second.
+		Long: `Run a command that sees the protected paths writable, while the mounts of the rest of
+the system keep them read-only. Only root may. However the command ends, and also if
+immutectl is killed, the write access ends within a second. Shutdown and sleep wait.
+
+Root can write meanwhile through /proc/PID/root, and through a mount of the whole file
+system that is writable elsewhere, as backup programs make it.
 
 Services that the command starts or restarts, and systemd itself, belong to the rest of
 the system: they can't write. With --system-wide the whole system is unlocked while the
@@ -64,15 +67,11 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 			}
 			r.Reason, _ = helper.CleanReason(r.Reason) // which has just been checked
 			r.Command = args
-			if err := a.checkIgnore(cmd, r.IgnoreConfig); err != nil {
-				return err
-			}
 			return a.runScoped(r)
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "record `TEXT` as the reason, at most 200 characters")
-	cmd.Flags().BoolVar(&r.IgnoreConfig, "ignore-config", false, "run it although the configuration is refused")
 	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
 	return cmd
 }
@@ -81,7 +80,7 @@ func (a *app) runScoped(r helper.Run) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot run a command: %w", helper.ErrRootOnly))
 	}
-	c, err := a.acceptedConfig(r.IgnoreConfig)
+	c, err := a.config()
 	if err != nil {
 		return err
 	}
@@ -193,8 +192,9 @@ func (a *app) guard(ctx context.Context) error {
 		Engine: func(c config.Config) *engine.Engine {
 			return &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun}
 		},
-		Helper: a.requester(),
-		Leave:  frontdesk.LeaveCgroup,
+		Helper:  a.requester(),
+		Leave:   frontdesk.LeaveCgroup,
+		Inhibit: frontdesk.Inhibit,
 	}
 	if err := g.Serve(ctx, conn); err != nil {
 		return a.failed(helper.ExitFailed, err)

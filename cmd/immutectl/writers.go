@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
-	"immutray.org/helper/lockstate"
 	"immutray.org/helper/writers"
 )
 
@@ -27,7 +26,7 @@ Exit status:
   0  none was found
   1  the search failed
   3  there are writers
-  6  the FILE of --config was refused`,
+  6  the configuration was refused`,
 		Example: `  sudo immutectl writers
   sudo immutectl writers --json`,
 		Args: noArguments,
@@ -38,12 +37,11 @@ Exit status:
 }
 
 func (a *app) showWriters(ctx context.Context, asJSON bool) error {
-	c, err := a.usedConfig()
+	c, err := a.config()
 	if err != nil {
 		return err
 	}
-	paths := lockstate.For(c).Protected()
-	found, err := a.writers.Scan(ctx, paths)
+	found, err := a.writers.Scan(ctx, c.Paths)
 	var incomplete *writers.IncompleteError
 	if err != nil && !errors.As(err, &incomplete) {
 		return a.failed(helper.ExitFailed, err)
@@ -55,9 +53,9 @@ func (a *app) showWriters(ctx context.Context, asJSON bool) error {
 	case len(found) > 0:
 		err = a.print(writersTable(found, 0))
 	case a.root:
-		err = a.print(fmt.Sprintf("Nothing is open for writing on %s.\n", enumerate(paths)))
+		err = a.print(fmt.Sprintf("Nothing is open for writing on %s.\n", enumerate(c.Paths)))
 	default:
-		err = a.print(fmt.Sprintf("Your programs have nothing open for writing on %s.\n", enumerate(paths)))
+		err = a.print(fmt.Sprintf("Your programs have nothing open for writing on %s.\n", enumerate(c.Paths)))
 	}
 	if err != nil {
 		return err

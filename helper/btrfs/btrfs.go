@@ -92,9 +92,34 @@ func SetReadOnly(fd int, readOnly bool) error {
 
 // SubvolumeID returns the id of the subvolume that fd is on. Any user may ask.
 func SubvolumeID(fd int) (uint64, error) {
-	id, err := subvolumeID(fd)
-	if err != nil {
-		return 0, fmt.Errorf("BTRFS_IOC_GET_SUBVOL_INFO: %w", err)
-	}
-	return id, nil
+	info, err := subvolInfoOf(fd)
+	return info.TreeID, err
 }
+
+func subvolInfoOf(fd int) (subvolInfo, error) {
+	var info subvolInfo
+	if err := getSubvolInfo(fd, &info); err != nil {
+		return subvolInfo{}, fmt.Errorf("BTRFS_IOC_GET_SUBVOL_INFO: %w", err)
+	}
+	return info, nil
+}
+
+// ClearReceived takes the mark off a writable subvolume that "btrfs receive" has made, and
+// reports whether there was one. With it, a later incremental receive would take the
+// subvolume for what was sent, though it has changed since. "btrfs property set -f" does
+// the same with the same call (cmds/property.c in btrfs-progs); the kernel refuses it for a
+// read-only subvolume with EROFS (_btrfs_ioctl_set_received_subvol, fs/btrfs/ioctl.c).
+func ClearReceived(fd int) (was bool, err error) {
+	info, err := subvolInfoOf(fd)
+	if err != nil || info.ReceivedUUID == [16]byte{} {
+		return false, err
+	}
+	if err := setReceived(fd, &receivedSubvol{}); err != nil {
+		return true, fmt.Errorf("BTRFS_IOC_SET_RECEIVED_SUBVOL: %w", err)
+	}
+	return true, nil
+}
+
+// SendRequest returns the number of the ioctl(2) that "btrfs send" spends its time in:
+// BTRFS_IOC_SEND.
+func SendRequest() uintptr { return sendRequest }

@@ -48,6 +48,23 @@ type subvolInfo struct {
 	Reserved     [8]uint64
 }
 
+// receivedSubvol is struct btrfs_ioctl_received_subvol_args, linux/btrfs.h.
+type receivedSubvol struct {
+	UUID         [16]byte
+	STransID     uint64
+	RTransID     uint64
+	STime, RTime timespec
+	Flags        uint64
+	Reserved     [16]uint64
+}
+
+// sendArgs is struct btrfs_ioctl_send_args.
+type sendArgs struct {
+	_ int64
+	_ [4]uint64
+	_ [32]byte
+}
+
 // timespec is struct btrfs_ioctl_timespec, linux/btrfs.h.
 type timespec struct {
 	Sec  uint64
@@ -82,6 +99,8 @@ var (
 	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
 	setFlagsRequest   = request(directionWrite, 26, unsafe.Sizeof(Flags(0)))
 	subvolInfoRequest = request(directionRead, 60, unsafe.Sizeof(subvolInfo{}))
+	receivedRequest   = request(directionRead|directionWrite, 37, unsafe.Sizeof(receivedSubvol{}))
+	sendRequest       = request(directionWrite, 38, unsafe.Sizeof(sendArgs{}))
 	fsInfoRequest     = request(directionRead, 31, unsafe.Sizeof(fsInfo{}))
 	rootRefsRequest   = request(directionRead|directionWrite, 61, unsafe.Sizeof(rootRefs{}))
 	inoLookupRequest  = request(directionRead|directionWrite, 62, unsafe.Sizeof(inoLookup{}))
@@ -101,10 +120,12 @@ func setFlags(fd int, f Flags) error {
 	return ioctl(fd, setFlagsRequest, unsafe.Pointer(&f))
 }
 
-func subvolumeID(fd int) (uint64, error) {
-	var info subvolInfo
-	err := ioctl(fd, subvolInfoRequest, unsafe.Pointer(&info))
-	return info.TreeID, err
+func getSubvolInfo(fd int, info *subvolInfo) error {
+	return ioctl(fd, subvolInfoRequest, unsafe.Pointer(info))
+}
+
+func setReceived(fd int, args *receivedSubvol) error {
+	return ioctl(fd, receivedRequest, unsafe.Pointer(args))
 }
 
 func getRootRefs(fd int, args *rootRefs) error {

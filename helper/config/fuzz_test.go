@@ -81,7 +81,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(c.Paths) == 0 || c.Drain < 0 || c.Drain > maxDrain {
+		if len(c.Paths) == 0 || c.Drain < 0 || c.Drain > MaxDrain {
 			t.Errorf("Parse(%q) = %+v", text, c)
 		}
 		for _, p := range slices.Concat([]string{c.StateDir}, c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly) {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +14,8 @@ import (
 // configuration can't be trusted, or not be understood.
 var ErrRefused = errors.New("configuration refused")
 
-// maxDrain bounds how long a click on the padlock may go without an answer.
-const maxDrain = 10 * time.Minute
+// MaxDrain bounds how long a click on the padlock may go without an answer.
+const MaxDrain = 10 * time.Minute
 
 // Load returns the configuration in the file at path, which must be absolute. A
 // missing file is the default configuration; whatever else stands in the way is an
@@ -32,14 +31,14 @@ func Load(path string) (Config, error) {
 // LoadFile is Load for a file that someone named: it has to exist. The default
 // would lock the machine itself where a test system was meant.
 func LoadFile(path string) (Config, error) {
-	f, err := OpenTrusted(path)
+	f, err := openTrusted(path)
 	if err != nil {
-		return Config{}, Refuse(path, err)
+		return Config{}, refused(path, err)
 	}
 	defer f.Close()
 	c, err := Parse(f)
 	if err != nil {
-		return Config{}, Refuse(path, err)
+		return Config{}, refused(path, err)
 	}
 	return c, nil
 }
@@ -67,39 +66,6 @@ func Parse(r io.Reader) (Config, error) {
 	return c, nil
 }
 
-// ParseKept reads a configuration that was kept as JSON.
-func ParseKept(data []byte) (Config, error) {
-	var c Config
-	if err := json.Unmarshal(data, &c); err != nil {
-		return Config{}, err
-	}
-	return c, c.Check()
-}
-
-// Check refuses what the file could not have said, of a configuration that was kept.
-func (c Config) Check() error {
-	var paths []string
-	least := 1
-	for _, list := range [][]string{c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly} {
-		if err := setPaths(&paths, Value{kind: listValue, list: list}, least); err != nil {
-			return err
-		}
-		least = 0
-	}
-	if err := checkPath(c.StateDir); err != nil {
-		return err
-	}
-	switch {
-	case c.StateDir == "/" || slices.Contains(c.Paths, c.StateDir):
-		return errors.New("its state_dir does not stay writable")
-	case c.Drain < 0 || c.Drain > maxDrain:
-		return errors.New("its drain is out of bounds")
-	case c.UnlockDefault < 0 || c.UnlockDefault > LongestWindow || c.UnlockMax < 0 || c.UnlockMax > LongestWindow:
-		return errors.New("its windows are out of bounds")
-	}
-	return nil
-}
-
 // keys is every key of the file.
 func (c *Config) keys() []Key {
 	return []Key{
@@ -108,7 +74,7 @@ func (c *Config) keys() []Key {
 		{"optional_islands", func(v Value) error { return setPaths(&c.OptionalIslands, v, 0) }},
 		{"allow_readonly", func(v Value) error { return setPaths(&c.AllowReadonly, v, 0) }},
 		{"drain", func(v Value) (err error) {
-			c.Drain, err = v.Duration(0, maxDrain)
+			c.Drain, err = v.Duration(0, MaxDrain)
 			return err
 		}},
 		{"unlock_default", func(v Value) error { return setWindow(&c.UnlockDefault, v) }},
@@ -173,8 +139,7 @@ type refusal struct {
 	err  error
 }
 
-// Refuse returns the error for the file at path, which can't be used for the reason err.
-func Refuse(path string, err error) error { return &refusal{path, err} }
+func refused(path string, err error) error { return &refusal{path, err} }
 
 func (r *refusal) Error() string { return fmt.Sprintf("cannot use %s: %v", r.path, r.err) }
 

@@ -106,9 +106,9 @@ func TestExamine(t *testing.T) {
 			},
 			"writable-island", Problem, "/srv would become read-only", []string{
 				"mount -t btrfs -o subvolid=5 UUID=u $dir/top",
-				`btrfs subvolume create $dir/top'/srv_it'\''s here'`,
-				`cp -ax --reflink=auto $dir/top'/ROOTVOL/srv/it'\''s here'/. $dir/top'/srv_it'\''s here'/`,
-				`printf '%s\n' 'UUID=u /srv/it'\''s\040here btrfs subvol=/srv_it'\''s\040here,noatime 0 0' >$dir/fstab`,
+				`btrfs subvolume create $dir/top'/srv-it'\''s here'`,
+				`cp -ax --reflink=auto $dir/top'/ROOTVOL/srv/it'\''s here'/. $dir/top'/srv-it'\''s here'/`,
+				`printf '%s\n' 'UUID=u /srv/it'\''s\040here btrfs subvol=/srv-it'\''s\040here,noatime 0 0' >$dir/fstab`,
 			},
 		},
 		{

@@ -160,6 +160,7 @@ func TestABlockThatStopsLeavesNothing(t *testing.T) {
 			t.Errorf("%s:\n%s", f.What, out)
 		}
 	}
+	w.boot(t, "immutectl island /root; immutectl island /srv")
 	w.expectLockable(t)
 }
 
@@ -210,7 +211,7 @@ func TestABlockIsPastedTwice(t *testing.T) {
 		t.Fatalf("mending leaves:\n%sand tells:\n%s", mounts, told)
 	}
 	before := w.boot(t, "cat /etc/fstab; btrfs subvolume list -a /")
-	if mounts, told := w.mend(t, "bash", "", r); mounts != "" || !strings.Contains(told, "failed") {
+	if mounts, told := w.mend(t, "bash", "", r); mounts != "" || !strings.Contains(told, "cannot overwrite") || !strings.Contains(told, "already exists") {
 		t.Errorf("mending again leaves:\n%sand tells:\n%s", mounts, told)
 	}
 	if after := w.boot(t, "cat /etc/fstab; btrfs subvolume list -a /"); after != before {
@@ -257,7 +258,7 @@ func TestSwapFilesThatStay(t *testing.T) {
 	r := w.ask(t, swapping)
 	expectFinds(t, r, covered, find{Problem, "the swap file /swapfile", "", true})
 	mounts, told := w.mend(t, "bash", "swapon /swapfile; trap 'swapoff -a' EXIT", r)
-	if strings.Count(mounts, ">") != 1 || !strings.Contains(mounts, "> /swap\n") || strings.Contains(told, "failed") {
+	if mounts != "/swap\n" || strings.Contains(told, "failed") {
 		t.Errorf("mending leaves:\n%sand tells:\n%s", mounts, told)
 	}
 	out := w.boot(t, "swapon -a; trap 'swapoff -a' EXIT; cut -d' ' -f1 /proc/swaps | grep swapfile; stat -c %s /swap/swapfile; ls /")

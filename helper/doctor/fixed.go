@@ -87,7 +87,7 @@ func (f Facts) sibling(root *Path, name string) string {
 	if before, _, found := strings.Cut(root.Inside, "/.snapshots/"); found {
 		level, prefix = path.Join("/", before), ""
 	}
-	first := path.Join(level, prefix+strings.ReplaceAll(strings.Trim(name, "/"), "/", "_"))
+	first := path.Join(level, prefix+strings.ReplaceAll(strings.Trim(name, "/"), "/", "-"))
 	free := first
 	for i := 1; slices.Contains(f.Taken, free); i++ {
 		free = fmt.Sprintf("%s.%d", first, i)

@@ -70,7 +70,11 @@ func checkOptional(f Facts) []Finding {
 		case o.Why != "":
 			finding.What += fmt.Sprintf(": it is %s", o.Why)
 		case islands.IsPlain(o.Path):
-			finding.Mend = []string{"immutectl island " + o.Path}
+			whyNot := ""
+			if root := f.protectedPath("/"); root != nil {
+				whyNot = f.fixed(root)
+			}
+			f.mendOr(&finding, whyNot, func() string { return "immutectl island " + o.Path })
 		}
 		found = append(found, finding)
 	}

@@ -136,6 +136,9 @@ func (w *world) try(t *testing.T, script string) (string, error) {
 		mount -t tmpfs tmpfs run
 		mkdir run/old run/programs
 		mount --bind $4 run/programs
+		mount -t tmpfs tmpfs usr/libexec
+		mkdir usr/libexec/immutray
+		cp run/programs/immutray-helper usr/libexec/immutray
 		pivot_root . run/old
 		exec chroot . sh -euc '
 			umount -l /run/old
@@ -180,8 +183,10 @@ func layout(r Report) []Finding {
 
 // commands are all that is printed about it.
 func commands(r Report) (all []string) {
-	for _, f := range layout(r) {
-		all = append(all, f.Mend...)
+	for _, f := range without(r, OK) {
+		if f.Check == "optional-island" || slices.ContainsFunc(layout(r), func(l Finding) bool { return l.What == f.What }) {
+			all = append(all, f.Mend...)
+		}
 	}
 	return all
 }
@@ -193,7 +198,12 @@ func (w *world) mend(t *testing.T, shell, before string, r Report) (mounts, told
 	// From its standard input: as from a terminal, line by line, where root has such aliases.
 	pasted := "alias cp='cp -i' mv='mv -i' rm='rm -i'; set -C\n" + strings.Join(commands(r), "\n")
 	script += fmt.Sprintf("%s -i 2>/run/told <<'PASTED' >&2 || echo failed >>/run/told\n%s\nPASTED\n", shell, pasted)
-	script += "echo MOUNTS; cut -d' ' -f5 /proc/self/mountinfo | diff /run/before - || :; ls -d /run/immutray.* /etc/fstab.immutray 2>/dev/null || :; echo TOLD; cat /run/told"
+	for _, c := range commands(r) {
+		if dir, ok := strings.CutPrefix(c, "immutectl island "); ok {
+			script += "echo " + dir + " >>/run/before\n" // which stays mounted
+		}
+	}
+	script += "cut -d' ' -f5 /proc/self/mountinfo >/run/after; echo MOUNTS; grep -vxF -f /run/before /run/after || :; grep -vxF -f /run/after /run/before || :; ls -d /run/immutray.* /etc/fstab.immutray 2>/dev/null || :; echo TOLD; cat /run/told"
 	out := w.boot(t, script)
 	_, out, _ = strings.Cut(out, "MOUNTS\n")
 	mounts, told, _ = strings.Cut(out, "TOLD\n")
@@ -207,7 +217,7 @@ func (w *world) expectLockable(t *testing.T) {
 	if left := layout(w.ask(t, "")); slices.ContainsFunc(left, func(f Finding) bool { return f.Severity == Problem }) {
 		t.Errorf("after mending: %+v", left)
 	}
-	islands := strings.Join(config.Default().Islands, " ")
+	islands := strings.Join(slices.Concat(config.Default().Islands, config.Default().OptionalIslands), " ")
 	out := w.boot(t, `
 		immutray-helper lock >/run/result || { cat /run/result; exit 1; }
 		for d in / /etc /opt; do if touch $d/no 2>/dev/null; then echo "$d is writable"; fi; done

@@ -35,7 +35,7 @@ func skippedAtBoot(verb helper.Verb) (string, error) {
 // skip ends a request for which there is nothing to do. It leaves the state file alone:
 // at the same boot the other verb may have written it.
 func (e *Engine) skip(result *helper.Result, why string) {
-	status := lockstate.For(e.Config).Read()
+	status := (&lockstate.Reader{Paths: e.Config.Paths, StateDir: e.Config.StateDir}).Read()
 	e.nothingDone(result, &status, why)
 }
 

@@ -14,10 +14,8 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
-	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
-	"immutray.org/helper/statefile"
 	"immutray.org/helper/wholefile"
 	"immutray.org/helper/writers"
 )
@@ -42,6 +40,8 @@ type Loan struct {
 	record *runs.Record
 	open   map[string]bool // the paths that were unlocked at the start
 	again  bool            // taken over from a holder that is dead
+
+	notices []string // of the beginning, for the record of the end
 }
 
 // Lend begins a loan for a command, after the requests that came before. Without one
@@ -61,7 +61,7 @@ func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Loan, *helper.R
 func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
 	l.engine, l.open = e.recording(l.run), map[string]bool{}
 	result := l.newResult()
-	err := e.inTurn(ctx, func() error { return l.begin(result) })
+	err := e.inTurn(ctx, func() error { return l.begin(ctx, result) })
 	result.Finished = time.Now()
 	if err != nil {
 		fail(result, err)
@@ -116,15 +116,12 @@ func (l *Loan) newResult() *helper.Result {
 	}
 }
 
-func (l *Loan) begin(result *helper.Result) error {
-	if refused := l.engine.Config.Refused; refused != nil && !l.run.IgnoreConfig && !l.again {
-		return refused
-	}
-	err := l.openPaths()
-	if err != nil {
+func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
+	var err error
+	if l.paths, err = openPaths(l.engine.Config.Paths); err != nil {
 		return err
 	}
-	before := l.engine.read(statuses(l.paths), nil)
+	before := l.engine.read(l.paths, nil)
 	result.Before, result.Status = &before, &before
 	for _, p := range before.Paths {
 		if p.State == helper.Unlocked && !l.again {
@@ -150,16 +147,15 @@ func (l *Loan) begin(result *helper.Result) error {
 		return err
 	}
 	if !l.run.SystemWide && !l.again {
-		l.engine.noteOpening()
-		err = l.give()
+		err = l.give(ctx, result)
+		l.notices = result.Notices
 	}
 	if err != nil {
 		err = join(err, l.takeBack(nil))
 		l.record = nil
 	}
-	l.engine.noteStillOpen()
 	l.engine.wake()
-	after := l.engine.read(statuses(l.paths), nil)
+	after := l.engine.read(l.paths, nil)
 	result.Status = &after
 	return err
 }
@@ -179,21 +175,6 @@ func (e *Engine) runAround() (around helper.Run, within bool) {
 		return around, false
 	}
 	return atWork[i], true
-}
-
-// openPaths opens what is lent. When the loan is another's, that is what he has lent,
-// whatever the configuration says by now.
-func (l *Loan) openPaths() error {
-	var recorded statefile.State
-	if l.again {
-		recorded, _ = statefile.Read(l.engine.Config.StateDir) // else the configuration counts
-	}
-	t := openTargets(l.engine.Config.Paths, recorded)
-	l.paths = t.paths
-	if len(t.paths) > 0 && (l.again || l.run.IgnoreConfig) {
-		return nil
-	}
-	return t.err()
 }
 
 // may returns what speaks against lending.
@@ -234,7 +215,7 @@ func (l *Loan) noneForced(before helper.Status) error {
 	return fmt.Errorf("cannot run the command: %s is still at work, which a lock by force has taken write access from", commands(others))
 }
 
-func (l *Loan) give() error {
+func (l *Loan) give(ctx context.Context, result *helper.Result) error {
 	for _, p := range l.paths {
 		if !p.Btrfs || p.Status().Property == helper.Writable {
 			continue
@@ -242,8 +223,8 @@ func (l *Loan) give() error {
 		if err := l.engine.closeForRun(p); err != nil {
 			return err
 		}
-		if err := p.SetProperty(false); err != nil {
-			return fmt.Errorf("cannot run the command: cannot clear the property of %q: %w", p.Name, err)
+		if err := l.engine.clearProperty(ctx, p, result); err != nil {
+			return fmt.Errorf("cannot make %q writable for the command: %w", p.Name, err)
 		}
 	}
 	return nil
@@ -255,6 +236,7 @@ func (l *Loan) give() error {
 // 2, fact 2). The result says so.
 func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	result := l.newResult()
+	result.Notices = l.notices
 	for _, p := range l.paths {
 		for _, name := range busy {
 			if p.Name == name {
@@ -267,9 +249,7 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	inTurn := false
 	err := l.engine.inTurn(ctx, func() error {
 		inTurn = true
-		err := l.finish(result)
-		l.engine.noteStillOpen()
-		return err
+		return l.finish(result)
 	})
 	if !inTurn {
 		err = l.finish(result)
@@ -285,12 +265,12 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 }
 
 func (l *Loan) finish(result *helper.Result) error {
-	before := l.engine.read(statuses(l.paths), nil)
+	before := l.engine.read(l.paths, nil)
 	result.Before = &before
 	err := l.takeBack(result)
 	l.engine.wake()
 	l.engine.noteFrozenBy(l.paths, result)
-	after := l.engine.read(statuses(l.paths), nil)
+	after := l.engine.read(l.paths, nil)
 	result.Status = &after
 	return err
 }
@@ -378,23 +358,4 @@ func commands(atWork []helper.Run) string {
 // be older than a window that somebody has opened since.
 func (e *Engine) wake() {
 	_ = wholefile.Write(filepath.Join(e.Config.StateDir, "woken"), nil) // they look every few seconds anyway
-}
-
-// noteStillOpen forgets what was opened if all of it is locked again. As every
-// change of the record it is for whoever has the turn.
-func (e *Engine) noteStillOpen() {
-	state, err := statefile.Read(e.Config.StateDir)
-	if err == nil && state.Opened != nil && stillOpen(state.Opened, lockstate.For(e.Config).Read()) == nil {
-		state.Opened = nil
-		_ = statefile.Write(e.Config.StateDir, state) // the next lock does it else
-	}
-}
-
-// noteOpening notes what a command is about to be lent, for whoever has to take it back. A
-// record that can't be read or written keeps no command from write access.
-func (e *Engine) noteOpening() {
-	if state, err := statefile.Read(e.Config.StateDir); err == nil {
-		state.Opened = e.opening(state)
-		_ = statefile.Write(e.Config.StateDir, state)
-	}
 }

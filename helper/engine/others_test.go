@@ -11,12 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/statefile"
 )
 
 // A resident is a shell in a mount namespace of its own, below the test system.
@@ -130,12 +128,12 @@ func shellAt(dir string) *exec.Cmd {
 // mount.
 func (f *fixture) clearProperties() {
 	f.t.Helper()
-	t := openTargets(f.Protected(), statefile.State{})
-	defer t.close()
-	if err := t.err(); err != nil {
+	paths, err := openPaths(f.Protected())
+	if err != nil {
 		f.t.Fatal(err)
 	}
-	for _, p := range t.paths {
+	defer closePaths(paths)
+	for _, p := range paths {
 		if err := p.SetProperty(false); err != nil {
 			f.t.Fatal(err)
 		}
@@ -241,21 +239,5 @@ func TestNoCommandRunsBesideAWriter(t *testing.T) {
 			t.Errorf("%s: %s, want it named", name, result.Error)
 		}
 		f.expect(name, helper.Locked)
-	}
-}
-
-// Many namespaces cost little.
-func TestManyNamespaces(t *testing.T) {
-	f := newFixture(t)
-	const number = 100
-	for range number {
-		f.settle("", 0)
-	}
-	for range 2 {
-		began := time.Now()
-		f.must(helper.Lock)
-		locked := time.Now()
-		f.must(helper.Unlock)
-		t.Logf("with %d namespaces: lock %v, unlock %v", number, locked.Sub(began), time.Since(locked))
 	}
 }

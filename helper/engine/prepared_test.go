@@ -15,6 +15,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
+	"immutray.org/packaging/practice/lab"
 )
 
 // newPrepared is a timed fixture whose machine was locked once, and is unlocked.
@@ -194,4 +195,25 @@ func TestARecordThatCanNotBeKept(t *testing.T) {
 	if r := f.must(helper.Lock); len(r.Notices) != 0 { // it is read-only now
 		t.Errorf("notices %q", r.Notices)
 	}
+}
+
+// A file system over an island that never answers, is somebody else's or dead, is nothing
+// that a lock asks.
+func TestAFileSystemThatDoesNotAnswer(t *testing.T) {
+	f := newFixture(t)
+	silent := lab.MountSilentServer(t, filepath.Join(f.Root, "var/tmp"))
+	defer silent.Release(t)
+	for _, verb := range []helper.Verb{helper.Lock, helper.Unlock, helper.LockForce, helper.Unlock, helper.Seal} {
+		done := make(chan *helper.Result)
+		go func() { done <- f.run(verb) }()
+		select {
+		case r := <-done:
+			if r.Outcome != helper.Done {
+				t.Errorf("%s: %s: %s", verb, r.Outcome, r.Error)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%s waits for a file system that does not answer", verb)
+		}
+	}
+	f.expect("after the seal", helper.Locked)
 }

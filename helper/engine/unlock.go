@@ -26,7 +26,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	}
 	*next = opened
 	for i, p := range paths {
-		if err = unlockPath(p); err != nil {
+		if err = e.unlockPath(ctx, p, result); err != nil {
 			paths = paths[:i+1]
 			break
 		}
@@ -44,7 +44,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	return err
 }
 
-func unlockPath(p *protected.Path) error {
+func (e *Engine) unlockPath(ctx context.Context, p *protected.Path, result *helper.Result) error {
 	before := p.Status()
 	if before.Error != "" {
 		return errors.New(before.Error)
@@ -55,8 +55,8 @@ func unlockPath(p *protected.Path) error {
 		}
 	}
 	if p.Btrfs && before.Property != helper.Writable {
-		if err := p.SetProperty(false); err != nil {
-			return fmt.Errorf("cannot unlock %q: cannot clear the property: %w", p.Name, err)
+		if err := e.clearProperty(ctx, p, result); err != nil {
+			return fmt.Errorf("cannot unlock %q: %w", p.Name, err)
 		}
 	}
 	if err := p.SetMountReadOnly(false); err != nil {

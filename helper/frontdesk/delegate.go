@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"immutray.org/helper"
@@ -27,9 +28,6 @@ type end struct {
 }
 
 const (
-	// unitPatience is how long a unit may take beyond the drain time: waiting for its
-	// turn, and the work.
-	unitPatience = 2 * time.Minute
 	// maxStarts bounds how often a unit is started for one request. More than one
 	// start is needed when systemd merged ours with a run that was about to end.
 	maxStarts = 5
@@ -42,8 +40,8 @@ func unitOf(verb helper.Verb) string { return "immutray-" + string(verb) + ".ser
 // delegate has PID 1 do the work, in a process that no user can freeze, kill or
 // starve, and returns what that process answered.
 func (d *desk) delegate(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.Drain+unitPatience)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(ctx, helper.DeskLimit(c.Drain))
+	defer cancel() // ends what watches for the answer, too
 	q, err := openQueue(c.StateDir)
 	if err != nil {
 		return nil, err
@@ -54,7 +52,7 @@ func (d *desk) delegate(ctx context.Context, c config.Config, r helper.Request) 
 		return nil, err
 	}
 	defer t.close()
-	if err := d.start(ctx, unitOf(r.Verb), t); err != nil {
+	if err := d.start(t.unlessAnswered(ctx), unitOf(r.Verb), t); err != nil && !t.isAnswered() {
 		return nil, err
 	}
 	return await(ctx, unitOf(r.Verb), t)
@@ -71,7 +69,7 @@ func (d *desk) start(ctx context.Context, unit string, t *ticket) error {
 		}
 		var err error
 		last, err = d.jobs.Start(ctx, unit)
-		if errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errUnheard) {
 			return tooLate(unit)
 		}
 		if err != nil {
@@ -136,7 +134,7 @@ func (d *desk) serveQueue(ctx context.Context, e *engine.Engine, own helper.Requ
 	case own.On != "":
 		return d.relock(ctx, e, own)
 	case own.Due:
-		return d.run(e, ctx, own), nil
+		return d.work(ctx, e, own), nil
 	}
 	q, err := openQueue(e.Config.StateDir)
 	if err != nil {
@@ -148,24 +146,52 @@ func (d *desk) serveQueue(ctx context.Context, e *engine.Engine, own helper.Requ
 	}
 	defer stop()
 	var last *helper.Result
-	for {
-		r, ok, err := q.take(own.Verb)
+	// What is left for the next run has a whole one of its own.
+	for began := time.Now(); time.Since(began)+helper.RequestLimit(e.Config.Drain) <= helper.UnitLimit; {
+		alike, err := q.takeAlike(own.Verb)
 		switch {
-		case err != nil && last != nil:
+		case len(alike) > 0:
+		case last != nil:
 			return last, nil
 		case err != nil:
 			return nil, err
-		case !ok && last != nil:
-			return last, nil
-		case !ok && own.Verb != helper.Lock:
+		case own.Verb != helper.Lock:
 			return nil, fmt.Errorf("cannot %s: no request is waiting; use \"immutectl\"", own.Verb)
-		case !ok:
-			return d.run(e, ctx, own), nil
+		default:
+			return d.work(ctx, e, own), nil
 		}
-		last = d.run(e, ctx, r)
-		if err := q.reply(last); err != nil {
-			// Who asked is told that there is no answer; what was done stays true.
-			last.Notices = append(last.Notices, err.Error())
+		last = d.work(ctx, e, alike[0])
+		for _, r := range alike {
+			answer := *last
+			answer.Request = r
+			if err := q.reply(&answer); err != nil {
+				// Who asked is told that there is no answer; what was done stays true.
+				last.Notices = append(last.Notices, err.Error())
+			}
 		}
 	}
+	return last, nil
+}
+
+// work has the engine carry out a request. What was learned on the way is told with the
+// result.
+func (d *desk) work(ctx context.Context, e *engine.Engine, r helper.Request) *helper.Result {
+	result := d.run(e, ctx, r)
+	result.Notices = append(result.Notices, d.told.take()...)
+	return result
+}
+
+// told are the sentences that the asker has still to be told, each once.
+type told []string
+
+func (t *told) add(sentence string) {
+	if !slices.Contains(*t, sentence) {
+		*t = append(*t, sentence)
+	}
+}
+
+func (t *told) take() []string {
+	sentences := *t
+	*t = nil
+	return sentences
 }

@@ -20,34 +20,31 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
-	"immutray.org/helper/inforce"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 )
 
 const usage = `usage: immutray-helper lock|lock-force|unlock|seal|unseal [--config FILE]
-       immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT]
-                              [--config FILE | --ignore-config]
+       immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT] [--config FILE]
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
 
-  lock             make the protected paths read-only
-  lock-force       the same although programs write there, which may harm them
-  unlock           make them writable
-  seal             lock, unless the kernel command line says otherwise
-  unseal           unlock, if the kernel command line says rw
-  --config FILE    read FILE instead of ` + config.Path + `; root only
-  --ignore-config  unlock although that file is refused; root only
-  --for TIME       unlock for 30m, 2h and the like, then lock again
-  --until-locked   unlock until someone locks
-  --reason TEXT    record why, in at most 200 characters
-  --after-run      lock at the end of a command of "immutectl run"; root only
-  --work           do it in this process; only for the units of immutray
-  --due            lock only if the time of an unlock is over; only for the units
-  --lent           lock only what "immutectl run" has lent and nobody answers for;
-                   only for the units
-  --on OCCASION    lock on sleep or logout, if relock_on says so; only for the units
+  lock           make the protected paths read-only
+  lock-force     the same although programs write there, which may harm them
+  unlock         make them writable
+  seal           lock, unless the kernel command line says otherwise
+  unseal         unlock, if the kernel command line says rw
+  --config FILE  read FILE instead of ` + config.Path + `; root only
+  --for TIME     unlock for 30m, 2h and the like, then lock again
+  --until-locked unlock until someone locks
+  --reason TEXT  record why, in at most 200 characters
+  --after-run    lock at the end of a command of "immutectl run"; root only
+  --work         do it in this process; only for the units of immutray
+  --due          lock only if the time of an unlock is over; only for the units
+  --lent         lock only what "immutectl run" has lent and nobody answers for;
+                 only for the units
+  --on OCCASION  lock on sleep or logout, if relock_on says so; only for the units
 
 exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 5 package manager at work, 6 configuration refused
@@ -62,17 +59,16 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		stderr:       stderr,
 		patience:     patience,
 		surroundings: surroundings,
-		load:         inforce.Named,
-		keepConfig:   inforce.Machine().Keep,
+		load:         load,
 		machine:      kernel{},
-		jobs:         systemd{address: systemBus},
-		timers:       timers{address: systemBus},
 		logins:       logind{address: systemBus},
 		journal:      journal.Send,
 		run:          (*engine.Engine).Run,
 		reclaim:      (*engine.Engine).Reclaim,
 		detach:       func() error { return detach(0, 1, 2) },
 	}
+	manager := pid1{bus: systemBus, direct: systemdSocket, note: d.told.add}
+	d.jobs, d.timers = systemd{manager}, timers{manager}
 	return d.serve(context.Background(), args, pkexecUID)
 }
 
@@ -81,8 +77,7 @@ type desk struct {
 	stdout, stderr io.Writer
 	patience       time.Duration // with who reads them
 	surroundings   error         // what leaveCaller could not do
-	load           func(named string) (config.Config, error)
-	keepConfig     func(config.Config) error // of the machine, when it was used with success
+	load           func(path string) (config.Config, error)
 	machine        machine
 	jobs           jobs
 	timers         engine.Relock // of PID 1
@@ -92,6 +87,7 @@ type desk struct {
 	reclaim        func(*engine.Engine, context.Context) *helper.Result
 	detach         func() error // from who reads the answer
 
+	told   told    // to the asker, with the answer
 	keeper *keeper // of the window that this process itself has opened; may be nil
 }
 
@@ -101,7 +97,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
 	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason, IgnoreConfig: t.ignoreConfig}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {
@@ -155,7 +151,16 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		return nil, err
 	case place == inUnit:
 		d.logAsked(r)
-		return d.delegate(ctx, c, r)
+		result, err := d.delegate(ctx, c, r)
+		if errors.Is(err, errUnheard) && d.mayLockHere(t, forUser) {
+			// Neither is a bus needed to lock, nor PID 1.
+			d.told.add("systemd does not answer: it was done without it")
+			return d.work(ctx, d.engine(c, t, d.timers), r), nil
+		}
+		if result != nil {
+			result.Notices = append(result.Notices, d.told.take()...)
+		}
+		return result, err
 	}
 	reclaimed := d.reclaim(d.engine(c, t, d.timers), ctx)
 	switch {
@@ -167,7 +172,7 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		return d.serveQueue(ctx, d.engine(c, t, d.timers), r)
 	case t.verb.AtBoot():
 		d.logAsked(r)
-		return d.run(d.engine(c, t, d.timers), ctx, r), nil
+		return d.work(ctx, d.engine(c, t, d.timers), r), nil
 	}
 	d.logAsked(r)
 	// PID 1 is not systemd, or the paths are not the machine's: nothing but this process
@@ -177,17 +182,31 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 	return d.run(d.keeper.engine, ctx, r), nil
 }
 
+// mayLockHere reports whether this process may lock where a unit should: root's own does,
+// in the namespace whose mounts are meant. A user could freeze his.
+func (d *desk) mayLockHere(t task, forUser bool) bool {
+	shares, err := d.machine.sharesMounts()
+	return err == nil && shares && !forUser && (t.verb == helper.Lock || t.verb == helper.LockForce)
+}
+
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	log, keep := d.record, d.keepConfig
+	log := d.record
 	if t.config != "" && t.config != config.Path {
 		// It is not the machine that is locked then, and its history is another.
 		log = func(e journal.Entry) {
 			e.Fields[journal.Config] = t.config
 			d.record(e)
 		}
-		keep = nil
 	}
-	return &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Keep: keep, Journal: log, Relock: r, Units: services{systemBus}}
+	return &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: log, Relock: r, Units: services{systemBus}}
+}
+
+// load reads the configuration that root named, else the installed one.
+func load(named string) (config.Config, error) {
+	if named != "" {
+		return config.LoadFile(named)
+	}
+	return config.Load(config.Path)
 }
 
 func outcomeOf(err error) helper.Outcome {

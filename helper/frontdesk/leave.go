@@ -2,6 +2,7 @@ package frontdesk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -44,20 +45,20 @@ func LeaveCgroup(ctx context.Context) error {
 	if !(kernel{}).systemd() {
 		return nil
 	}
-	if err := leaveCgroup(ctx, systemBus, os.Getpid()); err != nil {
+	if err := leaveCgroup(ctx, pid1{bus: systemBus, direct: systemdSocket}, os.Getpid()); err != nil {
 		return fmt.Errorf("cannot leave the caller's cgroup: %w", err)
 	}
 	return nil
 }
 
-func leaveCgroup(ctx context.Context, bus string, pid int) error {
+func leaveCgroup(ctx context.Context, manager pid1, pid int) error {
 	instance := strconv.Itoa(pid)
 	scope, timer := "immutray-run-"+instance+".scope", reclaimPrefix+instance+".timer"
 	// Not the service of the timer: a start of that while it runs would come to nothing.
 	atEnd := []string{reclaimPrefix + "end-" + instance + ".service"}
 	value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
-	return timers{address: bus}.talk(ctx, func(ctx context.Context, conn *dbus.Conn) error {
-		result, err := runJob(ctx, conn, systemdManager+".StartTransientUnit", scope, "fail", []property{
+	return timers{manager}.bounded(ctx, func(ctx context.Context, l *line) error {
+		result, err := l.run(ctx, systemdManager+".StartTransientUnit", scope, "fail", []property{
 			{"Description", value("Lock the operating system when a command has ended")},
 			{"PIDs", value([]uint32{uint32(pid)})},
 			{"CollectMode", value("inactive-or-failed")},
@@ -77,9 +78,10 @@ func leaveCgroup(ctx context.Context, bus string, pid int) error {
 				{"OnUnitInactiveSec", uint64(reclaimEvery.Microseconds())},
 			})},
 		}...)}})
-		if err != nil || result == "done" {
-			return err
+		var refused dbus.Error
+		if l.again && errors.As(err, &refused) && refused.Name == "org.freedesktop.systemd1.UnitExists" {
+			return nil // the question was heard the first time, if not its answer
 		}
-		return fmt.Errorf("the start of %s ended (%s)", scope, result)
+		return unlessDone(scope, result, err)
 	})
 }

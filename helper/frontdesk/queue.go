@@ -1,14 +1,15 @@
 package frontdesk
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -114,6 +115,31 @@ func (t *ticket) answer() (*helper.Result, error) {
 	return &r, nil
 }
 
+// isAnswered reports whether the answer is there.
+func (t *ticket) isAnswered() bool {
+	_, err := os.Lstat(filepath.Join(t.queue.dir, answerPrefix+t.request.ID))
+	return err == nil
+}
+
+// unlessAnswered returns a context that ends when the answer is there: by then nobody has
+// to wait for whoever was to bring it about.
+func (t *ticket) unlessAnswered(ctx context.Context) context.Context {
+	until, end := context.WithCancel(ctx)
+	go func() {
+		defer end()
+		again := time.NewTicker(pollEvery)
+		defer again.Stop()
+		for !t.isAnswered() {
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return until
+}
+
 // close takes the ticket out of the queue, whatever became of it.
 func (t *ticket) close() {
 	os.Remove(t.waiting())
@@ -171,6 +197,22 @@ func (q queue) isWorking() bool {
 	return errors.Is(unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
+// takeAlike returns the request that has waited longest for the verb's unit and, of a lock,
+// all others that ask for the same: it is done once for all of them, so that nobody can
+// make others wait by asking again and again. Those that ask for something else are left.
+func (q queue) takeAlike(verb helper.Verb) ([]helper.Request, error) {
+	var alike []helper.Request
+	for {
+		r, ok, err := q.take(verb)
+		if err != nil || !ok {
+			return alike, err
+		}
+		if alike = append(alike, r); verb != helper.Lock || r.AfterRun {
+			return alike, nil
+		}
+	}
+}
+
 // take returns a request that waits for the verb's unit, and marks it as taken; false
 // when none is left. A file that is no request is an error, and gone.
 func (q queue) take(verb helper.Verb) (r helper.Request, ok bool, err error) {
@@ -179,13 +221,20 @@ func (q queue) take(verb helper.Verb) (r helper.Request, ok bool, err error) {
 		return r, false, fmt.Errorf("cannot look for requests: %w", err)
 	}
 	prefix := string(verb) + "."
-	i := slices.IndexFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), prefix) })
-	if i < 0 {
+	var first string
+	var since time.Time
+	for _, e := range entries {
+		// One that is gone was taken back by its desk.
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), prefix) && (first == "" || info.ModTime().Before(since)) {
+			first, since = e.Name(), info.ModTime()
+		}
+	}
+	if first == "" {
 		return r, false, nil
 	}
-	id := strings.TrimPrefix(entries[i].Name(), prefix)
+	id := strings.TrimPrefix(first, prefix)
 	taken := filepath.Join(q.dir, takenPrefix+id)
-	if err := os.Rename(filepath.Join(q.dir, entries[i].Name()), taken); err != nil {
+	if err := os.Rename(filepath.Join(q.dir, first), taken); err != nil {
 		return r, false, fmt.Errorf("cannot take a request: %w", err)
 	}
 	err = readJSON(taken, &r)

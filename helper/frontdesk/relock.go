@@ -41,7 +41,7 @@ func (d *desk) relock(ctx context.Context, e *engine.Engine, own helper.Request)
 	}
 	ctx, cancel := context.WithTimeout(ctx, sleepPatience)
 	defer cancel()
-	return d.run(e, ctx, own), nil
+	return d.work(ctx, e, own), nil
 }
 
 // relockOnLogout locks when the last person has logged out. The unit is started
@@ -61,7 +61,7 @@ func (d *desk) relockOnLogout(ctx context.Context, e *engine.Engine, own helper.
 	if _, err := os.Lstat(mark); errors.Is(err, fs.ErrNotExist) {
 		return nothing(own, "not locked: nobody has logged out"), nil
 	}
-	result := d.run(e, ctx, own)
+	result := d.work(ctx, e, own)
 	if result.Outcome != helper.Done {
 		return result, nil
 	}

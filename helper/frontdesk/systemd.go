@@ -2,16 +2,12 @@ package frontdesk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
 )
-
-// systemBus is where the system's message bus listens, whatever the environment says.
-const systemBus = "unix:path=/run/dbus/system_bus_socket"
 
 const (
 	systemdName    = "org.freedesktop.systemd1"
@@ -21,8 +17,8 @@ const (
 	properties     = "org.freedesktop.DBus.Properties"
 )
 
-// systemd is PID 1, on the bus at address (org.freedesktop.systemd1(5)).
-type systemd struct{ address string }
+// systemd starts units by PID 1.
+type systemd struct{ pid1 }
 
 // Start starts a unit and waits for its job to be removed, which for a oneshot unit
 // is when its process has ended.
@@ -31,42 +27,15 @@ func (s systemd) Start(ctx context.Context, unit string) (end, error) {
 	if err != nil {
 		return end{}, err
 	}
-	conn, err := dbus.Connect(s.address, dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
-	if err != nil {
-		return end{}, contextOr(ctx, err)
-	}
-	defer conn.Close()
-	result, err := runJob(ctx, conn, systemdManager+".StartUnit", unit, "replace")
-	if err != nil || result != "failed" {
-		return end{result: result, status: -1}, err
-	}
-	return failure(ctx, conn, unit, uint64(asked.Microseconds())), nil
-}
-
-// runJob calls a method that begins a job and waits until the job is removed. It returns
-// the job's result. The connection must hand on signals in their order.
-func runJob(ctx context.Context, conn *dbus.Conn, method string, args ...any) (string, error) {
-	// Before the start: the job may be gone before its reply is here.
-	signals := make(chan *dbus.Signal, 16)
-	conn.Signal(signals)
-	match := []dbus.MatchOption{
-		dbus.WithMatchSender(systemdName),
-		dbus.WithMatchObjectPath(systemdPath),
-		dbus.WithMatchInterface(systemdManager),
-		dbus.WithMatchMember("JobRemoved"),
-	}
-	if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
-		return "", contextOr(ctx, err)
-	}
-	manager := conn.Object(systemdName, systemdPath)
-	if err := manager.CallWithContext(ctx, systemdManager+".Subscribe", 0).Err; err != nil {
-		return "", contextOr(ctx, err)
-	}
-	var job dbus.ObjectPath
-	if err := manager.CallWithContext(ctx, method, 0, args...).Store(&job); err != nil {
-		return "", contextOr(ctx, err)
-	}
-	return waitForJob(ctx, signals, job)
+	var e end
+	err = s.talk(ctx, func(ctx context.Context, l *line) error {
+		result, err := l.run(ctx, systemdManager+".StartUnit", unit, "replace")
+		if e = (end{result: result, status: -1}); err == nil && result == "failed" {
+			e = failure(ctx, l, unit, uint64(asked.Microseconds()))
+		}
+		return err
+	})
+	return e, err
 }
 
 // monotonicNow returns the time of CLOCK_MONOTONIC, by which systemd tells when things
@@ -81,14 +50,14 @@ func monotonicNow() (time.Duration, error) {
 
 // failure looks at the run that failed, after it was asked for at a time in
 // microseconds of CLOCK_MONOTONIC. What can't be learned of it is left out.
-func failure(ctx context.Context, conn *dbus.Conn, unit string, asked uint64) end {
+func failure(ctx context.Context, l *line, unit string, asked uint64) end {
 	e := end{result: "failed", status: -1}
 	var path dbus.ObjectPath
-	if conn.Object(systemdName, systemdPath).CallWithContext(ctx, systemdManager+".GetUnit", 0, unit).Store(&path) != nil {
+	if l.ask(ctx, systemdPath, systemdManager+".GetUnit", []any{unit}, &path) != nil {
 		return e
 	}
 	var service map[string]dbus.Variant
-	if conn.Object(systemdName, path).CallWithContext(ctx, properties+".GetAll", 0, systemdService).Store(&service) != nil {
+	if l.ask(ctx, path, properties+".GetAll", []any{systemdService}, &service) != nil {
 		return e
 	}
 	began, _ := service["ExecMainStartTimestampMonotonic"].Value().(uint64)
@@ -100,33 +69,4 @@ func failure(ctx context.Context, conn *dbus.Conn, unit string, asked uint64) en
 		e.status = int(status)
 	}
 	return e
-}
-
-// waitForJob returns the result of the job. Jobs of others are removed meanwhile.
-func waitForJob(ctx context.Context, signals <-chan *dbus.Signal, job dbus.ObjectPath) (string, error) {
-	for {
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case s, ok := <-signals:
-			if !ok {
-				return "", contextOr(ctx, errors.New("the connection to systemd broke off"))
-			}
-			var id uint32
-			var path dbus.ObjectPath
-			var unit, result string
-			if dbus.Store(s.Body, &id, &path, &unit, &result) == nil && path == job {
-				return result, nil
-			}
-		}
-	}
-}
-
-// contextOr returns why ctx ended, else err: a connection closed with its context
-// has only that to say.
-func contextOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package frontdesk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,13 +13,11 @@ import (
 // process too. Each is an instance of its own, so that one can be armed before another
 // is stopped; a timer starts the service of its name, immutray-relock@.service, which
 // tries until the lock is done.
-type timers struct{ address string }
+type timers struct{ pid1 }
 
 const (
 	relockPrefix = "immutray-relock@"
 	relockTimers = relockPrefix + "*.timer"
-	// busPatience bounds each talk with PID 1; it has other things to do meanwhile.
-	busPatience = 20 * time.Second
 )
 
 func relockTimer(id string) string { return relockPrefix + id + ".timer" }
@@ -56,14 +55,15 @@ func (t timers) Arm(ctx context.Context, id string, after time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return t.talk(ctx, func(ctx context.Context, conn *dbus.Conn) error {
+	return t.bounded(ctx, func(ctx context.Context, l *line) error {
 		// It counts when the job is done: then the timer runs.
-		result, err := runJob(ctx, conn, systemdManager+".StartTransientUnit",
+		result, err := l.run(ctx, systemdManager+".StartTransientUnit",
 			relockTimer(id), "fail", timerProperties(now, sinceStart, after), []auxiliary{})
-		if err == nil && result != "done" {
-			err = fmt.Errorf("the start of %s ended (%s)", relockTimer(id), result)
+		var refused dbus.Error
+		if l.again && errors.As(err, &refused) && refused.Name == "org.freedesktop.systemd1.UnitExists" {
+			return nil // the question was heard the first time, if not its answer
 		}
-		return err
+		return unlessDone(relockTimer(id), result, err)
 	})
 }
 
@@ -100,8 +100,7 @@ func untilTheEnd() []property {
 // Disarm stops the timers. It does not wait until they have stopped: PID 1 does first
 // what it was asked first.
 func (t timers) Disarm(ctx context.Context, except string) error {
-	return t.talk(ctx, func(ctx context.Context, conn *dbus.Conn) error {
-		manager := conn.Object(systemdName, systemdPath)
+	return t.bounded(ctx, func(ctx context.Context, l *line) error {
 		var units []struct {
 			Name, Description, Load, Active, Sub, Following string
 			Path                                            dbus.ObjectPath
@@ -109,7 +108,7 @@ func (t timers) Disarm(ctx context.Context, except string) error {
 			JobType                                         string
 			JobPath                                         dbus.ObjectPath
 		}
-		if err := manager.CallWithContext(ctx, systemdManager+".ListUnitsByPatterns", 0, []string{}, []string{relockTimers}).Store(&units); err != nil {
+		if err := l.ask(ctx, systemdPath, systemdManager+".ListUnitsByPatterns", []any{[]string{}, []string{relockTimers}}, &units); err != nil {
 			return err
 		}
 		var failed error
@@ -118,7 +117,7 @@ func (t timers) Disarm(ctx context.Context, except string) error {
 				continue
 			}
 			var job dbus.ObjectPath
-			if err := manager.CallWithContext(ctx, systemdManager+".StopUnit", 0, u.Name, "replace").Store(&job); err != nil {
+			if err := l.ask(ctx, systemdPath, systemdManager+".StopUnit", []any{u.Name, "replace"}, &job); err != nil {
 				failed = err
 			}
 		}
@@ -126,17 +125,12 @@ func (t timers) Disarm(ctx context.Context, except string) error {
 	})
 }
 
-// talk calls do with a connection to PID 1.
-func (t timers) talk(ctx context.Context, do func(context.Context, *dbus.Conn) error) error {
+// bounded is talk, which takes as long as busPatience at most.
+func (t timers) bounded(ctx context.Context, do func(context.Context, *line) error) error {
 	ctx, cancel := context.WithTimeout(ctx, busPatience)
 	defer cancel()
-	conn, err := dbus.Connect(t.address, dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
-	if err == nil {
-		defer conn.Close()
-		err = do(ctx, conn)
-	}
-	if err != nil {
-		return fmt.Errorf("systemd: %w", contextOr(ctx, err))
+	if err := t.talk(ctx, do); err != nil {
+		return fmt.Errorf("systemd: %w", err)
 	}
 	return nil
 }

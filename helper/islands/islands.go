@@ -114,7 +114,7 @@ func (l *look) parts(name, dir string) ([]Frozen, error) {
 	}
 	var frozen []Frozen
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || l.leftBehind(path.Join(dir, e.Name())) {
 			continue
 		}
 		found, err := l.island(path.Join(name, e.Name()))
@@ -124,6 +124,13 @@ func (l *look) parts(name, dir string) ([]Frozen, error) {
 		frozen = append(frozen, found...)
 	}
 	return frozen, nil
+}
+
+// leftBehind reports whether a directory is what another one was before it got a
+// subvolume and a mount of its own: doctor's commands used to leave it there as NAME.old.
+func (l *look) leftBehind(dir string) bool {
+	name, ok := strings.CutSuffix(dir, ".old")
+	return ok && slices.ContainsFunc(l.tree.Mounts, func(m mount.Info) bool { return m.Point == name && l.tree.Shows(m) })
 }
 
 // below looks at what is mounted below an island: a directory of the system, say, that is

@@ -78,6 +78,13 @@ func TestFrozenHomes(t *testing.T) {
 	run(t, "mount", "-t", "tmpfs", "none", "/home/rrs")
 	defer unix.Unmount("/home/rrs", unix.MNT_DETACH)
 	expect("one of them an island", "/home/ann")
+	mkdir(t, "/home/rrs.old") // what it was before
+	expect("what was left behind is none", "/home/ann")
+	mkdir(t, "/home/ann.old")
+	expect("what only looks so is one", "/home/ann", "/home/ann.old")
+	if err := os.Remove("/home/ann.old"); err != nil {
+		t.Fatal(err)
+	}
 	cfg.AllowReadonly = []string{"/home/ann"}
 	expect("the other allowed")
 }

@@ -63,7 +63,7 @@ type Set struct {
 	// foreign ones last.
 	Namespaces []*Namespace
 	// Left is how many were not opened: more than the bounds allow, or the kernel
-	// refused.
+	// refused; and how many processes hang, so that theirs is not known.
 	Left int
 }
 
@@ -75,10 +75,8 @@ func (s *Set) Close() {
 }
 
 // Find returns every mount namespace that has a process, a thread or, in the caller's own
-// mount table, a bind mount. It reads only links of /proc, for which the kernel asks no
-// more than the credentials of a process (proc_ns_readlink in fs/proc/namespaces.c): one
-// that hangs in exec does not hold it up. The caller must be root. With an error other
-// than the context's nothing is found.
+// mount table, a bind mount. A process that hangs does not hold it up. The caller must be
+// root. With an error other than the context's nothing is found.
 func Find(ctx context.Context) (*Set, error) { return FindNew(ctx, nil) }
 
 // FindNew is Find without those namespaces that are known by their ids.
@@ -145,7 +143,7 @@ func (f *finder) self() error {
 	if _, known := f.known[id]; known {
 		return nil
 	}
-	if f.add(id, threadNamespace); f.known[id] == nil {
+	if f.add(id, threadNamespace, os.Open); f.known[id] == nil {
 		return errors.New("its own can't be opened")
 	}
 	f.known[id].Self = true
@@ -164,52 +162,74 @@ func (f *finder) processes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var pids []int
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
-			f.process(pid, "/proc/"+name)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+			pids = append(pids, pid)
 		}
 	}
+	left := readEach(ctx, pids, readProcess, func(tasks []task) {
+		for _, t := range tasks {
+			f.task(t)
+		}
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	f.set.Left += left
 	return nil
 }
 
-// process takes a process and those of its threads that are elsewhere.
-func (f *finder) process(pid int, dir string) {
-	f.task(pid, dir)
+// A task is a process or thread, the namespace it is in, and the link to that.
+type task struct {
+	tid  int
+	id   uint64
+	link string
+}
+
+// readProcess returns a process and its threads, those that have ended left out.
+func readProcess(pid int) []task {
+	dir := fmt.Sprintf("/proc/%d", pid)
+	tasks := appendTask(nil, pid, dir)
 	var st unix.Stat_t
 	// The kernel counts threads as links (proc_task_getattr in fs/proc/base.c).
 	if unix.Stat(dir+"/task", &st) != nil || st.Nlink <= 3 {
-		return
+		return tasks
 	}
-	tasks, err := os.ReadDir(dir + "/task")
+	threads, err := os.ReadDir(dir + "/task")
 	if err != nil {
-		return // it has ended
+		return tasks // it has ended
 	}
-	for _, t := range tasks {
+	for _, t := range threads {
 		if tid, err := strconv.Atoi(t.Name()); err == nil && tid != pid {
-			f.task(tid, dir+"/task/"+t.Name())
+			tasks = appendTask(tasks, tid, dir+"/task/"+t.Name())
 		}
 	}
+	return tasks
 }
 
-func (f *finder) task(tid int, dir string) {
+func appendTask(tasks []task, tid int, dir string) []task {
 	link := dir + "/ns/mnt"
-	id, err := readID(link)
-	if err != nil {
-		return // it has ended, or is being ended
+	if id, err := readID(link); err == nil {
+		tasks = append(tasks, task{tid, id, link})
 	}
-	if _, seen := f.known[id]; !seen {
-		f.add(id, link)
+	return tasks
+}
+
+func (f *finder) task(t task) {
+	if _, seen := f.known[t.id]; !seen {
+		f.add(t.id, t.link, openTask)
 	}
-	if ns := f.known[id]; ns != nil && len(ns.Tasks) < maxTasks {
-		ns.Tasks = append(ns.Tasks, tid)
+	if ns := f.known[t.id]; ns != nil && len(ns.Tasks) < maxTasks {
+		ns.Tasks = append(ns.Tasks, t.tid)
 	}
 }
 
-// Of returns the id of the namespace that a process is in.
-func Of(pid int) (uint64, error) { return readID(fmt.Sprintf("/proc/%d/ns/mnt", pid)) }
+// Of returns the id of the namespace that a process is in. One that hangs gives
+// os.ErrDeadlineExceeded.
+func Of(pid int) (uint64, error) {
+	return within(func() (uint64, error) { return readID(fmt.Sprintf("/proc/%d/ns/mnt", pid)) }, func(uint64) {})
+}
 
 func readID(link string) (uint64, error) {
 	var text [64]byte
@@ -262,7 +282,7 @@ func (f *finder) pin(id uint64, info mount.Info) {
 		return
 	}
 	defer unix.Close(fd)
-	f.add(id, fmt.Sprintf("/proc/self/fd/%d", fd))
+	f.add(id, fmt.Sprintf("/proc/self/fd/%d", fd), os.Open)
 }
 
 func (f *finder) leave(id uint64) {
@@ -271,8 +291,8 @@ func (f *finder) leave(id uint64) {
 }
 
 // add opens a namespace.
-func (f *finder) add(id uint64, path string) {
-	file, err := os.Open(path)
+func (f *finder) add(id uint64, path string, open func(string) (*os.File, error)) {
+	file, err := open(path)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 			f.leave(id)

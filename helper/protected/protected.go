@@ -209,6 +209,17 @@ func (p *Path) SetProperty(readOnly bool) error {
 // Subvolume returns what to look for in other mount namespaces. It must be closed.
 func (p *Path) Subvolume() (*namespaces.Subvolume, error) { return namespaces.OpenSubvolume(p.fd) }
 
+// ClearReceived takes the mark of "btrfs receive" off the subvolume, which must be writable,
+// and reports whether there was one.
+func (p *Path) ClearReceived() (was bool, err error) {
+	dir, err := mount.OpenWritableClone(p.fd)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(dir)
+	return btrfs.ClearReceived(dir)
+}
+
 // MakeSuperblockWritable makes the whole filesystem writable, mounts and properties
 // of it left as they are.
 func (p *Path) MakeSuperblockWritable() error { return mount.MakeSuperblockWritable(p.fd) }

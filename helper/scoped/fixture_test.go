@@ -139,7 +139,7 @@ func guardianMain(dir string) int {
 			return errors.New(s.InReach)
 		}
 		return nil
-	}}
+	}, Inhibit: func(context.Context, helper.Run) (func(), error) { return func() {}, nil }}
 	if g.Serve(ctx, &mortal{conn, dir, s.Deaths, s.LastAnswer, s.StopRunner}) != nil {
 		return 1
 	}

@@ -39,6 +39,9 @@ type Guardian struct {
 	// Leave takes the process out of reach of what may kill the runner. That it fails is
 	// noted, and no more: in rescue mode there may be nobody to ask.
 	Leave func(ctx context.Context) error
+	// Inhibit has shutdown and sleep wait for the command until release is called. That it
+	// can't is no reason not to run the command: there may be nobody who knows of either.
+	Inhibit func(ctx context.Context, run helper.Run) (release func(), err error)
 }
 
 // Serve does what the runner at the other end of conn orders, until the command has
@@ -57,6 +60,9 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	w := &ward{Guardian: g, engine: g.Engine(*first.Config), run: *first.Order}
 	if first.Asked != nil && first.Asked.Message != "" && w.engine.Journal != nil {
 		w.engine.Journal(*first.Asked)
+	}
+	if release, err := g.Inhibit(ctx, w.run); err == nil {
+		defer release() // which is held before the command begins
 	}
 	result := w.begin(ctx, first.TakeOver)
 	say(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked})
@@ -152,7 +158,7 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 // unlockRequest asks for the longest window that there may be. It ends with the command:
 // while that is at work a lock at the end of the time is refused, and tried again.
 func (w *ward) unlockRequest() helper.Request {
-	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason(), IgnoreConfig: w.run.IgnoreConfig}
+	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason()}
 	if longest := w.engine.Config.UnlockMax; longest != config.UntilLocked {
 		r.For = longest
 	} else {

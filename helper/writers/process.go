@@ -65,7 +65,7 @@ type process struct {
 // it could not be looked into.
 func (w *worker) process() ([]helper.Writer, error) {
 	p := &process{worker: w, pid: w.visit.pid, dir: w.visit.dir}
-	err := p.look()
+	err := p.scan.look(p)
 	if len(p.found) > 0 {
 		p.identify()
 	}

@@ -37,6 +37,7 @@ type scan struct {
 	proc     *procfs
 	sys      string
 	targets  targets
+	look     func(*process) error // finds what is looked for in one process
 	users    users
 	visits   *visits
 	finished chan struct{} // closed when everything was looked into

@@ -72,6 +72,10 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 // wait for. A thread is left behind for each process that hangs, but no more than 64 by
 // all scans of one Scanner.
 func (s *Scanner) Scan(ctx context.Context, protected []string) ([]helper.Writer, error) {
+	return s.scan(ctx, protected, (*process).look)
+}
+
+func (s *Scanner) scan(ctx context.Context, protected []string, look func(*process) error) ([]helper.Writer, error) {
 	targets, err := newTargets(protected)
 	if err != nil {
 		return nil, err
@@ -90,6 +94,7 @@ func (s *Scanner) Scan(ctx context.Context, protected []string) ([]helper.Writer
 		proc:     proc,
 		sys:      cmp.Or(s.Sys, "/sys"),
 		targets:  targets,
+		look:     look,
 		users:    users{names: make(map[uint32]string)},
 		visits:   &s.visits,
 		finished: make(chan struct{}),

@@ -17,7 +17,7 @@ for unit in immutability-seal.service immutability-unseal.service immutray-sleep
 done
 # What the helper and the boot have noted tells nobody anything any more. The lock
 # itself stays as it is.
-rm -rf /var/lib/immutray /run/immutray /run/immutray-seal /run/immutray-unseal
+rm -rf /run/immutray /run/immutray-seal /run/immutray-unseal
 
 if [ "$1" = purge ]; then
 	rm -rf /etc/immutray

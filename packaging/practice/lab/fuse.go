@@ -48,6 +48,13 @@ func MountHungServer(t testing.TB, at string) *HungServer {
 	})
 }
 
+// MountSilentServer mounts one on the directory at, until the test ends, that answers
+// nothing at all.
+func MountSilentServer(t testing.TB, at string) *HungServer {
+	t.Helper()
+	return mountHungServer(t, at, func(uint32) bool { return true })
+}
+
 // HangInExec starts processes that hang in execve(2), at closing a file whose server,
 // mounted on the directory at, does not answer. It returns their ids. Until the server is
 // released or the test ends not even SIGKILL ends them, and the kernel lets everybody

@@ -1,0 +1,90 @@
+package frontdesk
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"immutray.org/helper"
+)
+
+// inhibitors stands in for logind as far as it lets shutdown and sleep wait.
+type inhibitors struct {
+	refused string // a mode that policy does not allow
+	asked   chan [4]string
+	held    chan *os.File // the other end of each lock
+}
+
+func (i *inhibitors) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
+	i.asked <- [4]string{what, who, why, mode}
+	if mode == i.refused {
+		return 0, dbus.MakeFailedError(errors.New("not allowed"))
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return 0, dbus.MakeFailedError(err)
+	}
+	i.held <- read
+	// It is sent after this returns; then ours is closed.
+	time.AfterFunc(time.Second, func() { write.Close() })
+	return dbus.UnixFD(write.Fd()), nil
+}
+
+// Shutdown and sleep wait for a command until it has ended; by force, or only a little where
+// policy does not allow that.
+func TestInhibit(t *testing.T) {
+	for _, refused := range []string{"", "block"} {
+		b := newBus(t)
+		conn, err := dbus.Connect(b.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		i := &inhibitors{refused: refused, asked: make(chan [4]string, 2), held: make(chan *os.File, 1)}
+		if err := conn.Export(i, logindPath, logindManager); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue); err != nil {
+			t.Fatal(err)
+		}
+		release, err := logind{b.address}.inhibit(t.Context(), helper.Run{Command: []string{"/usr/bin/apt", "--password=x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := [4]string{"shutdown:sleep", "Immutray", `"apt" is changing the operating system`, "block"}
+		if got := <-i.asked; got != want {
+			t.Errorf("asked for %q, want %q", got, want)
+		}
+		if refused != "" {
+			want[3] = "delay"
+			if got := <-i.asked; got != want {
+				t.Errorf("asked for %q, want %q", got, want)
+			}
+		}
+		held := <-i.held
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = held.Read(make([]byte, 1)) // until every copy of the other end is closed
+		}()
+		select {
+		case <-ended:
+			t.Error("the lock is not held")
+		case <-time.After(1500 * time.Millisecond):
+		}
+		release()
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Error("the lock is held after the end of the command")
+		}
+		b.stop()
+		if _, err := (logind{b.address}).inhibit(t.Context(), helper.Run{}); err == nil || !strings.HasPrefix(err.Error(), "cannot have shutdown and sleep wait: ") {
+			t.Errorf("inhibit() without a bus = %v", err)
+		}
+	}
+}
