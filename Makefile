@@ -180,12 +180,19 @@ INSTALLED = \
 	$(foreach f,$(wildcard icons/png/color/*/*.png),$(f):$(ICONDIR)/$(call size,$(f))x$(call size,$(f))/$(call context,$(f))/$(notdir $(f)):644) \
 	$(foreach f,$(wildcard icons/svg/64/*.svg),$(f):$(ICONDIR)/scalable/$(call context,$(f))/$(notdir $(f)):644)
 
+# And every link, as TEXT:PLACE. For an update the system is always unlocked.
+LINKED = ../immutability-unseal.service:$(UNITDIR)/system-update.target.wants/immutability-unseal.service
+
 ## install: every file to its place below DESTDIR (run "make build" first)
 install:
 	@test -x $(BUILD)/bin/immutray-helper || { echo 'Nothing is built yet: run "make build" first.' >&2; exit 1; }
 	@set -e; umask 022; for entry in $(INSTALLED); do \
 		source=$${entry%%:*}; rest=$${entry#*:}; \
 		install -D -m $${rest##*:} "$$source" "$(DESTDIR)$${rest%:*}"; \
+	done
+	@set -e; umask 022; for link in $(LINKED); do \
+		mkdir -p "$(DESTDIR)$$(dirname "$${link#*:}")"; \
+		ln -sfn "$${link%%:*}" "$(DESTDIR)$${link#*:}"; \
 	done
 # A cache of icons that is older than their directory is not used.
 	@touch "$(DESTDIR)$(ICONDIR)"
@@ -195,7 +202,8 @@ uninstall:
 	@set -e; for entry in $(INSTALLED); do \
 		rest=$${entry#*:}; rm -f "$(DESTDIR)$${rest%:*}"; \
 	done
-	@for dir in $(LIBEXECDIR) $(DOCDIR)/examples $(DOCDIR); do \
+	@for link in $(LINKED); do rm -f "$(DESTDIR)$${link#*:}"; done
+	@for dir in $(UNITDIR)/system-update.target.wants $(LIBEXECDIR) $(DOCDIR)/examples $(DOCDIR); do \
 		test ! -d "$(DESTDIR)$$dir" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; \
 	done
 

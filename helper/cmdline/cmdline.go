@@ -1,5 +1,4 @@
-// Package cmdline reads the kernel command line: whether the boot is to lock the system,
-// to unlock it, or to leave it as it is.
+// Package cmdline reads the kernel command line.
 //
 // Words are told apart as the kernel does it (next_arg in lib/cmdline.c): blanks
 // separate them but not between double quotes, and quotes around a word, or around
@@ -12,27 +11,6 @@ import "strings"
 // Path is where the kernel shows its command line.
 const Path = "/proc/cmdline"
 
-// SealWanted reports whether a boot with this command line is to be sealed, and if
-// not, why.
-func SealWanted(data []byte) (wanted bool, why string) {
-	if wanted, _ := UnsealWanted(data); wanted {
-		return false, "the kernel command line says rw"
-	}
-	if mode := repairMode(data); mode != "" {
-		return false, "the computer was started in " + mode + " mode"
-	}
-	return true, ""
-}
-
-// UnsealWanted reports whether a boot with this command line is to unlock, and if not,
-// why. In rescue and emergency mode too: rw is said by whoever sits at the computer.
-func UnsealWanted(data []byte) (wanted bool, why string) {
-	if HasWord(data, "rw") {
-		return true, ""
-	}
-	return false, "the kernel command line does not say rw"
-}
-
 // HasWord reports whether the command line has the word standing alone: neither
 // part of another, nor with a value.
 func HasWord(data []byte, word string) bool {
@@ -44,30 +22,32 @@ func HasWord(data []byte, word string) bool {
 	return false
 }
 
-// repairMode returns "rescue" or "emergency" when the system is started to be
-// repaired, else "". As for systemd, the last word that names a target counts.
-func repairMode(data []byte) string {
-	mode := ""
+// Targets that a system is started in to be repaired.
+const (
+	Rescue    = "rescue.target"
+	Emergency = "emergency.target"
+)
+
+// Target returns the unit that the command line has systemd start instead of its
+// default, "" for none. As for systemd, the last word that names one counts.
+func Target(data []byte) string {
+	target := ""
 	for _, w := range Words(data) {
 		switch w {
 		case "emergency", "-b":
-			mode = "emergency"
+			target = Emergency
 		case "rescue", "single", "-s", "s", "S", "1":
-			mode = "rescue"
-		case "2", "3", "4", "5":
-			mode = ""
+			target = Rescue
+		case "2", "3", "4":
+			target = "multi-user.target"
+		case "5":
+			target = "graphical.target"
 		}
-		switch unit, ok := strings.CutPrefix(w, "systemd.unit="); {
-		case !ok:
-		case unit == "emergency.target":
-			mode = "emergency"
-		case unit == "rescue.target":
-			mode = "rescue"
-		case strings.Contains(unit, "."):
-			mode = ""
+		if unit, ok := strings.CutPrefix(w, "systemd.unit="); ok && strings.Contains(unit, ".") {
+			target = unit
 		}
 	}
-	return mode
+	return target
 }
 
 // Words splits a command line.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/cmdline"
+	"immutray.org/helper/boot"
 	"immutray.org/helper/config"
 	"immutray.org/helper/distribution"
 	"immutray.org/helper/mount"
@@ -217,14 +217,17 @@ func (g *gatherer) seal() {
 	g.Seal.Enabled = g.enabled(sealUnit)
 	g.Seal.Alone = g.Seal.Enabled && !g.enabled(unsealUnit)
 	if words, err := os.ReadFile(filepath.Join(g.Proc, "cmdline")); err == nil { // every user may
-		_, g.Seal.Skipped = cmdline.SealWanted(words)
+		_, g.Seal.Skipped = boot.Facts{CommandLine: words}.Decide()
 	}
 }
 
 func (g *gatherer) enabled(unit string) bool {
 	for _, dir := range g.unitDirs() {
 		for _, kind := range []string{"wants", "requires"} {
-			if links, _ := filepath.Glob(filepath.Join(dir, "*."+kind, unit)); len(links) > 0 {
+			links, _ := filepath.Glob(filepath.Join(dir, "*."+kind, unit))
+			// What every computer has for its updates is not enabled by that.
+			links = slices.DeleteFunc(links, func(link string) bool { return strings.Contains(link, "/system-update.target.") })
+			if len(links) > 0 {
 				return true
 			}
 		}

@@ -1,35 +1,62 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/cmdline"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/protected"
 )
 
-// skippedAtBoot returns what is not done at this boot, and why; "" when the kernel
-// command line asks for it, and for the verbs that are not the boot's.
-func skippedAtBoot(verb helper.Verb) (string, error) {
-	if !verb.AtBoot() {
+// atBoot returns what is not done at this boot, and why; "" when this boot is for that
+// verb, and for the verbs that are not the boot's. For an unseal it notes in the request
+// why the system is unlocked.
+func (e *Engine) atBoot(request *helper.Request) (skipped string, err error) {
+	if !request.Verb.AtBoot() {
 		return "", nil
 	}
-	commandLine, err := os.ReadFile(cmdline.Path)
+	facts, err := e.Boot.Facts()
 	if err != nil {
-		return "", fmt.Errorf("cannot %s: %w", verb, err)
+		return "", fmt.Errorf("cannot %s: %w", request.Verb, err)
 	}
-	skipped := "not sealed: "
-	wanted, why := cmdline.SealWanted(commandLine)
-	if verb == helper.Unseal {
-		skipped = "not unlocked: "
-		wanted, why = cmdline.UnsealWanted(commandLine)
-	}
-	if wanted {
+	verb, why := facts.Decide()
+	switch {
+	case verb == request.Verb:
+		request.Reason = why
 		return "", nil
+	case request.Verb == helper.Seal:
+		return "not sealed: " + why, nil
 	}
-	return skipped + why, nil
+	return "not unlocked: nothing asks for that at this boot", nil
+}
+
+// nothingToUnlock reports whether err says that the paths can't be protected here, and
+// none of them is read-only: the computer was not set up. Every offline update asks.
+func (e *Engine) nothingToUnlock(err error) bool {
+	locked := func(p helper.PathStatus) bool { return p.State != helper.Unlocked && p.State != helper.Unknown }
+	return errors.Is(err, protected.ErrUnfit) && !slices.ContainsFunc(lockstate.ReadPaths(e.Config.Paths).Paths, locked)
+}
+
+// countBoot puts a boot that is about to be sealed on record, until it has come up. What
+// can't be counted is sealed all the same.
+func (e *Engine) countBoot(paths []*protected.Path, result *helper.Result) {
+	devices := make([]uint64, len(paths))
+	for i, p := range paths {
+		devices[i] = p.Device
+	}
+	if err := e.Boot.Begin(devices); err != nil {
+		result.Notices = append(result.Notices, err.Error())
+	}
+}
+
+// tellOfUpdate says of a lock that the next boot will undo it.
+func (e *Engine) tellOfUpdate(result *helper.Result) {
+	if result.Request.Verb != helper.Unlock && !result.Request.Verb.AtBoot() && e.Boot.UpdateWaits() {
+		result.Notices = append(result.Notices, "the next boot will come up unlocked: an update is waiting to be installed")
+	}
 }
 
 // skip ends a request for which there is nothing to do. It leaves the state file alone:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/boot"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/statefile"
 )
@@ -66,7 +68,7 @@ func TestUnsealWithoutRwChangesNothing(t *testing.T) {
 			f.arrange(from)
 			before := f.status()
 			result := f.must(helper.Unseal)
-			if want := []string{"not unlocked: the kernel command line does not say rw"}; !reflect.DeepEqual(result.Notices, want) {
+			if want := []string{"not unlocked: nothing asks for that at this boot"}; !reflect.DeepEqual(result.Notices, want) {
 				t.Errorf("notices = %q, want %q", result.Notices, want)
 			}
 			if after := f.status(); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(*result.Status, before) {
@@ -76,6 +78,123 @@ func TestUnsealWithoutRwChangesNothing(t *testing.T) {
 				t.Errorf("in the state directory: %v, %v", entries, err)
 			}
 		})
+	}
+}
+
+// What would keep a sealed boot from coming up has it come up unlocked, with the reason
+// on record. Both verbs agree, in whatever order they come.
+func TestABootThatCouldNotComeUpIsUnlocked(t *testing.T) {
+	const id = "%08d-1111-1111-1111-111111111111\n"
+	lost := ""
+	for n := range boot.Patience {
+		lost += fmt.Sprintf(id, n)
+	}
+	for reason, arrange := range map[string]func(m boot.Machine) error{
+		"an update is waiting to be installed": func(m boot.Machine) error { return os.Symlink("/nowhere", filepath.Join(m.Root, "system-update")) },
+		"the last 3 boots did not come up": func(m boot.Machine) error {
+			return errors.Join(os.Mkdir(m.Kept, 0o755), os.WriteFile(filepath.Join(m.Kept, "unfinished-boots"), []byte(lost), 0o644))
+		},
+	} {
+		for _, verbs := range [][]helper.Verb{{helper.Seal, helper.Unseal}, {helper.Unseal, helper.Seal}} {
+			t.Run(reason+"/"+string(verbs[0])+"_first", func(t *testing.T) {
+				f := newFixture(t)
+				f.commandLine("root=/dev/sda2 ro quiet\n")
+				f.arrange("open_mount")
+				f.engine.Boot = boot.Machine{Root: t.TempDir(), Kept: filepath.Join(t.TempDir(), "kept")}
+				if err := arrange(f.engine.Boot); err != nil {
+					t.Fatal(err)
+				}
+				for _, verb := range verbs {
+					result := f.must(verb)
+					if want := []string{"not sealed: " + reason}; verb == helper.Seal && !reflect.DeepEqual(result.Notices, want) {
+						t.Errorf("the seal says %q, want %q", result.Notices, want)
+					}
+				}
+				f.expect("after both", helper.Unlocked)
+				f.expectOthersWritable("after both")
+				if w := f.status().Window; w == nil || w.Reason != reason || w.Until != nil {
+					t.Errorf("window = %+v, want it with its reason and without an end", w)
+				}
+			})
+		}
+	}
+}
+
+// A boot that is sealed is on record before anything is read-only, so that a seal that
+// stops in the middle counts. Where there is no place for the record, it is sealed as ever.
+func TestASealedBootIsCounted(t *testing.T) {
+	f := newFaultFixture(t)
+	f.commandLine("ro")
+	kept := filepath.Join(t.TempDir(), "kept")
+	f.engine.Boot = boot.Machine{Kept: kept}
+	if result := f.must(helper.Seal); len(result.Notices) > 0 {
+		t.Errorf("notices = %q", result.Notices)
+	}
+	f.expect("counted", helper.Locked)
+	record, err := os.ReadFile(filepath.Join(kept, "unfinished-boots"))
+	if err != nil || len(record) != len("11111111-1111-1111-1111-111111111111\n") {
+		t.Errorf("on record is %q, %v", record, err)
+	}
+	// The unseal of the same boot does not take it for one that is lost.
+	if result := f.must(helper.Unseal); len(result.Notices) != 1 {
+		t.Errorf("notices = %q", result.Notices)
+	}
+	f.expect("after the unseal", helper.Locked)
+
+	for what, kept := range map[string]string{
+		`"` + f.Etc + `" is on a protected path`: filepath.Join(f.Etc, "kept"),
+		"no such file or directory":              "/nowhere/kept",
+	} {
+		f.prepare("unlocked")
+		f.engine.Boot = boot.Machine{Kept: kept}
+		if result := f.must(helper.Seal); len(result.Notices) != 1 || !strings.HasSuffix(result.Notices[0], what) {
+			t.Errorf("notices = %q, want that %s", result.Notices, what)
+		}
+		f.expect(what, helper.Locked)
+	}
+}
+
+// Whoever locks is told that the next boot will come up unlocked, and who only unlocks is
+// not.
+func TestALockTellsOfAnUpdateThatWaits(t *testing.T) {
+	f := newFixture(t)
+	f.engine.Boot = boot.Machine{Root: t.TempDir()}
+	if result := f.must(helper.Lock); len(result.Notices) > 0 {
+		t.Errorf("without an update: %q", result.Notices)
+	}
+	if err := os.Symlink("/var/cache", filepath.Join(f.engine.Boot.Root, "system-update")); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"the next boot will come up unlocked: an update is waiting to be installed"}
+	for _, verb := range []helper.Verb{helper.Lock, helper.LockForce} {
+		if result := f.must(verb); !reflect.DeepEqual(result.Notices, want) {
+			t.Errorf("%s: %q, want %q", verb, result.Notices, want)
+		}
+	}
+	if result := f.ask(helper.Request{Verb: helper.Unlock, UntilLocked: true}); len(result.Notices) > 0 {
+		t.Errorf("unlock: %q", result.Notices)
+	}
+}
+
+// An update is installed also where nothing was ever set up.
+func TestAnUpdateOfAMachineThatIsNotSetUp(t *testing.T) {
+	f := newFixture(t)
+	f.commandLine("ro")
+	f.engine.Boot = boot.Machine{Root: t.TempDir()}
+	if err := os.Symlink("/var/cache", filepath.Join(f.engine.Boot.Root, "system-update")); err != nil {
+		t.Fatal(err)
+	}
+	f.engine.Config.Paths = []string{f.Root, filepath.Join(f.Root, "usr")}
+	if err := os.MkdirAll(f.engine.Config.Paths[1], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"not unlocked: nothing is locked"}
+	if result := f.must(helper.Unseal); !reflect.DeepEqual(result.Notices, want) {
+		t.Errorf("notices = %q, want %q", result.Notices, want)
+	}
+	f.setProperties()
+	if result := f.run(helper.Unseal); result.Outcome == helper.Done {
+		t.Errorf("with a path that is locked, and one that can't be: %s, %q", result.Outcome, result.Notices)
 	}
 }
 

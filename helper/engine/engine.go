@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/boot"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
@@ -50,6 +51,9 @@ type Engine struct {
 	// Units tells which mounts services want to be read-only. Without it, those of a
 	// service that has started while the system was locked stay so.
 	Units Units
+	// Boot is the machine that boots. The zero value knows of no update, and counts no
+	// boots.
+	Boot boot.Machine
 
 	clock   clock            // the zero value is the machine's
 	scanner *writers.Scanner // made with the first search for writers
@@ -64,7 +68,7 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 	// counts per thread, can fail any one call of them.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	skipped, err := skippedAtBoot(request.Verb)
+	skipped, err := e.atBoot(&result.Request)
 	switch {
 	case err != nil:
 	case skipped != "":
@@ -119,6 +123,10 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 		return e.putOff(ctx, result, recorded)
 	}
 	paths, err := openPaths(e.Config.Paths)
+	if err != nil && result.Request.Verb == helper.Unseal && e.nothingToUnlock(err) {
+		e.skip(result, "not unlocked: nothing is locked")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +148,9 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 		next = statefile.State{} // the boot forgets the window there was
 	}
 	err = e.do(ctx, paths, result, &next)
+	if err == nil {
+		e.tellOfUpdate(result)
+	}
 	armed := unread != nil || recorded.Deadline != nil || next.Deadline != nil || result.Request.Verb == helper.Unlock
 	e.conclude(paths, result, &next, err)
 	opened := result.Outcome == helper.Done && result.Request.Verb == helper.Unlock
@@ -161,6 +172,7 @@ func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper
 	case helper.Unlock, helper.Unseal:
 		return e.unlock(ctx, paths, result, next)
 	case helper.Seal:
+		e.countBoot(paths, result)
 		return e.seal(ctx, paths, result)
 	}
 	return fmt.Errorf("internal error: unknown verb %q", result.Request.Verb)

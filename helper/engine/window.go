@@ -65,11 +65,8 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 	if had.Window != nil {
 		*next.Window = *had.Window
 	}
-	switch {
-	case r.Reason != "":
+	if r.Reason != "" {
 		next.Window.Reason = r.Reason // of an extension, the newest counts
-	case r.Verb == helper.Unseal:
-		next.Window.Reason = "rw on the kernel command line"
 	}
 	next.Window.Until = nil
 	if length == config.UntilLocked {
@@ -89,7 +86,7 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 func (e *Engine) length(r helper.Request, had statefile.State) (time.Duration, error) {
 	switch {
 	case r.Verb.AtBoot():
-		return config.UntilLocked, nil // the kernel command line asks for it, not a person
+		return config.UntilLocked, nil // nobody asks for it who could say
 	case r.UntilLocked:
 		return config.UntilLocked, e.Config.Allows(config.UntilLocked)
 	case r.For != 0:

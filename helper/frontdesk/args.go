@@ -14,6 +14,7 @@ import (
 type task struct {
 	verb   helper.Verb
 	work   bool   // do it in this process: a unit of ours runs us
+	check  bool   // only tell whether this boot is for the verb
 	config string // "" is the installed configuration
 
 	unlockFor   time.Duration // 0 is the configured time
@@ -49,6 +50,9 @@ func parse(args []string) (task, error) {
 		switch {
 		case rest[0] == "--work" && !t.work:
 			t.work = true
+			rest = rest[1:]
+		case rest[0] == "--check" && verb.AtBoot() && !t.check:
+			t.check = true
 			rest = rest[1:]
 		case rest[0] == "--due" && verb == helper.Lock && !t.due:
 			t.due = true

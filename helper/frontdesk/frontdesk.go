@@ -26,6 +26,7 @@ import (
 
 const usage = `usage: immutray-helper lock|lock-force|unlock|seal|unseal [--config FILE]
        immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT] [--config FILE]
+       immutray-helper seal|unseal --check
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
@@ -33,8 +34,9 @@ Use "immutectl" instead.
   lock           make the protected paths read-only
   lock-force     the same although programs write there, which may harm them
   unlock         make them writable
-  seal           lock, unless the kernel command line says otherwise
-  unseal         unlock, if the kernel command line says rw
+  seal           lock, if this boot is to be sealed
+  unseal         unlock, if this boot is to come up unlocked
+  --check        only say so, by ending with 0 or 1
   --config FILE  read FILE instead of ` + config.Path + `; root only
   --for TIME     unlock for 30m, 2h and the like, then lock again
   --until-locked unlock until someone locks
@@ -105,6 +107,9 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	}
 	if err == nil {
 		err = d.admit(t, pkexecUID, &result.Request)
+	}
+	if err == nil && t.check {
+		return d.check(t)
 	}
 	if err == nil {
 		var done *helper.Result
@@ -190,15 +195,15 @@ func (d *desk) mayLockHere(t task, forUser bool) bool {
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	log := d.record
-	if t.config != "" && t.config != config.Path {
-		// It is not the machine that is locked then, and its history is another.
-		log = func(e journal.Entry) {
-			e.Fields[journal.Config] = t.config
-			d.record(e)
+	e := &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: d.record, Relock: r, Units: services{systemBus}, Boot: machineOf(t)}
+	if !t.forMachine() {
+		// Its history is another.
+		e.Journal = func(entry journal.Entry) {
+			entry.Fields[journal.Config] = t.config
+			d.record(entry)
 		}
 	}
-	return &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: log, Relock: r, Units: services{systemBus}}
+	return e
 }
 
 // load reads the configuration that root named, else the installed one.

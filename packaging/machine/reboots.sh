@@ -8,6 +8,7 @@
 #   cut=window             the same, in the middle of a window
 #   prepare=cut            have the seal of the next boot do so
 #   tell=history           tell of the last window
+#   tell=updated           tell of the package that was updated
 #
 # Each program that is started costs the slow machine a tenth of a second; so what can
 # be done without one, is. What PID 1 did when is read on the console, from outside.
@@ -86,6 +87,12 @@ look() {
 	if [[ $(word tell) == history ]]; then
 		local windows
 		windows=$(immutectl history --json -n 1) && note "history ${windows//$'\n'/}"
+	fi
+	if [[ $(word tell) == updated ]]; then
+		local one other link="no link"
+		read -r one </usr/lib/updated && read -r other </etc/updated
+		[[ -L /system-update || -L /etc/system-update ]] && link="a link"
+		note "updated $one $other $link"
 	fi
 	note "end"
 	# Services are killed, not stopped one by one; mounts are taken off as ever.

@@ -31,9 +31,13 @@ ExecStart=/bin/bash ` + rebootsPath + ` watch
 `,
 	"reboots-look.service": `[Unit]
 DefaultDependencies=no
-After=sysinit.target dbus.socket
+After=sysinit.target dbus.socket immutray-came-up.service
 [Service]
 ExecStart=/bin/bash ` + rebootsPath + ` look
+`,
+	// To come as far as this target is what such a boot is for.
+	"immutray-came-up.service.d/reboots.conf": `[Service]
+ExecCondition=
 `,
 	rebootsTarget: `[Unit]
 Requires=sysinit.target dbus.socket
@@ -51,7 +55,8 @@ const (
 	rebootsPath   = "/usr/local/lib/immutray-test/reboots.sh"
 )
 
-// prepareReboots installs what looks at the boots, and enables the seal.
+// prepareReboots installs what looks at the boots, enables the seal, and leaves the
+// machine locked, with an update to install.
 // From then on the machine is bare.
 func prepareReboots(t *testing.T, v *vm) {
 	t.Helper()
@@ -64,7 +69,7 @@ func prepareReboots(t *testing.T, v *vm) {
 		write("/etc/systemd/system/"+name, text)
 	}
 	must(t, v.as(root), "systemctl enable "+sealUnit)
-	lock(t, v)
+	askForUpdate(t, v)
 	check(t, v.shutDown())
 	v.bare = true
 }
@@ -90,6 +95,7 @@ type bootReport struct {
 	left    string        // locked or unlocked, if it was brought there
 	written []string      // the protected paths that could be written to
 	trouble []string      // frozen islands, errors
+	updated string        // the versions of what was updated, and whether an update is still asked for
 	halfway string        // where it was stopped: the mount flags then, or "in a window"
 	history []pastWindow
 	ended   bool
@@ -113,6 +119,8 @@ func (r *bootReport) readNotes(notes string) (err error) {
 			var history struct{ Windows []pastWindow }
 			err = errors.Join(err, json.Unmarshal([]byte(rest), &history))
 			r.history = history.Windows
+		case "updated":
+			r.updated = rest
 		case "halfway":
 			r.halfway = rest
 		case "end":
@@ -185,7 +193,7 @@ var mayBeEarly = []string{
 	"systemd-remount-fs.service", "systemd-fsck-root.service", "systemd-fsck@",
 	"systemd-network-generator.service", "systemd-random-seed.service", "systemd-binfmt.service",
 	"systemd-journal-flush.service", "keyboard-setup.service",
-	"immutability-unseal.service", "reboots-watch.service",
+	unsealUnit, "reboots-watch.service",
 }
 
 // expectSealed fails unless the seal did its work at this boot, and did it early.

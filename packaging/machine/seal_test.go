@@ -10,7 +10,10 @@ import (
 	"immutray.org/helper"
 )
 
-const sealUnit = "immutability-seal.service"
+const (
+	sealUnit   = "immutability-seal.service"
+	unsealUnit = "immutability-unseal.service"
+)
 
 func TestSeal(t *testing.T) { onEverySuite(t, seal) }
 
@@ -19,11 +22,15 @@ func TestSeal(t *testing.T) { onEverySuite(t, seal) }
 func seal(t *testing.T, suite string) {
 	v := newInstalled(t, suite)
 	prepareReboots(t, v)
+	if !t.Run("update", func(t *testing.T) { installUpdate(t, v) }) {
+		return
+	}
 
-	boots := []bootCase{leftLockedRW}
+	boots := []bootCase{updated, leftLockedRW}
 	if suite == everything {
 		// The first boot that ends with a power cut is the tenth.
-		boots = append(boots, leftUnlocked(9)...)
+		boots = append(boots, leftUnlocked(3)...)
+		boots = append(boots, lost()...)
 		boots = append(boots, powerCuts()...)
 	} else {
 		boots = append(boots, leftUnlocked(2)...)
@@ -83,6 +90,26 @@ func leftUnlocked(boots int) []bootCase {
 		}
 	}
 	return cases
+}
+
+// lost are boots that are sealed but do not come up, one more than that is borne: it comes
+// up unlocked, however the one before it was left, and counting begins anew.
+func lost() []bootCase {
+	const doesNotComeUp = " systemd.mask=immutray-came-up.service" + leftOut + noHistory
+	var cases []bootCase
+	for i, left := range []string{"unlocked", "unlocked", "locked"} {
+		cases = append(cases, bootCase{fmt.Sprintf("lost %d", i+1), "leave=" + left + doesNotComeUp, sealed(left)})
+	}
+	return append(cases, bootCase{"after three that were lost", leftOut + noHistory, func(t *testing.T, r bootReport) {
+		if !slices.Equal(r.seal, sealSkipped) || r.status.State != helper.Unlocked || len(r.written) != 2 {
+			t.Errorf("the seal is %q, and the system %s, want it skipped and unlocked", r.seal, r.status.State)
+		}
+		const reason = "thelast3bootsdidnotcomeup" // reboots.sh takes the blanks out
+		if w := r.status.Window; w == nil || w.User != root || w.Reason != reason {
+			t.Errorf("the window is %+v, want it root's, with the reason", w)
+		}
+		r.expectGood(t, "")
+	}})
 }
 
 // powerCuts find the system unlocked.

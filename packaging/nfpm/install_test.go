@@ -120,6 +120,7 @@ const (
 	unsealEnabled = wants + "/immutability-unseal.service"
 	autostart     = "etc/xdg/autostart/immutray.desktop"
 	helperFile    = "usr/libexec/immutray/immutray-helper"
+	unfinished    = "var/lib/immutray/unfinished-boots"
 )
 
 // alsoEnabled are the other units that an administrator may have enabled.
@@ -146,6 +147,8 @@ func TestInstallRemovePurge(t *testing.T) {
 	// What an administrator and the helper leave in the course of time.
 	s.write("etc/immutray/config.toml")
 	s.write("run/immutray/state.json")
+	s.write(unfinished)
+	s.write("var/lib/immutray/config.json")
 	must(t, "make a directory", os.MkdirAll(s.path(wants), 0o755))
 	for link, mark := range map[string]string{sealEnabled: "run/immutray-seal", unsealEnabled: "run/immutray-unseal"} {
 		unit := "/usr/lib/systemd/system/" + filepath.Base(link)
@@ -172,7 +175,7 @@ func TestInstallRemovePurge(t *testing.T) {
 	}
 
 	s.mustDpkg("--remove", "immutray")
-	for _, name := range append([]string{sealEnabled, unsealEnabled, "run/immutray", "run/immutray-seal", "run/immutray-unseal", helperFile}, alsoEnabled...) {
+	for _, name := range append([]string{sealEnabled, unsealEnabled, "run/immutray", "run/immutray-seal", "run/immutray-unseal", unfinished, helperFile}, alsoEnabled...) {
 		if s.exists(name) {
 			t.Errorf("%s is left after removing", name)
 		}

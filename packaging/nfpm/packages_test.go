@@ -84,7 +84,7 @@ func installed(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var files []string
-	for _, line := range strings.Split(strings.TrimSpace(output(t, "find", dest, "-type", "f", "-printf", "%M root/root %P\n")), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(output(t, "find", dest, "-not", "-type", "d", "-printf", "%M root/root %P\n")), "\n") {
 		if strings.Contains(line, "/man/") {
 			line += ".gz"
 		}
@@ -108,6 +108,10 @@ func listed(listing string, owner ...int) []string {
 				fields[i] = "root"
 			}
 			who = append(who, fields[i])
+		}
+		if fields[0][0] == 'l' {
+			fields[0] = "lrwxrwxrwx" // whatever it says: a link has no mode (symlink(7))
+			fields = fields[:slices.Index(fields, "->")]
 		}
 		path := strings.TrimPrefix(strings.TrimPrefix(fields[len(fields)-1], "."), "/")
 		files = append(files, fields[0]+" "+strings.Join(who, "/")+" "+path)

@@ -18,9 +18,10 @@ done
 # What the helper and the boot have noted tells nobody anything any more. The lock
 # itself stays as it is.
 rm -rf /run/immutray /run/immutray-seal /run/immutray-unseal
+rm -f /var/lib/immutray/unfinished-boots
 
 if [ "$1" = purge ]; then
-	rm -rf /etc/immutray
+	rm -rf /etc/immutray /var/lib/immutray
 fi
 
 if [ -d /run/systemd/system ]; then

@@ -18,6 +18,7 @@ func installed() []string {
 		"usr/bin/immutray",
 		"usr/lib/systemd/system/immutability-seal.service",
 		"usr/lib/systemd/system/immutability-unseal.service",
+		"usr/lib/systemd/system/immutray-came-up.service",
 		"usr/lib/systemd/system/immutray-lock-force.service",
 		"usr/lib/systemd/system/immutray-lock.service",
 		"usr/lib/systemd/system/immutray-logout.path",
@@ -28,6 +29,7 @@ func installed() []string {
 		"usr/lib/systemd/system/immutray-relock@.service",
 		"usr/lib/systemd/system/immutray-sleep.service",
 		"usr/lib/systemd/system/immutray-unlock.service",
+		"usr/lib/systemd/system/system-update.target.wants/immutability-unseal.service",
 		"usr/libexec/immutray/immutray-helper",
 		"usr/share/applications/immutray.desktop",
 		"usr/share/bash-completion/completions/immutectl",
@@ -85,6 +87,12 @@ func TestInstallAndUninstall(t *testing.T) {
 		if strings.Contains(name, "/bin/") || strings.Contains(name, "/libexec/") {
 			wantMode = 0o755
 		}
+		if strings.Contains(name, ".wants/") {
+			wantMode = fs.ModeSymlink | 0o777
+			if _, err := os.Stat(filepath.Join(dest, name)); err != nil {
+				t.Errorf("%s leads nowhere: %v", name, err)
+			}
+		}
 		if !ok {
 			t.Errorf("%s is not installed", name)
 		} else if mode != wantMode {
@@ -108,7 +116,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("uninstall removed what it had not installed: %v", err)
 	}
-	for _, dir := range []string{"usr/libexec/immutray", "usr/share/doc/immutray"} {
+	for _, dir := range []string{"usr/lib/systemd/system/system-update.target.wants", "usr/libexec/immutray", "usr/share/doc/immutray"} {
 		if _, err := os.Stat(filepath.Join(dest, dir)); err == nil {
 			t.Errorf("%s is left after uninstall", dir)
 		}

@@ -2,11 +2,12 @@
 # the units of this directory and, in a file, the article's btrfs: no more than what a
 # window needs. Nothing of the machine is in reach; the test ends it all.
 #
-#   boot.sh UNITS PROGRAMS [LOGS BOOT]
+#   boot.sh UNITS PROGRAMS [KEPT BOOT]
 #
-# With LOGS, a directory, it has a journal in there, as the boot with the id BOOT.
+# With KEPT, a directory, it has a journal and /var/lib in there, as the boot with the id
+# BOOT.
 set -eu
-units=$1 programs=$2 logs=${3-} boot=${4-}
+units=$1 programs=$2 kept=${3-} boot=${4-}
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 none /run
 mount -t cgroup2 none /sys/fs/cgroup
@@ -31,13 +32,17 @@ chmod 755 /etc /etc/immutray
 chmod 644 /etc/immutray/config.toml
 
 messages=console wants=dbus.service
-if [ "$logs" ]; then
+if [ -z "$kept" ]; then
+	mount -t tmpfs -o mode=755 none /var/lib
+else
 	messages=journal wants="$wants systemd-journald.service"
 	echo "$boot" >/run/boot_id
 	mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 	echo quiet >/run/cmdline # no word for the seal
 	mount --bind /run/cmdline /proc/cmdline
-	mount --bind "$logs" /var/log
+	mkdir -p "$kept/log" "$kept/lib"
+	mount --bind "$kept/log" /var/log
+	mount --bind "$kept/lib" /var/lib
 	echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 	# Nothing of the machine's own log.
 	printf '[Journal]\nStorage=persistent\nReadKMsg=no\nAudit=\nForwardToSyslog=no\n' >/etc/systemd/journald.conf

@@ -20,11 +20,21 @@ type recorder struct{ *booted }
 // immutectl is where boot.sh puts it.
 const immutectl = "/usr/local/bin/immutectl"
 
-// bootRecorder boots with the journal in logs. Each boot has another digit.
-func bootRecorder(t *testing.T, logs string, digit int) recorder {
+// keptDir returns a directory for what boots keep.
+func keptDir(t *testing.T) string {
+	t.Helper()
+	kept := lab.Dir(t)
+	if err := os.MkdirAll(filepath.Join(kept, "log/journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+// bootRecorder boots with the journal in kept. Each boot has another digit.
+func bootRecorder(t *testing.T, kept string, digit int) recorder {
 	t.Helper()
 	lab.Require(t, "journalctl:systemd", "logger:bsdutils", "setpriv:util-linux")
-	b := boot(t, logs, fmt.Sprintf("%08d-0000-4000-8000-000000000000", digit))
+	b := boot(t, kept, fmt.Sprintf("%08d-0000-4000-8000-000000000000", digit))
 	r := recorder{b}
 	r.await("the journal", func() bool { return r.try("systemctl", "is-active", "--quiet", "systemd-journald.service") == nil })
 	r.output("journalctl", "--flush") // as systemd-journal-flush.service does when /var is mounted
@@ -95,12 +105,8 @@ func (r recorder) forge(fields ...string) {
 // On a real journal, by a real systemd, over several boots of which some end at once.
 func TestHistoryUnderSystemd(t *testing.T) {
 	lab.Require(t, "unshare:util-linux")
-	logs := lab.Dir(t)
-	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-
-	r := bootRecorder(t, logs, 1)
+	kept := keptDir(t)
+	r := bootRecorder(t, kept, 1)
 	r.ask("lock")
 	r.expect()
 	r.ask("unlock", "--for", "1h", "--reason", "new kernel")
@@ -121,7 +127,7 @@ func TestHistoryUnderSystemd(t *testing.T) {
 	r.await("the journal on the disk", func() bool { return r.try("test", "-e", synced) == nil })
 	r.end()
 
-	r = bootRecorder(t, logs, 2)
+	r = bootRecorder(t, kept, 2)
 	r.expect("root () crash", `root (a\x1b[31m) timer`, "root (new kernel) person")
 	r.ask("seal")
 	r.expect("root () crash sealed", `root (a\x1b[31m) timer`, "root (new kernel) person")
@@ -133,7 +139,7 @@ func TestHistoryUnderSystemd(t *testing.T) {
 	})
 	r.end()
 
-	r = bootRecorder(t, logs, 3)
+	r = bootRecorder(t, kept, 3)
 	r.ask("seal")
 	r.expect("root (shutdown) seal sealed", "root () crash sealed", `root (a\x1b[31m) timer`, "root (new kernel) person")
 }

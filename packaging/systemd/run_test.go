@@ -1,14 +1,11 @@
 package systemd
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
 )
 
 // Everything in the cgroup of who runs a command is killed at once, and still the system
@@ -87,11 +84,8 @@ func TestNobodyAnswersForACommand(t *testing.T) {
 
 // Commands are in the history of a real journal, also one that the power was cut from.
 func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
-	logs := lab.Dir(t)
-	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r := bootRecorder(t, logs, 1)
+	kept := keptDir(t)
+	r := bootRecorder(t, kept, 1)
 	r.ask("lock")
 	r.output(immutectl, "run", "--reason=new\x1bkernel", "--", "touch", "/mnt/root/a b")
 	r.output(immutectl, "run", "--system-wide", "--", "touch", "/mnt/root/file")
@@ -111,7 +105,7 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	r.expect(longer+"open", "root () person", atWork+"person", whole, alone)
 	r.end()
 
-	r = bootRecorder(t, logs, 2)
+	r = bootRecorder(t, kept, 2)
 	r.ask("seal")
 	r.expect(longer+"crash sealed", "root () person", atWork+"person", whole, alone)
 }
@@ -120,11 +114,8 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 // the state directory, and not in the journal, which keeps the command line of whoever sends
 // something.
 func TestAPasswordStaysWithRoot(t *testing.T) {
-	logs := lab.Dir(t)
-	if err := os.Mkdir(filepath.Join(logs, "journal"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r := bootRecorder(t, logs, 1)
+	kept := keptDir(t)
+	r := bootRecorder(t, kept, 1)
 	r.ask("lock")
 	const secret = "correct-horse"
 	for _, mode := range []string{"--reason=why", "--system-wide"} {

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
-	"immutray.org/helper/cmdline"
+	decision "immutray.org/helper/boot"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -20,6 +20,7 @@ func TestTheBootRunsEachOnce(t *testing.T) {
 		options := read(t, unit)
 		for name, want := range map[string][]string{
 			"ExecStart":           {helper.HelperPath + " " + string(verb)},
+			"ExecCondition":       {helper.HelperPath + " " + string(verb) + " --check"},
 			"Type":                {"oneshot"},
 			"DefaultDependencies": {"no"},
 			"After":               {"local-fs.target"},
@@ -104,65 +105,71 @@ func TestEnablingTheSealEnablesBoth(t *testing.T) {
 // No order that the other units of this machine have is the reverse of theirs.
 func TestTheBootIsNoCycle(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	out, _ := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unitOf(helper.Seal), "./"+unitOf(helper.Unseal), "sysinit.target").CombinedOutput()
+	out, _ := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unitOf(helper.Seal), "./"+unitOf(helper.Unseal), "./"+cameUp, "sysinit.target", "system-update.target", "graphical.target").CombinedOutput()
 	if strings.Contains(string(out), "cycle") {
 		t.Errorf("%s", out)
 	}
 }
 
-// The units' conditions and the helper read the kernel command line alike, so one of
-// the two runs at most. One with quotes is left to the helper.
-func TestConditionsAgreeWithTheHelper(t *testing.T) {
+// The units' conditions are the helper's own decision, so one of the two runs at most.
+func TestConditionsAreTheHelpers(t *testing.T) {
+	s := newSandbox(t)
 	captured, err := filepath.Glob("../../helper/cmdline/testdata/*.cmdline")
 	if err != nil || len(captured) == 0 {
 		t.Fatalf("no command lines: %v", err)
 	}
-	var lines []string
+	lines := []string{"", "ro rw quiet\n", "rootflags=subvol=@,rw", `a="b rw c" ro`, `dyndbg="file x +p" rw`, "ro rescue", "emergency rw"}
 	for _, file := range captured {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines = append(lines, string(data), "rw "+string(data))
+		lines = append(lines, string(data))
 	}
-	for _, words := range []string{
-		"", "rw", "ro rw quiet", "quiet\trw", "rw\n", "rootflags=subvol=@,rw", "foo=rw", "rw=1", "rwx", "*", "-n",
-		"rescue", "single", "-s", "s", "S", "1", "emergency", "-b", "rescue=1", "single 3", "5 single", "s=1",
-		"systemd.unit=rescue.target", "systemd.unit=emergency.target", "systemd.unit=multi-user.target",
-		"rescue systemd.unit=graphical.target", "systemd.unit=emergency.target systemd.unit=x", "a\\ rw",
-		"rescue rw", "rw emergency", "RW", "rw=",
-		`a="b rw c"`, `"rw"`, `a="rescue `, `dyndbg="file x +p" rw`,
-	} {
-		lines = append(lines, "root=/dev/sda2 ro "+words, words+" quiet splash\n")
-	}
-	for verb, read := range map[helper.Verb]func([]byte) (bool, string){helper.Seal: cmdline.SealWanted, helper.Unseal: cmdline.UnsealWanted} {
-		for _, line := range lines {
-			want, _ := read([]byte(line))
-			want = want || strings.Contains(line, `"`)
-			if runs := conditionHolds(t, verb, line); runs != want {
-				t.Errorf("%s: with %q the condition is %v, want %v", verb, line, runs, want)
+	for _, line := range lines {
+		s.commandLine(t, line)
+		want, _ := decision.Facts{CommandLine: []byte(line)}.Decide()
+		for _, verb := range []helper.Verb{helper.Seal, helper.Unseal} {
+			command := values(read(t, unitOf(verb)), "ExecCondition")[0]
+			words := strings.Fields(strings.Replace(command, helper.HelperPath, s.helper, 1))
+			err := exec.Command(words[0], words[1:]...).Run()
+			var exit *exec.ExitError
+			// What is 255 or above makes the unit fail (ExecCondition= in systemd.service(5)).
+			if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != helper.ExitFailed) {
+				t.Fatalf("%s: %v", command, err)
+			}
+			if (err == nil) != (want == verb) {
+				t.Errorf("with %q %q ended with %v, but the boot is for %q", line, command, err, want)
 			}
 		}
 	}
 }
 
-// conditionHolds runs the ExecCondition= of a unit on a command line.
-func conditionHolds(t *testing.T, verb helper.Verb, line string) bool {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "cmdline")
-	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
-		t.Fatal(err)
+// A boot that is sealed is on record until the target is reached that it was started for.
+// Nothing that fails on the way there counts as that.
+func TestTheBootIsOnRecordUntilItHasComeUp(t *testing.T) {
+	options := read(t, cameUp)
+	const record = "/var/lib/immutray/unfinished-boots"
+	for name, want := range map[string][]string{
+		"Type":                {"oneshot"},
+		"ConditionPathExists": {record},
+		"ExecCondition":       {"systemctl --quiet is-active default.target multi-user.target"},
+		"ExecStart":           {"/bin/rm -f " + record, "/bin/sync " + filepath.Dir(record)},
+		"DefaultDependencies": nil, // it needs sysinit.target
+		"RemainAfterExit":     nil, // another soft reboot is another boot
+		"WantedBy":            nil,
+	} {
+		if got := values(options, name); !slices.Equal(got, want) {
+			t.Errorf("%s=%q, want %q", name, got, want)
+		}
 	}
-	program, script, ok := strings.Cut(values(read(t, unitOf(verb)), "ExecCondition")[0], " -c ")
-	if !ok {
-		t.Fatal("ExecCondition= is no script")
+	after := strings.Fields(strings.Join(values(options, "After"), " "))
+	for _, unit := range []string{unitOf(helper.Seal), "default.target", "multi-user.target", "graphical.target", "boot-complete.target"} {
+		if !slices.Contains(after, unit) {
+			t.Errorf("it is not after %s", unit)
+		}
 	}
-	// As systemd reads it: systemd.syntax(7), systemd.service(5).
-	script = strings.NewReplacer(`\\`, `\`, "$$", "$", cmdline.Path, file).Replace(strings.Trim(script, "'"))
-	out, err := exec.Command(program, "-c", script).CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) || len(out) > 0 {
-		t.Fatalf("%v: %s", err, out)
+	if got := values(read(t, unitOf(helper.Seal)), "Wants"); !slices.Equal(got, []string{cameUp}) {
+		t.Errorf("the seal wants %q, want %q", got, cameUp)
 	}
-	return err == nil
 }

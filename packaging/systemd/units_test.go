@@ -32,10 +32,12 @@ const (
 	onSleep  = "immutray-sleep.service"
 	onLogout = "immutray-logout.service"
 	metrics  = "immutray-metrics.service"
+	// cameUp takes a boot that was sealed off the record of those that did not come up.
+	cameUp = "immutray-came-up.service"
 )
 
 func units() []string {
-	names := []string{relock, reclaim, onSleep, onLogout, metrics}
+	names := []string{relock, reclaim, onSleep, onLogout, metrics, cameUp}
 	for _, verb := range helper.Verbs() {
 		names = append(names, unitOf(verb))
 	}
@@ -186,12 +188,12 @@ func TestUnitsAreAlike(t *testing.T) {
 	if !slices.Equal(lock, away) {
 		t.Errorf("the units differ:\n%v\n%v", lock, away)
 	}
-	lock = without(helper.Lock, "Service", "ExecStart")
-	seal := without(helper.Seal, "Service", "ExecStart", "ExecCondition", "ExecStop", "RemainAfterExit", "RuntimeDirectory", "RuntimeDirectoryPreserve")
+	lock = without(helper.Lock, "Service", "ExecStart", "TimeoutStartSec")
+	seal := without(helper.Seal, "Service", "ExecStart", "TimeoutStartSec", "ExecCondition", "ExecStop", "RemainAfterExit", "RuntimeDirectory", "RuntimeDirectoryPreserve")
 	if !slices.Equal(lock, seal) {
 		t.Errorf("the services differ:\n%v\n%v", lock, seal)
 	}
-	own := []string{"Description", "ConditionPathExists", "ExecStart", "ExecCondition", "ExecStop", "RuntimeDirectory", "Also"}
+	own := []string{"Description", "ConditionPathExists", "ExecStart", "ExecCondition", "ExecStop", "RuntimeDirectory", "Also", "Wants"}
 	seal, unseal := without(helper.Seal, "", own...), without(helper.Unseal, "", own...)
 	if !slices.Equal(seal, unseal) {
 		t.Errorf("the units of the boot differ:\n%v\n%v", seal, unseal)
