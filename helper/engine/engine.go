@@ -74,7 +74,11 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 	case skipped != "":
 		e.skip(result, skipped)
 	default:
-		err = e.inTurn(ctx, func() error { return e.carryOut(ctx, result) })
+		rank := ordinary
+		if request.Verb == helper.LockForce {
+			rank = urgent
+		}
+		err = e.inTurnOf(ctx, rank, func() error { return e.carryOut(ctx, result) })
 	}
 	if err != nil {
 		fail(result, err)
@@ -88,9 +92,27 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 
 // inTurn calls work while no other engine is at work on the same state directory.
 func (e *Engine) inTurn(ctx context.Context, work func() error) error {
+	return e.inTurnOf(ctx, ordinary, work)
+}
+
+// inTurnOf is inTurn for a request of a rank.
+func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) error {
 	if err := statefile.MakeDir(e.Config.StateDir, 0o755); err != nil {
 		return err
 	}
+	// Where there is no room for a place, as on a full /run, whoever is quick is first.
+	var place *os.File
+	l, err := openLine(e.Config.StateDir)
+	if err == nil {
+		place, _ = l.enter(rank)
+	}
+	leave := func() {
+		if place != nil {
+			l.leave(place)
+			place = nil
+		}
+	}
+	defer leave()
 	turn, err := os.OpenFile(filepath.Join(e.Config.StateDir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot wait for other requests: %w", err)
@@ -99,14 +121,19 @@ func (e *Engine) inTurn(ctx context.Context, work func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, helper.TurnPatience)
 	defer cancel()
 	for {
-		err := unix.Flock(int(turn.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return work()
+		err := unix.EWOULDBLOCK
+		if place == nil || l.first() == filepath.Base(place.Name()) {
+			err, _ = unix.Flock(int(turn.Fd()), unix.LOCK_EX|unix.LOCK_NB).(unix.Errno)
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+		switch err {
+		case 0:
+			leave()
+			return work()
+		case unix.EWOULDBLOCK, unix.EINTR:
+		default:
 			return fmt.Errorf("cannot wait for other requests: flock: %w", err)
 		}
-		if !sleep(ctx, retryEvery) {
+		if !sleep(ctx, lineEvery) {
 			return errors.New("cannot start: another lock or unlock is still at work")
 		}
 	}

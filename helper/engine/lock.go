@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,8 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.drain(result.Request))
 	defer cancel()
+	ctx, forced := line{filepath.Join(e.Config.StateDir, lineName)}.whileNobodyForces(ctx)
+	defer forced()
 	var all error
 	for _, p := range paths {
 		notice, err := e.lockPath(ctx, p)

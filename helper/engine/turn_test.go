@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"immutray.org/helper"
+)
+
+// First come, first served, but who forces goes first, and whoever is dead holds up nobody.
+func TestTurns(t *testing.T) {
+	f := newFixture(t)
+	l, err := openLine(f.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := l.enter(urgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close() // as the kernel does for a process that is killed
+
+	var mu sync.Mutex
+	var served []int
+	var all sync.WaitGroup
+	begun, release := make(chan struct{}), make(chan struct{})
+	ask := func(n int, rank string) {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			if err := f.engine.inTurnOf(context.Background(), rank, func() error {
+				mu.Lock()
+				defer mu.Unlock()
+				served = append(served, n)
+				if n == 0 {
+					close(begun)
+					<-release
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		}()
+		for n > 0 {
+			waiting, _ := filepath.Glob(filepath.Join(l.dir, "*"))
+			if len(waiting) >= n {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	ask(0, ordinary)
+	<-begun
+	for n := 1; n <= 6; n++ {
+		ask(n, ordinary)
+	}
+	ask(7, urgent)
+	close(release)
+	all.Wait()
+	if want := []int{0, 7, 1, 2, 3, 4, 5, 6}; !slices.Equal(served, want) {
+		t.Errorf("served %v, want %v", served, want)
+	}
+	if left, _ := filepath.Glob(filepath.Join(l.dir, "*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// Nor does a lock that waits for writers keep one by force waiting, whatever the drain time.
+func TestForceGoesFirst(t *testing.T) {
+	f := newFixture(t)
+	f.engine.Config.Drain = 5 * time.Minute
+	writer := f.start("writes", filepath.Join(f.Root, "file"))
+	defer writer.stop()
+	blocked := make(chan *helper.Result)
+	go func() { blocked <- f.run(helper.Lock) }()
+	time.Sleep(300 * time.Millisecond) // it works the same if that is too short
+	began := time.Now()
+	forcing := *f.engine
+	forcing.Config.Drain = 100 * time.Millisecond
+	r := forcing.Run(context.Background(), helper.Request{Verb: helper.LockForce, ID: "force"})
+	if took := time.Since(began); r.Outcome != helper.Done || took > 30*time.Second {
+		t.Errorf("by force: %s %s, after %v", r.Outcome, r.Error, took)
+	}
+	if r := <-blocked; r.Outcome != helper.Blocked {
+		t.Errorf("the lock that waited: %s %s", r.Outcome, r.Error)
+	}
+}
