@@ -192,7 +192,7 @@ var mayBeEarly = []string{
 	"systemd-tmpfiles-setup-dev.service", "systemd-tmpfiles-setup-dev-early.service",
 	"systemd-remount-fs.service", "systemd-fsck-root.service", "systemd-fsck@",
 	"systemd-network-generator.service", "systemd-random-seed.service", "systemd-binfmt.service",
-	"systemd-journal-flush.service", "keyboard-setup.service",
+	"systemd-journal-flush.service", "keyboard-setup.service", "systemd-timesyncd.service",
 	unsealUnit, "reboots-watch.service",
 }
 
