@@ -34,6 +34,8 @@ type Run struct {
 	// PID is the process of immutectl that waits for the command.
 	PID        int  `json:"pid"`
 	SystemWide bool `json:"system_wide"`
+	// EvenSo puts up with mounts through which others can write meanwhile.
+	EvenSo bool `json:"even_so,omitempty"`
 	// Namespace is the id of the command's mount namespace, namespaces(7); 0 until it has
 	// one.
 	Namespace uint64 `json:"namespace,omitempty"`

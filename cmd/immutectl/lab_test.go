@@ -68,6 +68,9 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{System: lab.New(t), helper: lab.Program(t, "immutray-helper")}
+	if err := f.CloseTop(); err != nil {
+		t.Fatal(err)
+	}
 	f.config = filepath.Join(f.Dir, "immutray.toml")
 	text := fmt.Sprintf("paths = [%q, %q]\nislands = []\ndrain = \"100ms\"\nunlock_default = \"until-locked\"\nstate_dir = %q\n", f.Root, f.Etc, f.State)
 	if err := os.WriteFile(f.config, []byte(text), 0o644); err != nil {

@@ -29,7 +29,7 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	var r helper.Run
 	cmd := &cobra.Command{
-		Use: "run [--reason TEXT] [--system-wide] -- COMMAND…",
+		Use: "run [--reason TEXT] [--system-wide] [--even-so] -- COMMAND…",
 
 		DisableFlagsInUseLine: true,
 		Annotations:           map[string]string{changesSystem: ""},
@@ -38,8 +38,9 @@ func (a *app) runCommand() *cobra.Command {
 the system keep them read-only. Only root may. However the command ends, and also if
 immutectl is killed, the write access ends within a second. Shutdown and sleep wait.
 
-Root can write meanwhile through /proc/PID/root, and through a mount of the whole file
-system that is writable elsewhere, as backup programs make it.
+Root can write meanwhile through /proc/PID/root. Where a mount of the whole file system
+is writable, as backup programs make it, others could write too: then the command is not
+run, unless --even-so says that it may be.
 
 Services that the command starts or restarts, and systemd itself, belong to the rest of
 the system: they can't write. With --system-wide the whole system is unlocked while the
@@ -72,6 +73,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "record `TEXT` as the reason, at most 200 characters")
+	cmd.Flags().BoolVar(&r.EvenSo, "even-so", false, "also if others can write through another mount")
 	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
 	return cmd
 }

@@ -40,6 +40,7 @@ type Loan struct {
 	record *runs.Record
 	open   map[string]bool // the paths that were unlocked at the start
 	again  bool            // taken over from a holder that is dead
+	beside []string        // what else can be written through, and is put up with
 
 	notices []string // of the beginning, for the record of the end
 }
@@ -148,6 +149,9 @@ func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
 	}
 	if !l.run.SystemWide && !l.again {
 		err = l.give(ctx, result)
+		for _, at := range l.beside {
+			result.Notices = append(result.Notices, at+" is writable, and shows the protected paths too")
+		}
 		l.notices = result.Notices
 	}
 	if err != nil {
@@ -221,6 +225,9 @@ func (l *Loan) give(ctx context.Context, result *helper.Result) error {
 			continue
 		}
 		if err := l.engine.closeForRun(p); err != nil {
+			return err
+		}
+		if err := l.around(p); err != nil {
 			return err
 		}
 		if err := l.engine.clearProperty(ctx, p, result); err != nil {

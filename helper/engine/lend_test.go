@@ -23,6 +23,9 @@ import (
 func (f *fixture) lend(run helper.Run) *Loan {
 	f.t.Helper()
 	f.must(helper.Lock)
+	if err := f.CloseTop(); err != nil {
+		f.t.Fatal(err)
+	}
 	run.ID, run.User, run.Command = "run", "root", []string{"/usr/bin/apt", "up\tgrade"}
 	loan, r := f.engine.Lend(context.Background(), run)
 	if loan == nil {
@@ -127,6 +130,7 @@ func TestWhatWasUnlockedAtTheStartAndIsClosedByHand(t *testing.T) {
 	f.must(helper.Lock)
 	f.command("mount", "-o", "remount,bind,rw", f.Root)
 	f.command("btrfs", "property", "set", f.Root, "ro", "false")
+	f.CloseTop()
 	loan, r := f.engine.Lend(context.Background(), helper.Run{ID: "run", Command: []string{"apt"}})
 	if loan == nil {
 		t.Fatalf("no loan: %s: %s", r.Outcome, r.Error)
@@ -145,6 +149,7 @@ func TestRecordsOfACommand(t *testing.T) {
 			records = append(records, e)
 		}
 	}
+	f.engine.Config.LogCommandLines = true
 	f.giveBack(f.lend(helper.Run{Reason: "new kernel", Since: time.Now()}))
 	if len(records) != 2 || records[0].MessageID != MessageIntent || records[1].MessageID != MessageOutcome {
 		t.Fatalf("records %+v, want the intent and the outcome", records)

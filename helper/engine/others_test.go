@@ -205,6 +205,7 @@ func TestNobodyElseWritesWhileACommandRuns(t *testing.T) {
 	if got := r.writable("root", "root/etc"); len(got) > 0 {
 		t.Fatalf("with the property set %q are writable", got)
 	}
+	f.CloseTop()
 	loan, result := f.engine.Lend(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
 	if loan == nil {
 		t.Fatalf("no loan: %+v", result)
@@ -231,6 +232,7 @@ func TestNoCommandRunsBesideAWriter(t *testing.T) {
 		r := f.settle(script, 0)
 		f.setProperties()
 		f.setMountFlags()
+		f.CloseTop()
 		loan, result := f.engine.Lend(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
 		if loan != nil {
 			t.Errorf("%s: there is a loan", name)

@@ -95,6 +95,7 @@ func TestACommandMakesANewDirectory(t *testing.T) {
 	}
 	f.expectFrozen("after the command", loan.Return(context.Background(), nil))
 
+	f.CloseTop()
 	loan, r := f.engine.Lend(context.Background(), helper.Run{ID: "next"})
 	if loan == nil {
 		t.Fatalf("the next command is refused: %s: %s", r.Outcome, r.Error)

@@ -53,6 +53,7 @@ func TestMain(m *testing.M) {
 type setup struct {
 	Config     config.Config
 	SystemWide bool
+	EvenSo     bool
 	Reason     string
 	InReach    string // why a guardian can't leave
 	Deaths     int    // how many guardians are killed when they have lent,
@@ -86,7 +87,7 @@ func runnerMain(dir string) int {
 		Unlocked: func(*helper.Result) { fmt.Fprintln(os.Stderr, "unlocked already") },
 	}
 	end, err := r.Run(helper.Run{
-		ID: newID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide,
+		ID: newID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide, EvenSo: s.EvenSo,
 	})
 	left := leftEnd{Result: end.Result}
 	if err != nil {
@@ -188,6 +189,9 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	s := lab.New(t)
+	if err := s.CloseTop(); err != nil {
+		t.Fatal(err)
+	}
 	f := &fixture{System: s, t: t, engine: &engine.Engine{Config: config.Config{
 		Paths: s.Protected(), Islands: s.IslandPaths(), Drain: 100 * time.Millisecond, StateDir: s.State,
 	}}}

@@ -100,6 +100,9 @@ func (r *Runner) Run(run helper.Run) (End, error) {
 		r.Unlocked(reply.Result)
 		return r.command(program, run, signals, nil)
 	}
+	if len(reply.Result.Notices) > 0 {
+		r.Unlocked(reply.Result)
+	}
 	return r.guarded(program, run, signals, g, reply)
 }
 

@@ -78,6 +78,7 @@ btrfs --quiet subvolume create /mnt/top/R/etc
 device=$(sed -n 's|^\(/dev/loop[0-9]*\) /mnt/top .*|\1|p' /proc/mounts)
 mount -o subvol=R "$device" /mnt/root
 mount -o subvol=R/etc "$device" /mnt/root/etc
+umount /mnt/top
 
 for target in sysinit basic shutdown sockets timers paths local-fs emergency sleep; do
 	printf '[Unit]\nDefaultDependencies=no\n' >/run/units/$target.target

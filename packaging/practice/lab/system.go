@@ -122,6 +122,12 @@ func (s *System) mount(at, subvolume string) error {
 	return nil
 }
 
+// CloseTop makes the mount of the whole filesystem read-only: through a writable one others
+// could write while a command can.
+func (s *System) CloseTop() error {
+	return unix.MountSetattr(unix.AT_FDCWD, s.Top, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}
+
 // Protected returns the protected paths of the system.
 func (s *System) Protected() []string { return []string{s.Root, s.Etc} }
 
