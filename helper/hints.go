@@ -72,7 +72,11 @@ func resultHint(r *Result) string {
 		return hint
 	}
 	if r.Unfit {
-		return `"immutectl doctor" says what does not fit this computer, and what to do. Nothing was changed.`
+		hint := `"immutectl doctor" says what does not fit this computer, and what to do.`
+		if r.Request.Verb == Unlock {
+			hint += ` As root, "immutectl unlock --ignore-config" unlocks the rest.`
+		}
+		return hint
 	}
 	return outcomeHints()[r.Outcome]
 }
@@ -85,7 +89,7 @@ func outcomeHints() map[Outcome]string {
 		NotPrepared:    `Give each of these directories a subvolume of its own: "sudo immutectl island DIRECTORY" does it. Or name it in allow_readonly in ` + config.Path + ".",
 		PackageManager: `Wait until it has finished, then try again; "immutectl lock --wait 1h" does that.`,
 		TooLong:        "Ask for less, and again when more is needed; or, as root, raise unlock_max in " + config.Path + ".",
-		ConfigRefused:  "As root, correct " + config.Path + ", or remove it to use the defaults. Nothing was changed.",
+		ConfigRefused:  `As root, run "immutectl unlock --ignore-config", correct ` + config.Path + `, or remove it to use the defaults, and lock again.`,
 	}
 }
 

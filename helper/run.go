@@ -39,6 +39,8 @@ type Run struct {
 	// Namespace is the id of the command's mount namespace, namespaces(7); 0 until it has
 	// one.
 	Namespace uint64 `json:"namespace,omitempty"`
+	// IgnoreConfig runs it although the configuration is refused; see [Request].
+	IgnoreConfig bool `json:"ignore_config,omitempty"`
 }
 
 // Program returns the name of the command's program.

@@ -42,6 +42,21 @@ type Status struct {
 	// StillReadOnly are the programs to which an unlocked system is still read-only: they
 	// have mounts of their own that could not be changed. A restart gives them new ones.
 	StillReadOnly []Bystander `json:"still_read_only,omitempty"`
+	// ConfigError is why the file of the configuration is refused, "" when it is not. All
+	// else is true nevertheless: what was opened, else the last configuration that was good,
+	// else the default says what is protected meanwhile.
+	ConfigError string `json:"config_error,omitempty"`
+}
+
+// UsedInstead is what follows a [Status.ConfigError] in a sentence.
+const UsedInstead = "; the last good configuration, or else the default, is used instead"
+
+// SetConfigError notes why the configuration is refused, nil when it is not. It is one
+// line and not endlessly long, whatever stands in the file.
+func (s *Status) SetConfigError(err error) {
+	if err != nil {
+		s.ConfigError = firstLine(err.Error())
+	}
 }
 
 // A PathStatus is the state of one protected path, layer by layer.

@@ -68,6 +68,9 @@ type Request struct {
 	Reason string `json:"reason,omitempty"`
 	// On is the occasion of a lock that nobody asks for; "" when somebody does.
 	On config.Occasion `json:"on,omitempty"`
+	// IgnoreConfig unlocks although the configuration is refused, what is in force instead.
+	// It is root's.
+	IgnoreConfig bool `json:"ignore_config,omitempty"`
 }
 
 // Asks reports whether it is a person's own lock, which asks before it makes more
@@ -90,6 +93,9 @@ func (r Request) arguments() []string {
 	}
 	if r.AfterRun {
 		args = append(args, "--after-run")
+	}
+	if r.IgnoreConfig {
+		args = append(args, "--ignore-config")
 	}
 	return args
 }

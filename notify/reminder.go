@@ -29,6 +29,9 @@ func Reminder(status helper.Status, now time.Time, snooze time.Duration, icon st
 		summary = "System partly locked"
 	}
 	lines := append(pathLines(status), windowLines(status, now)...)
+	if status.ConfigError != "" {
+		lines = append(lines, "The configuration is refused: "+Visible(status.ConfigError, maxText))
+	}
 	return Notification{
 		Summary: summary,
 		Body:    strings.Join(lines, "\n"),

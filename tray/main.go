@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/helper/history"
+	"immutray.org/helper/inforce"
 	"immutray.org/notify"
 )
 
@@ -110,9 +110,9 @@ func newApp(logger *slog.Logger) *app {
 	clock := notify.NewBootClock()
 	return &app{
 		system: &System{
-			ConfigPath: config.Path,
-			Clock:      clock,
-			Failed:     func(err error) { logger.Warn("changes may show late", "error", err) },
+			Config: inforce.Machine(),
+			Clock:  clock,
+			Failed: func(err error) { logger.Warn("changes may show late", "error", err) },
 		},
 		helper:      &helper.Client{},
 		history:     &history.Reader{},

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/inforce"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/packagemanager"
@@ -31,18 +31,17 @@ const (
 
 // A System is the machine: what its configuration protects, and how that is now.
 type System struct {
-	ConfigPath string
-	Clock      notify.Clock
+	// Config is where the configuration comes from.
+	Config inforce.Source
+	Clock  notify.Clock
 	// Failed is told once why the state can't be watched, only read now and then.
 	Failed func(error)
 
-	loadConfig  func(path string) (config.Config, error) // nil means config.Load
+	loadConfig  func() config.Config // nil means that of Config
 	watchReader func(*lockstate.Reader, context.Context, func(helper.Status)) error
 
 	mu     sync.Mutex
 	config config.Config
-	err    error  // why config could not be read
-	stamp  string // what the configuration file was when it was read
 }
 
 // Read returns what is so now.
@@ -77,8 +76,9 @@ func (s *System) Watch(ctx context.Context, changed func(Report)) error {
 	return nil
 }
 
-// watchOnce watches until ctx ends or the configuration file is another.
+// watchOnce watches until ctx ends or another configuration is in force.
 func (s *System) watchOnce(ctx context.Context, changed func(Report)) error {
+	watched := s.loaded()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var watcher sync.WaitGroup
@@ -87,21 +87,15 @@ func (s *System) watchOnce(ctx context.Context, changed func(Report)) error {
 	go func() {
 		defer watcher.Done()
 		defer cancel()
-		for ctx.Err() == nil && s.stampNow() == s.loaded() {
+		for ctx.Err() == nil && sameConfig(s.inForce(), watched) {
 			s.sleep(ctx, configEvery)
 		}
 	}()
-	reader, err := s.reader()
-	if err != nil {
-		changed(s.report(nil))
-		<-ctx.Done()
-		return nil
-	}
 	watch := s.watchReader
 	if watch == nil {
 		watch = (*lockstate.Reader).Watch
 	}
-	err = watch(reader, ctx, func(status helper.Status) { changed(s.report(&status)) })
+	err := watch(lockstate.For(watched), ctx, func(status helper.Status) { changed(s.report(&status)) })
 	cancel()
 	return err
 }
@@ -115,62 +109,42 @@ func (s *System) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// load reads the configuration if the file is another than the one that was read.
 func (s *System) load() {
-	now := s.stampNow()
+	c := s.inForce()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now == s.stamp {
-		return
-	}
-	s.stamp = now
-	load := s.loadConfig
-	if load == nil {
-		load = config.Load
-	}
-	s.config, s.err = load(s.ConfigPath)
+	s.config = c
 }
 
-func (s *System) loaded() string {
+func (s *System) loaded() config.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stamp
+	return s.config
 }
 
-// stampNow tells one content of the configuration file from another. Ctime changes
-// with its mode and owner as well, and they decide whether it is trusted.
-func (s *System) stampNow() string {
-	var st unix.Stat_t
-	if err := unix.Stat(s.ConfigPath, &st); err != nil {
-		return err.Error()
+func (s *System) inForce() config.Config {
+	if s.loadConfig != nil {
+		return s.loadConfig()
 	}
-	return fmt.Sprint(st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim)
+	return s.Config.Load()
 }
 
-func (s *System) reader() (*lockstate.Reader, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &lockstate.Reader{Paths: s.config.Paths, StateDir: s.config.StateDir}, s.err
+// sameConfig tells one configuration from another by all that is shown of it.
+func sameConfig(a, b config.Config) bool {
+	why := fmt.Sprint(a.Refused) == fmt.Sprint(b.Refused)
+	a.Refused, b.Refused = nil, nil
+	return why && reflect.DeepEqual(a, b)
 }
 
 // report adds to a status, or to what is so now, why the machine can't be locked.
 func (s *System) report(status *helper.Status) Report {
-	reader, err := s.reader()
-	if err != nil {
-		return Report{
-			Status:  helper.Status{State: helper.Unknown},
-			Problem: &Problem{Lines: []string{err.Error()}},
-		}
-	}
+	c := s.loaded()
 	if status == nil {
-		now := reader.Read()
+		now := lockstate.For(c).Read()
 		status = &now
 	}
-	s.mu.Lock()
-	cfg := s.config
-	s.mu.Unlock()
-	problem, frozen := unprepared(cfg)
-	return Report{Status: *status, Problem: problem, Frozen: frozen, UnlockMax: cfg.UnlockMax, RelockOn: cfg.RelockOn}
+	problem, frozen := unprepared(c)
+	return Report{Status: *status, Problem: problem, Frozen: frozen, UnlockMax: c.UnlockMax, RelockOn: c.RelockOn}
 }
 
 // unprepared returns why the machine can't be locked as it is, or nil, and what is

@@ -3,7 +3,6 @@ package tray
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,13 +20,18 @@ import (
 // protect, or "bad". The trust in real configurations is for package config to test.
 func newSystem(t *testing.T, text string) *System {
 	t.Helper()
-	s := &System{ConfigPath: filepath.Join(t.TempDir(), "config"), Clock: notifytest.NewClock(testNow)}
-	s.loadConfig = func(path string) (config.Config, error) {
+	s := &System{Clock: notifytest.NewClock(testNow)}
+	s.Config.File = filepath.Join(t.TempDir(), "config")
+	path := s.Config.File
+	s.loadConfig = func() config.Config {
+		c := config.Config{Paths: []string{"/"}, StateDir: filepath.Dir(path), RelockOn: config.Occasions()}
 		data, err := os.ReadFile(path)
 		if err != nil || string(data) == "bad" {
-			return config.Config{}, fmt.Errorf("cannot use %s: it is bad: %w", path, config.ErrRefused)
+			c.Refused = config.Refuse(path, errors.New("it is bad"))
+		} else {
+			c.Paths = []string{string(data)}
 		}
-		return config.Config{Paths: []string{string(data)}, StateDir: filepath.Dir(path), RelockOn: config.Occasions()}, nil
+		return c
 	}
 	writeConfig(t, s, text)
 	return s
@@ -36,11 +40,11 @@ func newSystem(t *testing.T, text string) *System {
 func writeConfig(t *testing.T, s *System, text string) {
 	t.Helper()
 	// A new file, as editors and package managers do it: another inode.
-	fresh := s.ConfigPath + ".new"
+	fresh := s.Config.File + ".new"
 	if err := os.WriteFile(fresh, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(fresh, s.ConfigPath); err != nil {
+	if err := os.Rename(fresh, s.Config.File); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -81,7 +85,7 @@ func TestSystemFollowsItsConfiguration(t *testing.T) {
 	s := newSystem(t, "bad")
 	reports := watch(t, s)
 	r := next(t, reports)
-	if r.face() != notSetUp || !strings.Contains(r.Problem.Lines[0], "it is bad") {
+	if len(r.Status.Paths) != 1 || r.Status.State == helper.Unknown || !strings.Contains(r.Status.ConfigError, "it is bad") {
 		t.Errorf("with a bad configuration the report is %+v", r)
 	}
 	dir := t.TempDir()
@@ -90,24 +94,24 @@ func TestSystemFollowsItsConfiguration(t *testing.T) {
 	clock.Await(t, configEvery)
 	clock.Advance(configEvery)
 	r = next(t, reports)
-	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir || !slices.Equal(r.RelockOn, config.Occasions()) {
+	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir || r.Status.ConfigError != "" || !slices.Equal(r.RelockOn, config.Occasions()) {
 		t.Errorf("with a good configuration the report is %+v", r)
 	}
 	clock.Await(t, configEvery)
 	writeConfig(t, s, "bad")
 	clock.Advance(configEvery)
-	if r := next(t, reports); r.face() != notSetUp || len(r.Status.Paths) != 0 {
+	if r := next(t, reports); len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != "/" || r.Status.ConfigError == "" {
 		t.Errorf("with a configuration gone bad the report is %+v", r)
 	}
 }
 
 func TestSystemReadsAtOnceAfterARequest(t *testing.T) {
 	s := newSystem(t, "bad")
-	if r := s.Read(); r.face() != notSetUp {
-		t.Errorf("Read() = %+v, want not set up", r)
+	if r := s.Read(); r.Status.ConfigError == "" {
+		t.Errorf("Read() = %+v, want the configuration refused", r)
 	}
 	writeConfig(t, s, "/")
-	if r := s.Read(); len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != "/" {
+	if r := s.Read(); len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != "/" || r.Status.ConfigError != "" {
 		t.Errorf("Read() = %+v, want / read", r)
 	}
 }

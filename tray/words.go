@@ -2,6 +2,7 @@ package tray
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,7 +129,11 @@ func runNames(runs []helper.Run) string {
 
 func why(r Report) []string {
 	var lines []string
-	for _, reason := range reasons(r) {
+	told := slices.Clone(reasons(r))
+	if r.Status.ConfigError != "" {
+		told = append(told, r.Status.ConfigError+helper.UsedInstead)
+	}
+	for _, reason := range told {
 		lines = append(lines, wrap(sentence(reason))...)
 	}
 	return lines

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/history"
+	"immutray.org/helper/inforce"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/writers"
@@ -72,10 +74,8 @@ func newApp(stdout, stderr *os.File) *app {
 		errorWidth: func() int { return terminalWidth(stderr, os.Getenv) },
 		root:       os.Geteuid() == 0,
 		now:        time.Now,
-		loadConfig: loadConfig,
-		state: func(c config.Config) stateReader {
-			return &lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}
-		},
+		loadConfig: inforce.Named,
+		state:      func(c config.Config) stateReader { return lockstate.For(c) },
 		lastSeal:   lastSeal,
 		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys"},
 		history:    func(configFile string) historian { return &history.Reader{Config: configFile} },
@@ -85,13 +85,6 @@ func newApp(stdout, stderr *os.File) *app {
 		return &helper.Client{Config: a.configFile, Helper: a.helperFile, Direct: a.root, ToTheEnd: a.wait != 0}
 	}
 	return a
-}
-
-func loadConfig(file string) (config.Config, error) {
-	if file == "" {
-		return config.Load(config.Path)
-	}
-	return config.LoadFile(file)
 }
 
 // interruptible returns a context that Ctrl-C and SIGTERM end; a second Ctrl-C ends
@@ -145,13 +138,35 @@ func (a *app) report(err error) int {
 	return f.code
 }
 
-// config loads the configuration that --config names, or else the usual one.
+// config loads the configuration that --config names, or else the one in force.
 func (a *app) config() (config.Config, error) {
 	c, err := a.loadConfig(a.configFile)
 	if err != nil {
 		return c, a.failed(helper.ExitConfigRefused, err)
 	}
 	return c, nil
+}
+
+// usedConfig is config for a command whose answer does not say itself that what is in
+// force is not what the file says.
+func (a *app) usedConfig() (config.Config, error) {
+	c, err := a.config()
+	var s helper.Status
+	if s.SetConfigError(c.Refused); err == nil && c.Refused != nil {
+		a.printNotice(s.ConfigError + helper.UsedInstead)
+	}
+	return c, err
+}
+
+// acceptedConfig is config for a command that makes something writable: it wants a file
+// that was accepted, before anyone is asked for a password. Whether one that only root may
+// read is accepted, root's helper says.
+func (a *app) acceptedConfig(ignore bool) (config.Config, error) {
+	c, err := a.config()
+	if err == nil && c.Refused != nil && !ignore && (a.root || !errors.Is(c.Refused, fs.ErrPermission)) {
+		return c, a.failed(helper.ExitConfigRefused, c.Refused)
+	}
+	return c, err
 }
 
 // failed returns the failure for err, with the hint that the tray shows as well.

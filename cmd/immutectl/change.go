@@ -28,6 +28,9 @@ over: an hour, unless the configuration or --for says otherwise. Asks for an
 administrator's password. Asked again, the time counts anew; without --for it is not
 shortened. The reason is shown by "immutectl history" and while the system is unlocked.
 
+When the configuration is refused, root alone can unlock, with --ignore-config: the paths
+of the last one that was good, or else of the default.
+
 Exit status:
   0  unlocked, or so already
   1  failed, or cancelled at the password prompt
@@ -40,6 +43,9 @@ Exit status:
 			if err := checkReason(cmd, r.Reason); err != nil {
 				return err
 			}
+			if err := a.checkIgnore(cmd, r.IgnoreConfig); err != nil {
+				return err
+			}
 			if err := a.checkWindow(cmd, r); err != nil {
 				return err
 			}
@@ -48,6 +54,7 @@ Exit status:
 	}
 	cmd.Flags().DurationVar(&r.For, "for", 0, "lock again after `TIME`, such as 30m or 2h")
 	cmd.Flags().BoolVar(&r.UntilLocked, "until-locked", false, "stay unlocked until someone locks")
+	cmd.Flags().BoolVar(&r.IgnoreConfig, "ignore-config", false, "unlock although the configuration is refused (only root)")
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "record why, in a `TEXT` of at most 200 characters")
 	return cmd
 }
@@ -76,8 +83,8 @@ func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 		return nil
 	}
 	c, err := a.loadConfig(a.configFile)
-	if err != nil {
-		return nil // the helper says what is wrong with it
+	if err != nil || c.Refused != nil {
+		return nil // which is said in its turn
 	}
 	if err := c.Allows(r.For); err != nil { // 0 is until locked
 		return a.failed(helper.ExitUsage, err)
@@ -85,14 +92,27 @@ func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 	return nil
 }
 
+// checkIgnore refuses --ignore-config where the helper would.
+func (a *app) checkIgnore(cmd *cobra.Command, ignore bool) error {
+	switch {
+	case ignore && !a.root:
+		return usageFailure(cmd.CommandPath(), errors.New("--ignore-config needs root"))
+	case ignore && a.configFile != "":
+		return usageFailure(cmd.CommandPath(), errors.New("--config and --ignore-config contradict each other"))
+	}
+	return nil
+}
+
 // change asks the helper and tells what came of it. The state it prints is what the
 // helper has read back, also when it failed half way.
 func (a *app) change(ctx context.Context, r helper.Request) error {
-	if a.configFile != "" {
-		// So that a refusal names the file of the command line, with the right hint.
-		if _, err := a.config(); err != nil {
-			return err
-		}
+	// Also so that a refusal names the file of the command line, with the right hint.
+	load := a.config
+	if r.Verb == helper.Unlock {
+		load = func() (config.Config, error) { return a.acceptedConfig(r.IgnoreConfig) }
+	}
+	if _, err := load(); err != nil {
+		return err
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()

@@ -34,7 +34,7 @@ they could leave a computer that does not start.
 Exit status:
   0  ready, perhaps with warnings
   1  not ready
-  6  the configuration was refused`,
+  6  the FILE of --config was refused`,
 		Example: `  immutectl doctor
   immutectl doctor --json
   immutectl doctor --script >/run/mend`,

@@ -23,35 +23,40 @@ import (
 
 // fakeMain is main on a fake kernel: what it says stands in files of the working
 // directory. FAKE_USER=root makes the caller root, FAKE_CONFIG names the file that is
-// loaded as the usual configuration.
+// refused as the usual configuration, or is "denied".
 func fakeMain() {
 	signal.Ignore(unix.SIGPIPE)
 	a := newApp(os.Stdout, os.Stderr)
 	a.root = os.Getenv("FAKE_USER") == "root"
 	a.now = func() time.Time { return time.Date(2025, 12, 14, 21, 14, 8, 0, time.UTC) }
-	a.state = func(config.Config) stateReader { return fakeState{} }
+	a.state = func(c config.Config) stateReader { return fakeState{c.Refused} }
 	a.lastSeal = fakeSeal
 	a.writers = fakeWriters{}
 	a.history = func(string) historian { return fakeHistory{} }
 	a.loadConfig = func(file string) (config.Config, error) {
-		if file == "" {
-			file = os.Getenv("FAKE_CONFIG")
+		if file != "" {
+			return config.LoadFile(file)
 		}
-		if file == "" {
-			return config.Default(), nil
+		c := config.Default()
+		if file = os.Getenv("FAKE_CONFIG"); file != "" {
+			_, c.Refused = config.LoadFile(file)
 		}
-		return config.LoadFile(file)
+		if file == "denied" {
+			c.Refused = config.Refuse(config.Path, fs.ErrPermission)
+		}
+		return c, nil
 	}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
 }
 
 // fakeState reads the state from status.json, and what it changes to from
 // changes.json, one after another. Then it waits, or fails if FAKE_WATCH=fail.
-type fakeState struct{}
+type fakeState struct{ refused error }
 
-func (fakeState) Read() helper.Status {
+func (f fakeState) Read() helper.Status {
 	s := helper.Status{}
 	must(decode("status.json", &s))
+	s.SetConfigError(f.refused)
 	return s
 }
 

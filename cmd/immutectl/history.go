@@ -30,7 +30,7 @@ which root and the members of the groups adm and systemd-journal may read.
 Exit status:
   0  done
   1  the journal could not be read
-  6  the configuration was refused`,
+  6  the FILE of --config was refused`,
 		Example: `  sudo immutectl history
   sudo immutectl history -n 0 --json`,
 		Args: noArguments,
@@ -47,7 +47,7 @@ Exit status:
 }
 
 func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
-	c, err := a.config()
+	c, err := a.config() // of interest is only whether it is locked now
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ Exit status:
   3  blocked: something is open for writing
   4  a directory that must stay writable would become read-only
   5  a package manager is at work
-  6  the configuration was refused`,
+  6  a protected path is not one on this computer, or the FILE of --config was refused`,
 		Example: `  immutectl lock
   immutectl lock --wait 2m`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

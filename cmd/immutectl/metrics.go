@@ -35,6 +35,8 @@ func metrics(s helper.Status, seal *statefile.Seal, now time.Time) string {
 	m.window(s, now)
 	m.family("immutray_running_commands", "How many commands of \"immutectl run\" can write.")
 	m.sample(float64(len(s.Runs)))
+	m.family("immutray_config_accepted", "Whether the configuration is used; if not, the last good one is, or else the default.")
+	m.sample(number(s.ConfigError == ""))
 	m.paths(s)
 	if seal != nil {
 		m.family("immutray_seal_success", "Whether the last seal of this boot locked the system.")

@@ -122,6 +122,7 @@ func TestMetricsOfAnUnlockedSystem(t *testing.T) {
 		"immutray_unlocked_seconds":                           90.5,
 		"immutray_window_end_timestamp_seconds":               float64(until.Unix()),
 		"immutray_running_commands":                           0,
+		"immutray_config_accepted":                            1,
 		"immutray_path_locked path=/":                         0,
 		"immutray_path_locked path=/etc":                      1,
 		"immutray_path_locked path=/boot":                     1,
@@ -152,6 +153,7 @@ func TestMetricsOfEveryState(t *testing.T) {
 		}
 		want["immutray_info version="+helper.Version()] = 1
 		want["immutray_running_commands"] = 0
+		want["immutray_config_accepted"] = 1
 		expectMetrics(t, got, "immutray_", want)
 	}
 	// A clock that was set back makes no window of less than nothing.
@@ -225,7 +227,7 @@ func FuzzMetrics(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		status := helper.Status{Paths: []helper.PathStatus{{Path: name, Mount: helper.ReadOnly}}}
 		got := parseMetrics(t, metrics(status, nil, promNow))
-		if _, ok := got["immutray_path_locked path="+strings.ToValidUTF8(name, "\uFFFD")]; !ok || len(got) != 10 {
+		if _, ok := got["immutray_path_locked path="+strings.ToValidUTF8(name, "\uFFFD")]; !ok || len(got) != 11 {
 			t.Errorf("path %q: %v", name, got)
 		}
 	})

@@ -68,12 +68,16 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 			}
 			r.Reason, _ = helper.CleanReason(r.Reason) // which has just been checked
 			r.Command = args
+			if err := a.checkIgnore(cmd, r.IgnoreConfig); err != nil {
+				return err
+			}
 			return a.runScoped(r)
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "record `TEXT` as the reason, at most 200 characters")
 	cmd.Flags().BoolVar(&r.EvenSo, "even-so", false, "also if others can write through another mount")
+	cmd.Flags().BoolVar(&r.IgnoreConfig, "ignore-config", false, "run it although the configuration is refused")
 	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
 	return cmd
 }
@@ -82,7 +86,7 @@ func (a *app) runScoped(r helper.Run) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot run a command: %w", helper.ErrRootOnly))
 	}
-	c, err := a.config()
+	c, err := a.acceptedConfig(r.IgnoreConfig)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (a *app) statusCommand() *cobra.Command {
 Exit status:
   0  the state could be read, whatever it is
   1  the state of a path could not be read, or FILE not be written
-  6  the configuration was refused`,
+  6  the FILE of --config was refused`,
 		Example: `  immutectl status
   immutectl status --json`,
 		Args: noArguments,
@@ -86,12 +86,12 @@ func (a *app) isLockedCommand() *cobra.Command {
 		Use:   "is-locked",
 		Short: "Tell scripts whether the system is locked",
 		Long: `Tell scripts, by the exit status alone, whether the system is locked.
-It prints nothing unless that can't be told. Needs no root.
+It prints nothing unless that can't be told, or the configuration is refused. Needs no root.
 
 Exit status:
   0  every protected path is locked
   1  one is not, or its state could not be read (then an error says why)
-  6  the configuration was refused`,
+  6  the FILE of --config was refused`,
 		Example: `  immutectl is-locked || immutectl lock`,
 		Args:    noArguments,
 		RunE:    func(*cobra.Command, []string) error { return a.isLocked() },
@@ -99,7 +99,7 @@ Exit status:
 }
 
 func (a *app) isLocked() error {
-	c, err := a.config()
+	c, err := a.usedConfig()
 	if err != nil {
 		return err
 	}

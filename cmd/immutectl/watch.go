@@ -21,7 +21,7 @@ nobody reads any more. Needs no root. What changes behind the helper's back, by
 Exit status:
   0  ended by Ctrl-C, by SIGTERM, or because nobody reads any more
   1  failed
-  6  the configuration was refused`,
+  6  the FILE of --config was refused`,
 		Example: `  immutectl watch
   immutectl watch --json | jq --unbuffered -r .state`,
 		Args: noArguments,
@@ -32,7 +32,7 @@ Exit status:
 }
 
 func (a *app) watch(ctx context.Context, asJSON bool) error {
-	c, err := a.config()
+	c, err := a.usedConfig()
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,9 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now))
+	if s.ConfigError != "" {
+		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(configWords(s.ConfigError)))
+	}
 	if s.Overdue != nil {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(overdueWords(s.Overdue)))
 	}
@@ -99,6 +102,11 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		fmt.Fprintf(&b, "At work: %s\n", runWords(r))
 	}
 	return b.String()
+}
+
+// configWords says that the configuration is refused, and what is so all the same.
+func configWords(why string) string {
+	return strings.ToUpper(why[:1]) + why[1:] + helper.UsedInstead + "."
 }
 
 func flagWord(f helper.Flag) string {

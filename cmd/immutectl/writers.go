@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
+	"immutray.org/helper/lockstate"
 	"immutray.org/helper/writers"
 )
 
@@ -26,7 +27,7 @@ Exit status:
   0  none was found
   1  the search failed
   3  there are writers
-  6  the configuration was refused`,
+  6  the FILE of --config was refused`,
 		Example: `  sudo immutectl writers
   sudo immutectl writers --json`,
 		Args: noArguments,
@@ -37,11 +38,12 @@ Exit status:
 }
 
 func (a *app) showWriters(ctx context.Context, asJSON bool) error {
-	c, err := a.config()
+	c, err := a.usedConfig()
 	if err != nil {
 		return err
 	}
-	found, err := a.writers.Scan(ctx, c.Paths)
+	paths := lockstate.For(c).Protected()
+	found, err := a.writers.Scan(ctx, paths)
 	var incomplete *writers.IncompleteError
 	if err != nil && !errors.As(err, &incomplete) {
 		return a.failed(helper.ExitFailed, err)
@@ -53,9 +55,9 @@ func (a *app) showWriters(ctx context.Context, asJSON bool) error {
 	case len(found) > 0:
 		err = a.print(writersTable(found, 0))
 	case a.root:
-		err = a.print(fmt.Sprintf("Nothing is open for writing on %s.\n", enumerate(c.Paths)))
+		err = a.print(fmt.Sprintf("Nothing is open for writing on %s.\n", enumerate(paths)))
 	default:
-		err = a.print(fmt.Sprintf("Your programs have nothing open for writing on %s.\n", enumerate(c.Paths)))
+		err = a.print(fmt.Sprintf("Your programs have nothing open for writing on %s.\n", enumerate(paths)))
 	}
 	if err != nil {
 		return err

@@ -8,38 +8,58 @@
 // refused unless only root can have written it.
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Path is where the configuration is read from.
 const Path = "/etc/immutray/config.toml"
 
-// A Config says what is protected, and how.
+// A Config says what is protected, and how. As JSON it is what Immutray itself keeps of
+// one; times are in nanoseconds there.
 type Config struct {
 	// Paths are the protected paths, each a mount point.
-	Paths []string
+	Paths []string `json:"paths"`
 	// Islands are directories that must stay writable when they exist below a
 	// protected path. HomeIsland may instead be left to each person's home.
-	Islands []string
+	Islands []string `json:"islands"`
 	// OptionalIslands are directories that programs write to as well. A lock makes those
 	// read-only that it covers, and doctor warns of them. VarIsland may be left to the
 	// directories in it.
-	OptionalIslands []string
+	OptionalIslands []string `json:"optional_islands"`
 	// AllowReadonly are islands that may become read-only all the same.
-	AllowReadonly []string
+	AllowReadonly []string `json:"allow_readonly"`
 	// Drain is how long a lock waits for writers to finish.
-	Drain time.Duration
+	Drain time.Duration `json:"drain"`
 	// UnlockDefault is how long an unlock lasts for which nothing else is asked;
 	// UntilLocked is until someone locks.
-	UnlockDefault time.Duration
+	UnlockDefault time.Duration `json:"unlock_default"`
 	// UnlockMax is how long an unlock may last at most; UntilLocked is without a limit.
-	UnlockMax time.Duration
+	UnlockMax time.Duration `json:"unlock_max"`
 	// RelockOn is when the system is locked again besides the end of the window.
-	RelockOn []Occasion
+	RelockOn []Occasion `json:"relock_on"`
 	// LogCommandLines has the journal keep whole command lines of "immutectl run", which
 	// may hold a password, instead of the program's name.
-	LogCommandLines bool
+	LogCommandLines bool `json:"log_command_lines"`
 	// StateDir holds the state file and the lock between helpers.
-	StateDir string
+	StateDir string `json:"state_dir"`
+
+	// Refused is why the file says something else, or nothing: it can't be trusted, read
+	// or understood, or what it names is not there. It wraps ErrRefused. Package inforce
+	// decides what holds then.
+	Refused error `json:"-"`
+}
+
+// With returns c with further protected paths.
+func (c Config) With(paths []string) Config {
+	c.Paths = slices.Clone(c.Paths)
+	for _, p := range paths {
+		if !slices.Contains(c.Paths, p) {
+			c.Paths = append(c.Paths, p)
+		}
+	}
+	return c
 }
 
 // HomeIsland is satisfied as well when every directory in it is an island of its own.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,14 +32,14 @@ func Load(path string) (Config, error) {
 // LoadFile is Load for a file that someone named: it has to exist. The default
 // would lock the machine itself where a test system was meant.
 func LoadFile(path string) (Config, error) {
-	f, err := openTrusted(path)
+	f, err := OpenTrusted(path)
 	if err != nil {
-		return Config{}, refused(path, err)
+		return Config{}, Refuse(path, err)
 	}
 	defer f.Close()
 	c, err := Parse(f)
 	if err != nil {
-		return Config{}, refused(path, err)
+		return Config{}, Refuse(path, err)
 	}
 	return c, nil
 }
@@ -64,6 +65,39 @@ func Parse(r io.Reader) (Config, error) {
 		return Config{}, fmt.Errorf("state_dir %s is a protected path; it must stay writable", c.StateDir)
 	}
 	return c, nil
+}
+
+// ParseKept reads a configuration that was kept as JSON.
+func ParseKept(data []byte) (Config, error) {
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Config{}, err
+	}
+	return c, c.Check()
+}
+
+// Check refuses what the file could not have said, of a configuration that was kept.
+func (c Config) Check() error {
+	var paths []string
+	least := 1
+	for _, list := range [][]string{c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly} {
+		if err := setPaths(&paths, Value{kind: listValue, list: list}, least); err != nil {
+			return err
+		}
+		least = 0
+	}
+	if err := checkPath(c.StateDir); err != nil {
+		return err
+	}
+	switch {
+	case c.StateDir == "/" || slices.Contains(c.Paths, c.StateDir):
+		return errors.New("its state_dir does not stay writable")
+	case c.Drain < 0 || c.Drain > MaxDrain:
+		return errors.New("its drain is out of bounds")
+	case c.UnlockDefault < 0 || c.UnlockDefault > LongestWindow || c.UnlockMax < 0 || c.UnlockMax > LongestWindow:
+		return errors.New("its windows are out of bounds")
+	}
+	return nil
 }
 
 // keys is every key of the file.
@@ -139,7 +173,8 @@ type refusal struct {
 	err  error
 }
 
-func refused(path string, err error) error { return &refusal{path, err} }
+// Refuse returns the error for the file at path, which can't be used for the reason err.
+func Refuse(path string, err error) error { return &refusal{path, err} }
 
 func (r *refusal) Error() string { return fmt.Sprintf("cannot use %s: %v", r.path, r.err) }
 

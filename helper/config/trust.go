@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openTrusted opens the file at name for reading if root alone can have written it:
+// OpenTrusted opens the file at name for reading if root alone can have written it:
 // the file and every directory above it belong to root, nobody else may write
 // there, and none is a symbolic link. Each is opened once, relative to the one
 // before, and judged on the descriptor, so what is checked is what is read.
-func openTrusted(name string) (*os.File, error) {
+func OpenTrusted(name string) (*os.File, error) {
 	if err := checkPath(name); err != nil {
 		return nil, err
 	}

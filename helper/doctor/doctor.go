@@ -43,6 +43,7 @@ func Examine(f Facts) Report {
 	var findings []Finding
 	for _, check := range []func(Facts) []Finding{
 		checkKernel,
+		checkConfig,
 		checkProtected,
 		checkIslands,
 		checkOptional,

@@ -17,8 +17,11 @@ type Facts struct {
 	Owner string
 
 	Settings Configuration
-	Paths    []Path // the protected paths
-	Locked   bool   // some of them can't be written now
+	// ConfigError is why the configuration is refused, "" when it is not. What is in force
+	// instead is what is examined.
+	ConfigError string
+	Paths       []Path // the protected paths
+	Locked      bool   // some of them can't be written now
 
 	Islands []string // what must stay writable
 

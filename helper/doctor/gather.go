@@ -57,6 +57,9 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g := &gatherer{System: s}
 	g.Facts.Scratch = s.Scratch
 	g.Kernel = release()
+	var status helper.Status
+	status.SetConfigError(s.Config.Refused)
+	g.ConfigError = status.ConfigError
 	g.readMounts()
 	g.within("the files of the system", []string{"protected-path", "seal", "relock", "pkexec"}, (*gatherer).files)
 	g.within("the protected paths", []string{"protected-path"}, (*gatherer).open)

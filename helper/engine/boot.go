@@ -62,7 +62,7 @@ func (e *Engine) tellOfUpdate(result *helper.Result) {
 // skip ends a request for which there is nothing to do. It leaves the state file alone:
 // at the same boot the other verb may have written it.
 func (e *Engine) skip(result *helper.Result, why string) {
-	status := (&lockstate.Reader{Paths: e.Config.Paths, StateDir: e.Config.StateDir}).Read()
+	status := lockstate.For(e.Config).Read()
 	e.nothingDone(result, &status, why)
 }
 

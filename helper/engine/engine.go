@@ -39,10 +39,14 @@ const (
 // An Engine carries out requests. It must run as root, in the mount namespace whose
 // mounts are meant.
 type Engine struct {
+	// Config is what is in force; see package inforce. When its file is refused, only an
+	// unlock and the command of "immutectl run" are.
 	Config config.Config
 	// Prepared is the file that notes which lock was allowed last; see islands.Record. ""
 	// is none: then the machine never counts as prepared.
 	Prepared string
+	// Keep notes a configuration that was used with success. It may be nil.
+	Keep func(config.Config) error
 	// Journal takes a record of every change; it must not block. It may be nil.
 	Journal func(journal.Entry)
 	// Relock locks when a window ends. Without it no window can be opened that has an
@@ -149,7 +153,9 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	if result.Request.Due && unread == nil && e.lasts(recorded) {
 		return e.putOff(ctx, result, recorded)
 	}
-	paths, err := openPaths(e.Config.Paths)
+	t := openTargets(e.Config.Paths, recorded)
+	defer t.close()
+	err := e.mayUse(t, result.Request, recorded)
 	if err != nil && result.Request.Verb == helper.Unseal && e.nothingToUnlock(err) {
 		e.skip(result, "not unlocked: nothing is locked")
 		return nil
@@ -157,8 +163,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	if err != nil {
 		return err
 	}
-	defer closePaths(paths)
-	before := e.read(paths, recorded.Window)
+	before := e.read(t.statuses(), recorded.Window)
 	result.Before = &before
 	unasked := result.Request.On != "" || result.Request.Due && unread == nil && recorded.Deadline == nil
 	if unasked && before.State == helper.Locked {
@@ -169,17 +174,21 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 		return fmt.Errorf("cannot %s the system from within %s: %w", result.Request.Verb, commands([]helper.Run{around}), errWithin)
 	}
 	e.logIntent(result)
-
-	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Overdue: recorded.Overdue, StillReadOnly: recorded.StillReadOnly, Seal: recorded.Seal}
-	if result.Request.Verb.AtBoot() {
-		next = statefile.State{} // the boot forgets the window there was
+	if before.ConfigError != "" {
+		result.Notices = append(result.Notices, before.ConfigError+helper.UsedInstead)
 	}
-	err = e.do(ctx, paths, result, &next)
+
+	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Opened: recorded.Opened, Overdue: recorded.Overdue, StillReadOnly: recorded.StillReadOnly, Seal: recorded.Seal}
+	if result.Request.Verb.AtBoot() {
+		next = statefile.State{Opened: recorded.Opened} // the boot forgets the window there was
+	}
+	err = e.do(ctx, t, result, &next)
 	if err == nil {
 		e.tellOfUpdate(result)
 	}
 	armed := unread != nil || recorded.Deadline != nil || next.Deadline != nil || result.Request.Verb == helper.Unlock
-	e.conclude(paths, result, &next, err)
+	e.conclude(t, result, &next, err)
+	e.keep(result)
 	opened := result.Outcome == helper.Done && result.Request.Verb == helper.Unlock
 	if armed && (result.Status.State == helper.Locked || opened) {
 		e.disarm(ctx, result, next.Deadline)
@@ -190,17 +199,17 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 
 // do carries out the verb. next is what will be recorded of the window; an unlock
 // changes it.
-func (e *Engine) do(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
+func (e *Engine) do(ctx context.Context, t *targets, result *helper.Result, next *statefile.State) error {
 	switch result.Request.Verb {
 	case helper.Lock:
-		return e.lock(ctx, paths, result)
+		return t.told(e.lock(ctx, t.paths, result), result)
 	case helper.LockForce:
-		return e.lockForce(ctx, paths, result)
+		return t.told(e.lockForce(ctx, t.paths, result), result)
 	case helper.Unlock, helper.Unseal:
-		return e.unlock(ctx, paths, result, next)
+		return e.unlock(ctx, t.ours(), result, next)
 	case helper.Seal:
-		e.countBoot(paths, result)
-		return e.seal(ctx, paths, result)
+		e.countBoot(t.paths, result)
+		return t.told(e.seal(ctx, t.paths, result), result)
 	}
 	return fmt.Errorf("internal error: unknown verb %q", result.Request.Verb)
 }
@@ -220,12 +229,12 @@ func verified(err error, paths []*protected.Path, want helper.State) error {
 
 // conclude settles the outcome and leaves the result for others to show. An unlock that
 // can't be left is undone. That of anything else undoes nothing, but is said.
-func (e *Engine) conclude(paths []*protected.Path, result *helper.Result, next *statefile.State, err error) {
+func (e *Engine) conclude(t *targets, result *helper.Result, next *statefile.State, err error) {
 	result.Outcome = helper.Done
 	if err != nil {
 		fail(result, err)
 	}
-	err = e.leave(paths, result, next)
+	err = e.leave(t, result, next)
 	switch {
 	case err == nil:
 		return
@@ -233,15 +242,15 @@ func (e *Engine) conclude(paths []*protected.Path, result *helper.Result, next *
 		result.Notices = append(result.Notices, err.Error())
 		return
 	case result.Request.Verb == helper.Unlock:
-		err = join(err, e.rollBack(paths, result.Before))
+		err = join(err, e.rollBack(t.ours(), result.Before))
 	}
 	fail(result, err)
-	_ = e.leave(paths, result, next) // what is already said
+	_ = e.leave(t, result, next) // what is already said
 }
 
 // leave notes how things stand now in the result and in next, and writes that.
-func (e *Engine) leave(paths []*protected.Path, result *helper.Result, next *statefile.State) error {
-	now := e.read(paths, next.Window)
+func (e *Engine) leave(t *targets, result *helper.Result, next *statefile.State) error {
+	now := e.read(t.statuses(), next.Window)
 	result.Status = &now
 	result.Finished = time.Now()
 	switch {
@@ -253,6 +262,7 @@ func (e *Engine) leave(paths []*protected.Path, result *helper.Result, next *sta
 	if result.Request.Verb == helper.Seal {
 		next.Seal = &statefile.Seal{Outcome: result.Outcome, Finished: result.Finished}
 	}
+	next.Opened = stillOpen(next.Opened, now)
 	now.StillReadOnly = next.StillReadOnly
 	result.Bound()
 	next.Window, next.Last = now.Window, result
@@ -260,11 +270,9 @@ func (e *Engine) leave(paths []*protected.Path, result *helper.Result, next *sta
 	return statefile.Write(e.Config.StateDir, *next)
 }
 
-func (e *Engine) read(paths []*protected.Path, window *helper.Window) helper.Status {
-	var status helper.Status
-	for _, p := range paths {
-		status.Paths = append(status.Paths, p.Status())
-	}
+func (e *Engine) read(paths []helper.PathStatus, window *helper.Window) helper.Status {
+	status := helper.Status{Paths: paths}
+	status.SetConfigError(e.Config.Refused)
 	found, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
 	for i, r := range found {
 		found[i] = r.Named() // for the state file is for everyone
@@ -274,17 +282,12 @@ func (e *Engine) read(paths []*protected.Path, window *helper.Window) helper.Sta
 	return status
 }
 
-func openPaths(names []string) ([]*protected.Path, error) {
-	paths := make([]*protected.Path, 0, len(names))
-	for _, name := range names {
-		p, err := protected.Open(name)
-		if err != nil {
-			closePaths(paths)
-			return nil, err
-		}
-		paths = append(paths, p)
+func statuses(paths []*protected.Path) []helper.PathStatus {
+	var all []helper.PathStatus
+	for _, p := range paths {
+		all = append(all, p.Status())
 	}
-	return paths, nil
+	return all
 }
 
 func closePaths(paths []*protected.Path) {

@@ -147,6 +147,8 @@ func fail(result *helper.Result, err error) {
 		result.Outcome, result.Holder = helper.PackageManager, &manager.holder
 	case errors.Is(err, config.ErrTooLong):
 		result.Outcome = helper.TooLong
+	case errors.Is(err, config.ErrRefused):
+		result.Outcome = helper.ConfigRefused
 	case errors.Is(err, protected.ErrUnfit):
 		result.Outcome, result.Unfit = helper.ConfigRefused, true
 	case onlyBlocked(err):

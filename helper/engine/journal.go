@@ -26,7 +26,7 @@ func (e *Engine) logIntent(result *helper.Result) {
 	e.log(journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageIntent,
-		Message:   fmt.Sprintf("about to %s %s for %s", result.Request.Verb, quoted(e.Config.Paths), onBehalf(result.Request)),
+		Message:   fmt.Sprintf("about to %s %s for %s", result.Request.Verb, quoted(result.Before), onBehalf(result.Request)),
 		Fields:    e.fields(result),
 	})
 }
@@ -88,12 +88,15 @@ func (e *Engine) fields(result *helper.Result) map[string]string {
 		journal.Cause:     string(r.Cause()),
 		journal.UID:       strconv.FormatUint(uint64(r.UID), 10),
 		journal.User:      r.User,
-		journal.Paths:     quoted(e.Config.Paths),
+		journal.Paths:     quoted(result.Before),
 		journal.Before:    flags(result.Before),
 		journal.SinceBoot: strconv.FormatInt(sinceBoot.Microseconds(), 10),
 	}
 	if r.Reason != "" {
 		fields[journal.Reason] = r.Reason
+	}
+	if result.Before.ConfigError != "" {
+		fields[journal.ConfigError] = result.Before.ConfigError
 	}
 	return fields
 }
@@ -128,10 +131,11 @@ func flags(status *helper.Status) string {
 	return strings.Join(parts, "; ")
 }
 
-func quoted(paths []string) string {
-	quoted := make([]string, len(paths))
-	for i, p := range paths {
-		quoted[i] = strconv.Quote(p)
+// quoted names every path.
+func quoted(status *helper.Status) string {
+	quoted := make([]string, len(status.Paths))
+	for i, p := range status.Paths {
+		quoted[i] = strconv.Quote(p.Path)
 	}
 	return strings.Join(quoted, " ")
 }

@@ -14,8 +14,10 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
+	"immutray.org/helper/statefile"
 	"immutray.org/helper/wholefile"
 	"immutray.org/helper/writers"
 )
@@ -118,11 +120,14 @@ func (l *Loan) newResult() *helper.Result {
 }
 
 func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
-	var err error
-	if l.paths, err = openPaths(l.engine.Config.Paths); err != nil {
+	if refused := l.engine.Config.Refused; refused != nil && !l.run.IgnoreConfig && !l.again {
+		return refused
+	}
+	err := l.openPaths()
+	if err != nil {
 		return err
 	}
-	before := l.engine.read(l.paths, nil)
+	before := l.engine.read(statuses(l.paths), nil)
 	result.Before, result.Status = &before, &before
 	for _, p := range before.Paths {
 		if p.State == helper.Unlocked && !l.again {
@@ -148,6 +153,7 @@ func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
 		return err
 	}
 	if !l.run.SystemWide && !l.again {
+		l.engine.noteOpening()
 		err = l.give(ctx, result)
 		for _, at := range l.beside {
 			result.Notices = append(result.Notices, at+" is writable, and shows the protected paths too")
@@ -158,8 +164,9 @@ func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
 		err = join(err, l.takeBack(nil))
 		l.record = nil
 	}
+	l.engine.noteStillOpen()
 	l.engine.wake()
-	after := l.engine.read(l.paths, nil)
+	after := l.engine.read(statuses(l.paths), nil)
 	result.Status = &after
 	return err
 }
@@ -179,6 +186,21 @@ func (e *Engine) runAround() (around helper.Run, within bool) {
 		return around, false
 	}
 	return atWork[i], true
+}
+
+// openPaths opens what is lent. When the loan is another's, that is what he has lent,
+// whatever the configuration says by now.
+func (l *Loan) openPaths() error {
+	var recorded statefile.State
+	if l.again {
+		recorded, _ = statefile.Read(l.engine.Config.StateDir) // else the configuration counts
+	}
+	t := openTargets(l.engine.Config.Paths, recorded)
+	l.paths = t.paths
+	if len(t.paths) > 0 && (l.again || l.run.IgnoreConfig) {
+		return nil
+	}
+	return t.err()
 }
 
 // may returns what speaks against lending.
@@ -256,7 +278,9 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	inTurn := false
 	err := l.engine.inTurn(ctx, func() error {
 		inTurn = true
-		return l.finish(result)
+		err := l.finish(result)
+		l.engine.noteStillOpen()
+		return err
 	})
 	if !inTurn {
 		err = l.finish(result)
@@ -272,12 +296,12 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 }
 
 func (l *Loan) finish(result *helper.Result) error {
-	before := l.engine.read(l.paths, nil)
+	before := l.engine.read(statuses(l.paths), nil)
 	result.Before = &before
 	err := l.takeBack(result)
 	l.engine.wake()
 	l.engine.noteFrozenBy(l.paths, result)
-	after := l.engine.read(l.paths, nil)
+	after := l.engine.read(statuses(l.paths), nil)
 	result.Status = &after
 	return err
 }
@@ -365,4 +389,23 @@ func commands(atWork []helper.Run) string {
 // be older than a window that somebody has opened since.
 func (e *Engine) wake() {
 	_ = wholefile.Write(filepath.Join(e.Config.StateDir, "woken"), nil) // they look every few seconds anyway
+}
+
+// noteStillOpen forgets what was opened if all of it is locked again. As every
+// change of the record it is for whoever has the turn.
+func (e *Engine) noteStillOpen() {
+	state, err := statefile.Read(e.Config.StateDir)
+	if err == nil && state.Opened != nil && stillOpen(state.Opened, lockstate.For(e.Config).Read()) == nil {
+		state.Opened = nil
+		_ = statefile.Write(e.Config.StateDir, state) // the next lock does it else
+	}
+}
+
+// noteOpening notes what a command is about to be lent, for whoever has to take it back. A
+// record that can't be read or written keeps no command from write access.
+func (e *Engine) noteOpening() {
+	if state, err := statefile.Read(e.Config.StateDir); err == nil {
+		state.Opened = e.opening(state)
+		_ = statefile.Write(e.Config.StateDir, state)
+	}
 }

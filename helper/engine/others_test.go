@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statefile"
 )
 
 // A resident is a shell in a mount namespace of its own, below the test system.
@@ -129,12 +130,12 @@ func shellAt(dir string) *exec.Cmd {
 // mount.
 func (f *fixture) clearProperties() {
 	f.t.Helper()
-	paths, err := openPaths(f.Protected())
-	if err != nil {
+	t := openTargets(f.Protected(), statefile.State{})
+	defer t.close()
+	if err := t.err(); err != nil {
 		f.t.Fatal(err)
 	}
-	defer closePaths(paths)
-	for _, p := range paths {
+	for _, p := range t.paths {
 		if err := p.SetProperty(false); err != nil {
 			f.t.Fatal(err)
 		}

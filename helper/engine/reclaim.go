@@ -34,15 +34,13 @@ func (e *Engine) reclaim(ctx context.Context, run helper.Run) *helper.Result {
 		}
 		return e.Run(ctx, helper.Request{Verb: helper.Lock, AfterRun: true, ID: run.ID, UID: run.UID, User: run.User, Reason: "nobody answers for " + run.Program()})
 	}
-	l := &Loan{engine: e.recording(run), run: run, record: &runs.Record{}, open: map[string]bool{}}
+	l := &Loan{engine: e.recording(run), run: run, record: &runs.Record{}, open: map[string]bool{}, again: true}
 	result := l.newResult()
-	paths, err := openPaths(e.Config.Paths)
-	if err != nil {
+	if err := l.openPaths(); err != nil {
 		fail(result, err)
 		result.Finished = time.Now()
 		return result
 	}
-	l.paths = paths
 	return l.Return(ctx, nil)
 }
 

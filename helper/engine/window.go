@@ -61,7 +61,7 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 	if err != nil {
 		return had, err
 	}
-	next := statefile.State{Window: &helper.Window{Since: result.Started.Round(time.Second), UID: r.UID, User: r.User}, Seal: had.Seal}
+	next := statefile.State{Window: &helper.Window{Since: result.Started.Round(time.Second), UID: r.UID, User: r.User}, Opened: e.opening(had), Seal: had.Seal}
 	if had.Window != nil {
 		*next.Window = *had.Window
 	}
@@ -153,7 +153,7 @@ func (e *Engine) putOff(ctx context.Context, result *helper.Result, recorded sta
 		why = "not locked: the window lasts until " + until.Format(time.RFC3339)
 	}
 	e.disarm(ctx, result, recorded.Deadline)
-	status := (&lockstate.Reader{Paths: e.Config.Paths, StateDir: e.Config.StateDir}).Read()
+	status := lockstate.For(e.Config).Read()
 	e.nothingDone(result, &status, why)
 	return nil
 }

@@ -24,6 +24,8 @@ type task struct {
 	lent        bool            // lock only what was lent to commands that nobody answers for
 	on          config.Occasion // lock only if the configuration has it; "" is always
 	reason      string
+
+	ignoreConfig bool // unlock although the configuration is refused
 }
 
 // A usageError is a command line that was refused.
@@ -89,6 +91,9 @@ func parse(args []string) (task, error) {
 			rest = rest[2:]
 		case rest[0] == "--reason" && verb == helper.Unlock && t.reason == "":
 			return t, usagef("cannot unlock: the reason is missing after --reason")
+		case rest[0] == "--ignore-config" && verb == helper.Unlock && !t.ignoreConfig:
+			t.ignoreConfig = true
+			rest = rest[1:]
 		case rest[0] == "--config" && t.config == "" && len(rest) > 1:
 			if !strings.HasPrefix(rest[1], "/") {
 				return t, usagef("cannot use configuration %s: its path must begin with /", shown(rest[1]))
@@ -108,6 +113,10 @@ func parse(args []string) (task, error) {
 		return t, usagef("cannot lock: with --work the request says whether a command has ended")
 	case t.work && t.reason != "":
 		return t, usagef("cannot unlock: with --work the request says why")
+	case t.config != "" && t.ignoreConfig:
+		return t, usagef("cannot unlock: --config and --ignore-config contradict each other")
+	case t.work && t.ignoreConfig:
+		return t, usagef("cannot unlock: with --work the request says whether to ignore the configuration")
 	case t.due && !t.work:
 		return t, usagef("cannot lock: --due is for a unit, with --work")
 	case t.lent && (!t.work || t.due || t.on != ""):
@@ -155,6 +164,8 @@ func (t task) fitForUser() error {
 	switch {
 	case t.config != "":
 		return usagef("cannot choose a configuration: only root may")
+	case t.ignoreConfig:
+		return usagef("cannot ignore the configuration: only root may")
 	case t.work:
 		return usagef("cannot use --work: only units may")
 	case t.afterRun:

@@ -20,33 +20,36 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/inforce"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 )
 
 const usage = `usage: immutray-helper lock|lock-force|unlock|seal|unseal [--config FILE]
-       immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT] [--config FILE]
+       immutray-helper unlock [--for TIME | --until-locked] [--reason TEXT]
+                              [--config FILE | --ignore-config]
        immutray-helper seal|unseal --check
 
 Root's helper behind immutray and immutectl, which call it through pkexec.
 Use "immutectl" instead.
 
-  lock           make the protected paths read-only
-  lock-force     the same although programs write there, which may harm them
-  unlock         make them writable
-  seal           lock, if this boot is to be sealed
-  unseal         unlock, if this boot is to come up unlocked
-  --check        only say so, by ending with 0 or 1
-  --config FILE  read FILE instead of ` + config.Path + `; root only
-  --for TIME     unlock for 30m, 2h and the like, then lock again
-  --until-locked unlock until someone locks
-  --reason TEXT  record why, in at most 200 characters
-  --after-run    lock at the end of a command of "immutectl run"; root only
-  --work         do it in this process; only for the units of immutray
-  --due          lock only if the time of an unlock is over; only for the units
-  --lent         lock only what "immutectl run" has lent and nobody answers for;
-                 only for the units
-  --on OCCASION  lock on sleep or logout, if relock_on says so; only for the units
+  lock             make the protected paths read-only
+  lock-force       the same although programs write there, which may harm them
+  unlock           make them writable
+  seal             lock, if this boot is to be sealed
+  unseal           unlock, if this boot is to come up unlocked
+  --check          only say so, by ending with 0 or 1
+  --config FILE    read FILE instead of ` + config.Path + `; root only
+  --ignore-config  unlock although that file is refused; root only
+  --for TIME       unlock for 30m, 2h and the like, then lock again
+  --until-locked   unlock until someone locks
+  --reason TEXT    record why, in at most 200 characters
+  --after-run      lock at the end of a command of "immutectl run"; root only
+  --work           do it in this process; only for the units of immutray
+  --due            lock only if the time of an unlock is over; only for the units
+  --lent           lock only what "immutectl run" has lent and nobody answers for;
+                   only for the units
+  --on OCCASION    lock on sleep or logout, if relock_on says so; only for the units
 
 exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 5 package manager at work, 6 configuration refused
@@ -61,7 +64,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		stderr:       stderr,
 		patience:     patience,
 		surroundings: surroundings,
-		load:         load,
+		load:         inforce.Named,
+		keepConfig:   inforce.Machine().Keep,
 		machine:      kernel{},
 		logins:       logind{address: systemBus},
 		journal:      journal.Send,
@@ -79,7 +83,8 @@ type desk struct {
 	stdout, stderr io.Writer
 	patience       time.Duration // with who reads them
 	surroundings   error         // what leaveCaller could not do
-	load           func(path string) (config.Config, error)
+	load           func(named string) (config.Config, error)
+	keepConfig     func(config.Config) error // of the machine, when it was used with success
 	machine        machine
 	jobs           jobs
 	timers         engine.Relock // of PID 1
@@ -99,7 +104,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
 	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason, IgnoreConfig: t.ignoreConfig}
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {
@@ -195,23 +200,16 @@ func (d *desk) mayLockHere(t task, forUser bool) bool {
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Journal: d.record, Relock: r, Units: services{systemBus}, Boot: machineOf(t)}
+	e := &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: services{systemBus}, Boot: machineOf(t)}
 	if !t.forMachine() {
-		// Its history is another.
+		// Its history is another, and so is what was last good.
+		e.Keep = nil
 		e.Journal = func(entry journal.Entry) {
 			entry.Fields[journal.Config] = t.config
 			d.record(entry)
 		}
 	}
 	return e
-}
-
-// load reads the configuration that root named, else the installed one.
-func load(named string) (config.Config, error) {
-	if named != "" {
-		return config.LoadFile(named)
-	}
-	return config.Load(config.Path)
 }
 
 func outcomeOf(err error) helper.Outcome {

@@ -21,6 +21,9 @@ const (
 	Before  = "IMMUTRAY_BEFORE"  // the layers of every path before the change
 	Command = "IMMUTRAY_COMMAND" // of "immutectl run": the program, or the command line cut after 500 characters; else missing
 	Config  = "IMMUTRAY_CONFIG"  // the configuration that root named instead of the machine's; else missing
+	// ConfigError is why the configuration is refused, and what was last good is used; else
+	// missing.
+	ConfigError = "IMMUTRAY_CONFIG_ERROR"
 	// SinceBoot is when, in microseconds of CLOCK_BOOTTIME: time asleep counts, and
 	// nobody can set it.
 	SinceBoot = "IMMUTRAY_BOOTTIME_USEC"

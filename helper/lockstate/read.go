@@ -4,9 +4,11 @@
 package lockstate
 
 import (
+	"errors"
 	"slices"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
@@ -17,16 +19,25 @@ import (
 type Reader struct {
 	Paths    []string // the protected paths
 	StateDir string   // where the helper leaves its state file
+	// Refused is why they are not what the configuration's file says; see package inforce.
+	Refused error
+}
+
+// For returns a reader of what a configuration protects.
+func For(c config.Config) *Reader {
+	return &Reader{Paths: c.Paths, StateDir: c.StateDir, Refused: c.Refused}
 }
 
 // Read returns the state now. It never fails: what can't be read is unknown, and
 // the path's Error says why.
 func (r *Reader) Read() helper.Status {
-	status := ReadPaths(r.Paths)
+	status := ReadPaths(r.Protected())
+	status.SetConfigError(r.Refused)
 	// A record of a command that can't be read costs the command, never the state.
 	found, _ := runs.List(r.StateDir)
 	status.SetRuns(found)
-	// A state file that is damaged or missing costs the window, never the state.
+	// A state file that is damaged or missing costs the window, never the state. Who opens
+	// one is on record before the paths are open, so it is read after them.
 	if file, err := statefile.Read(r.StateDir); err == nil {
 		status.Window = ShownWindow(status.State, file.Window)
 		if status.State != helper.Locked {
@@ -43,6 +54,24 @@ func present(recorded []helper.Bystander) []helper.Bystander {
 	return slices.DeleteFunc(recorded, func(b helper.Bystander) bool {
 		return namespaces.Unit(b.PID) != b.Unit || namespaces.Program(b.PID) != b.Program
 	})
+}
+
+// Protected returns the names of the protected paths now: with those of the configuration,
+// what was opened and is not locked again yet, as long as that is still a path that can be.
+func (r *Reader) Protected() []string {
+	file, _ := statefile.Read(r.StateDir) // what can't be read names no path
+	all := config.Config{Paths: r.Paths}.With(file.StillOpen()).Paths
+	return slices.DeleteFunc(all, func(name string) bool {
+		return !slices.Contains(r.Paths, name) && errors.Is(isFit(name), protected.ErrUnfit)
+	})
+}
+
+func isFit(name string) error {
+	p, err := protected.Open(name)
+	if err == nil {
+		p.Close()
+	}
+	return err
 }
 
 // ReadPaths returns the state of the protected paths called names, without a window.

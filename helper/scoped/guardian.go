@@ -158,7 +158,7 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 // unlockRequest asks for the longest window that there may be. It ends with the command:
 // while that is at work a lock at the end of the time is refused, and tried again.
 func (w *ward) unlockRequest() helper.Request {
-	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason()}
+	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason(), IgnoreConfig: w.run.IgnoreConfig}
 	if longest := w.engine.Config.UnlockMax; longest != config.UntilLocked {
 		r.For = longest
 	} else {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/wholefile"
 )
 
@@ -32,6 +33,10 @@ type State struct {
 	// Deadline is when the window ends; nil when it has no end. It outlives a window
 	// that ended in a failure half-way.
 	Deadline *Deadline `json:"deadline"`
+	// Opened is the configuration by which something was made writable that is not locked
+	// again yet; nil when there is nothing. Whatever the file says meanwhile, this is to be
+	// locked.
+	Opened *config.Config `json:"opened,omitempty"`
 	// Overdue says why the system is not locked although the deadline is over.
 	Overdue *helper.Overdue `json:"overdue,omitempty"`
 	// StillReadOnly are the programs that an unlock has not reached.
@@ -86,7 +91,21 @@ func Parse(r io.Reader) (State, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return State{}, err
 	}
+	if s.Opened != nil {
+		if err := s.Opened.Check(); err != nil {
+			return State{}, fmt.Errorf("what was opened: %w", err)
+		}
+	}
 	return s, nil
+}
+
+// StillOpen returns the paths that were made writable and are to be locked again, whether
+// the configuration still names them or not.
+func (s State) StillOpen() []string {
+	if s.Opened == nil {
+		return nil
+	}
+	return s.Opened.Paths
 }
 
 // Write replaces the state in dir: a reader sees the old file or the new one,

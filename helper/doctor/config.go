@@ -1,0 +1,15 @@
+package doctor
+
+import "immutray.org/helper"
+
+// checkConfig judges that the file of the configuration is used. One that is accepted is
+// nothing to tell of.
+func checkConfig(f Facts) []Finding {
+	if f.ConfigError == "" {
+		return nil
+	}
+	return []Finding{{Severity: Problem, Check: "configuration",
+		What: f.ConfigError + helper.UsedInstead,
+		Why:  `the system is locked all the same, but only "immutectl unlock --ignore-config", as root, makes it writable again`,
+	}}
+}

@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"immutray.org/helper"
+	"immutray.org/helper/config"
+	"immutray.org/helper/protected"
+	"immutray.org/helper/statefile"
+)
+
+// Targets are the protected paths that a request is about.
+type targets struct {
+	// paths are those that there are, first the configuration's, then what was opened by an
+	// earlier one and is not locked again yet.
+	paths []*protected.Path
+	own   int // how many of them are the configuration's
+	// missing is why others of the configuration's can't be opened, by their names.
+	missing []missing
+}
+
+type missing struct {
+	name string
+	err  error
+}
+
+// openTargets opens what can be opened. What the configuration no longer names and is no
+// protected path any more either, its mount being gone, is nobody's business.
+func openTargets(own []string, recorded statefile.State) *targets {
+	t := &targets{}
+	all := config.Config{Paths: own}.With(recorded.StillOpen()).Paths
+	for i, name := range all {
+		p, err := protected.Open(name)
+		switch {
+		case err == nil:
+			t.paths = append(t.paths, p)
+		case i < len(own) || !errors.Is(err, protected.ErrUnfit):
+			t.missing = append(t.missing, missing{name, err})
+		}
+		if i < len(own) {
+			t.own = len(t.paths)
+		}
+	}
+	return t
+}
+
+func (t *targets) close() { closePaths(t.paths) }
+
+// ours are the paths of the configuration.
+func (t *targets) ours() []*protected.Path { return t.paths[:t.own] }
+
+// err returns why paths are missing, nil when none is.
+func (t *targets) err() error {
+	var all error
+	for _, m := range t.missing {
+		all = join(all, m.err)
+	}
+	return all
+}
+
+// told returns the error of a lock of the paths that there are with what is to be said of
+// the others; that some are locked only because they were opened stands in the result.
+func (t *targets) told(err error, result *helper.Result) error {
+	for _, p := range t.paths[t.own:] {
+		result.Notices = append(result.Notices, fmt.Sprintf("%q was made writable, so it is locked again, although the configuration no longer names it", p.Name))
+	}
+	return join(err, t.err())
+}
+
+// statuses reads every path; one that is missing is unknown.
+func (t *targets) statuses() []helper.PathStatus {
+	all := statuses(t.paths)
+	for _, m := range t.missing {
+		all = append(all, helper.PathStatus{Path: m.name, State: helper.Unknown, Error: m.err.Error()})
+	}
+	return all
+}
