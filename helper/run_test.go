@@ -33,8 +33,8 @@ func TestWordsOfACommand(t *testing.T) {
 // The helper takes it as a reason: it is none that would be refused or escaped.
 func TestReasonOfASystemWideCommand(t *testing.T) {
 	for want, run := range map[string]Run{
-		"immutectl run: apt upgrade":                   {Command: []string{"apt", "upgrade"}},
-		`new kernel: sh -c "a\nb"`:                     {Command: []string{"sh", "-c", "a\nb"}, Reason: "new kernel"},
+		"immutectl run: apt":                           {Command: []string{"/usr/bin/apt", "upgrade"}},
+		`new kernel: "a\nb"`:                           {Command: []string{"a\nb", "--password", "x"}, Reason: "new kernel"},
 		strings.Repeat("ö", MaxReason-1) + "…":         {Command: []string{"a"}, Reason: strings.Repeat("ö", MaxReason)},
 		"x: " + strings.Repeat("y", MaxReason-4) + "…": {Command: []string{strings.Repeat("y", 9000)}, Reason: "x"},
 	} {
