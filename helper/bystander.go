@@ -2,6 +2,7 @@ package helper
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,31 +29,55 @@ func (b Bystander) Name() string {
 // IsService reports whether systemd can restart it.
 func (b Bystander) IsService() bool { return strings.HasSuffix(b.Unit, ".service") }
 
-// StillReadOnlyWords says which programs an unlock has not reached; "" when there are none.
+// unrestarted are services that nobody restarts below a running desktop: it ends with them,
+// or what they keep at work does.
+var unrestarted = []string{
+	"dbus.", "dbus-broker.", "systemd-logind.", "user@", "getty@", "serial-getty@",
+	"display-manager.", "gdm.", "gdm3.", "sddm.", "lightdm.", "lxdm.", "greetd.", "ly.",
+	"docker.", "containerd.", "libvirtd.", "virtqemud.", "systemd-nspawn@",
+}
+
+// CanRestart reports whether it is a service that can be restarted while people work.
+func (b Bystander) CanRestart() bool {
+	return b.IsService() && !slices.ContainsFunc(unrestarted, func(prefix string) bool { return strings.HasPrefix(b.Unit, prefix) })
+}
+
+// StillReadOnlyWords says which programs an unlock has not reached, and what to do; "" when
+// there are none.
 func StillReadOnlyWords(behind []Bystander) string {
 	if len(behind) == 0 {
 		return ""
 	}
 	const most = 5
-	var names []string
+	var names, units []string
 	services := 0
-	for i, b := range behind {
+	for _, b := range behind {
 		if b.IsService() {
 			services++
 		}
-		if i < most {
+		if b.CanRestart() {
+			units = append(units, b.Unit)
+		} else {
 			names = append(names, b.Name())
 		}
 	}
-	if len(behind) > most {
-		names = append(names, fmt.Sprintf("%d more", len(behind)-most))
-	}
-	what := "program"
+	what, see := "program", "sees"
 	if services == len(behind) {
 		what = "service"
 	}
-	if len(behind) == 1 {
-		return fmt.Sprintf("1 %s still sees it read-only: restart it: %s", what, names[0])
+	if len(behind) > 1 {
+		what, see = what+"s", "see"
 	}
-	return fmt.Sprintf("%d %ss still see it read-only: restart them: %s", len(behind), what, strings.Join(names, ", "))
+	var todo []string
+	if len(units) > 0 {
+		todo = append(todo, "run \"systemctl restart "+strings.Join(units[:min(len(units), most)], " ")+"\"")
+	}
+	if len(names) > 0 {
+		text := strings.Join(names[:min(len(names), most)], ", ")
+		if more := len(names) - most; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		todo = append(todo, "start again "+text)
+	}
+	return fmt.Sprintf("%d %s still %s it read-only: %s", len(behind), what, see, strings.Join(todo, "; "))
 }

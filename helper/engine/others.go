@@ -235,13 +235,22 @@ func (e *Engine) closeForRun(p *protected.Path) error {
 	_ = e.remember(o)
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("cannot run the command: something is writing to %q through another mount", p.Name)
+		return fmt.Errorf("cannot run the command: %s has %q writable, and something open there", e.someoneAt(p), p.Name)
 	case err != nil:
 		return fmt.Errorf("cannot run the command: cannot look for further mounts of %q: %w", p.Name, err)
 	case len(o.left) > 0:
 		return fmt.Errorf("cannot run the command: %s could write to %q too, through a mount that can't be made read-only", names(o.left), p.Name)
 	}
 	return nil
+}
+
+// someoneAt names who writes to a path.
+func (e *Engine) someoneAt(p *protected.Path) string {
+	found, _ := e.writers(p)
+	if len(found) == 0 {
+		return "a program that could not be found"
+	}
+	return describe(found[0])
 }
 
 // remember notes what was changed, for the next unlock.

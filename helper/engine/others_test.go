@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -243,21 +242,5 @@ func TestNoCommandRunsBesideAWriter(t *testing.T) {
 			t.Errorf("%s: %s, want it named", name, result.Error)
 		}
 		f.expect(name, helper.Locked)
-	}
-}
-
-// Many namespaces cost little.
-func TestManyNamespaces(t *testing.T) {
-	f := newFixture(t)
-	const number = 100
-	for range number {
-		f.settle("", 0)
-	}
-	for range 2 {
-		began := time.Now()
-		f.must(helper.Lock)
-		locked := time.Now()
-		f.must(helper.Unlock)
-		t.Logf("with %d namespaces: lock %v, unlock %v", number, locked.Sub(began), time.Since(locked))
 	}
 }
