@@ -26,6 +26,8 @@ func TestTimedWindows(t *testing.T) {
 		{"locked before it sleeps", lockedBeforeSleep},
 		{"islands were writable all the time", expectWriter},
 		{"nothing failed", expectNothingFailed},
+		{"a new user", newUser},
+		{"a disk is plugged in", diskIsPluggedIn},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
 			return
