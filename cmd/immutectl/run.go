@@ -93,6 +93,7 @@ func (a *app) runScoped(r helper.Run) error {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	r.ID, r.Since, r.User, r.PID = hex.EncodeToString(id), time.Now(), "root", os.Getpid()
+	var told []string
 	runner := &scoped.Runner{
 		Config:   c,
 		Mounts:   frontdesk.MachineMounts(),
@@ -105,12 +106,15 @@ func (a *app) runScoped(r helper.Run) error {
 			for _, notice := range r.Notices {
 				a.printNotice(notice)
 			}
+			told = r.Notices
 		},
 	}
 	end, err := runner.Run(r)
 	if end.Result != nil {
 		for _, notice := range end.Result.Notices {
-			a.printNotice(notice)
+			if !slices.Contains(told, notice) {
+				a.printNotice(notice)
+			}
 		}
 	}
 	return a.ended(end, err)

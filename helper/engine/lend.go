@@ -207,7 +207,8 @@ func (l *Loan) openPaths() error {
 func (l *Loan) may(result *helper.Result) error {
 	before := *result.Before
 	if l.run.SystemWide {
-		return l.engine.mayFreeze(l.paths, result) // unlocking repairs what there is
+		// Unlocking repairs what there is. What is read-only then is said at the end.
+		return l.engine.mayFreeze(l.paths, &helper.Result{Request: result.Request, Before: result.Before})
 	}
 	if err := l.noneForced(before); err != nil {
 		return err
