@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,14 +32,10 @@ func (f *fixture) send(path string) (pid int, end func()) {
 	if _, err := stream.Read(make([]byte, 1)); err != nil {
 		f.t.Fatal(err)
 	}
-	ended := false
-	end = func() {
-		if !ended {
-			ended = true
-			stream.Close() // kills it with SIGPIPE
-			send.Wait()
-		}
-	}
+	end = sync.OnceFunc(func() {
+		stream.Close() // kills it with SIGPIPE
+		send.Wait()
+	})
 	f.t.Cleanup(end)
 	return send.Process.Pid, end
 }
@@ -58,7 +55,7 @@ func TestABackupIsNamed(t *testing.T) {
 		f.expect("after "+what, helper.Locked)
 	}
 	check("unlock", f.run(helper.Unlock))
-	_, result := f.engine.Lend(context.Background(), helper.Run{ID: "test", Command: []string{"true"}})
+	_, result := f.engine.Lend(context.Background(), helper.Run{ID: "test", EvenSo: true, Command: []string{"true"}})
 	check("run", result)
 
 	// It is waited for.

@@ -233,7 +233,7 @@ func TestAFailedUnsealIsRolledBack(t *testing.T) {
 	failed := 0
 	for n := 1; ; n++ {
 		f.prepare("locked")
-		result, exitCode, _ := f.helper(helper.Unseal, fmt.Sprintf("mount_setattr:error=EPERM:when=%d", n))
+		result, exitCode, _ := f.helper(helper.Unseal, fmt.Sprintf("mount_setattr:error=EIO:when=%d", n))
 		if !f.reached() {
 			break
 		}

@@ -15,6 +15,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
+	"immutray.org/helper/statefile"
 	"immutray.org/packaging/practice/lab"
 )
 
@@ -140,6 +141,9 @@ func TestAMachineThatWasNeverPrepared(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.engine.Config.Paths = []string{f.Etc}
+	if err := os.Remove(filepath.Join(f.State, statefile.Name)); err != nil { // or the other one is locked too
+		t.Fatal(err)
+	}
 	f.must(helper.Lock)
 	f.must(helper.Unlock)
 	f.engine.Config.Paths = f.Protected()

@@ -16,8 +16,11 @@ import (
 type inhibitors struct {
 	refused string // a mode that policy does not allow
 	asked   chan [4]string
-	held    chan *os.File // the other end of each lock
+	held    chan pipe // each lock
 }
+
+// A pipe is a lock: what was sent, and the end at which its closing is noticed.
+type pipe struct{ read, write *os.File }
 
 func (i *inhibitors) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
 	i.asked <- [4]string{what, who, why, mode}
@@ -28,10 +31,9 @@ func (i *inhibitors) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Er
 	if err != nil {
 		return 0, dbus.MakeFailedError(err)
 	}
-	i.held <- read
-	// It is sent after this returns; then ours is closed.
-	time.AfterFunc(time.Second, func() { write.Close() })
-	return dbus.UnixFD(write.Fd()), nil
+	fd := dbus.UnixFD(write.Fd())
+	i.held <- pipe{read, write} // it is sent after this returns
+	return fd, nil
 }
 
 // Shutdown and sleep wait for a command until it has ended; by force, or only a little where
@@ -44,7 +46,7 @@ func TestInhibit(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		i := &inhibitors{refused: refused, asked: make(chan [4]string, 2), held: make(chan *os.File, 1)}
+		i := &inhibitors{refused: refused, asked: make(chan [4]string, 2), held: make(chan pipe, 1)}
 		if err := conn.Export(i, logindPath, logindManager); err != nil {
 			t.Fatal(err)
 		}
@@ -65,16 +67,17 @@ func TestInhibit(t *testing.T) {
 				t.Errorf("asked for %q, want %q", got, want)
 			}
 		}
-		held := <-i.held
+		lock := <-i.held
+		lock.write.Close() // what was sent is another descriptor
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			_, _ = held.Read(make([]byte, 1)) // until every copy of the other end is closed
+			_, _ = lock.read.Read(make([]byte, 1)) // until every copy of the other end is closed
 		}()
 		select {
 		case <-ended:
 			t.Error("the lock is not held")
-		case <-time.After(1500 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 		release()
 		select {

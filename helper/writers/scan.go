@@ -24,6 +24,8 @@ const (
 	long  = 500 * time.Millisecond
 	// hangs is how long one step may take before the process counts as hanging.
 	hangs = 2 * time.Second
+	// watchEvery is how often that is looked at.
+	watchEvery = quiet / 2
 )
 
 // theKernel stands among the PIDs for what the kernel itself holds: swap files and the
@@ -59,7 +61,7 @@ type scan struct {
 func (s *scan) run(ctx context.Context) {
 	allowed := maxWorkers - s.visits.count()
 	s.hire(min(minWorkers, allowed))
-	watch := time.NewTicker(quiet / 2)
+	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
 	for s.isWorthwhile(allowed) {
 		select {

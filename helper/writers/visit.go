@@ -21,15 +21,21 @@ type visit struct {
 	began time.Time
 	steps atomic.Int64 // what the kernel has answered so far
 
-	// The watcher's: how many steps it knows of, and since when there was no other.
-	seen  int64
-	since time.Time
+	// The watcher's: how many steps it knows of, since when there was no other, and how
+	// often it has looked in vain since.
+	seen   int64
+	since  time.Time
+	vainly int
 }
 
 // step says that the kernel has answered once more.
 func (v *visit) step() { v.steps.Add(1) }
 
-func (v *visit) isHanging(now time.Time) bool { return now.Sub(v.since) >= hangs }
+// isHanging reports whether the kernel owes an answer for too long. It must not be the
+// whole machine that stood still: then the watcher could not look either.
+func (v *visit) isHanging(now time.Time) bool {
+	return now.Sub(v.since) >= hangs && v.vainly >= int(hangs/watchEvery)/2
+}
 
 // isGone reports whether the process has ended, though who looks into it still waits: for
 // a file of its on a file system that does not answer, say.
@@ -103,7 +109,9 @@ func (vs *visits) slow(s *scan, now time.Time) int {
 			continue
 		}
 		if steps := v.steps.Load(); steps != v.seen {
-			v.seen, v.since = steps, now
+			v.seen, v.since, v.vainly = steps, now, 0
+		} else {
+			v.vainly++
 		}
 		if now.Sub(v.since) >= quiet || now.Sub(v.began) >= long {
 			slow++

@@ -36,9 +36,11 @@ type Scanner struct {
 	visits visits
 }
 
-// Patience is the longest that a scan takes. A machine with thousands of processes and
-// other things to do is done in a tenth of it.
-const Patience = 4 * time.Second
+// Patience is the longest that a scan takes: as long as the machine gets on with it. When
+// all that is left to look into hangs, it ends after some two seconds. A machine with
+// thousands of processes and other things to do is done in a twentieth of it; a slow one
+// must not take its processes for hanging.
+const Patience = 8 * time.Second
 
 // An IncompleteError says that a scan could not look everywhere. The writers that
 // came with it are real; there may be more.
