@@ -72,6 +72,7 @@ func newFixture(t *testing.T) *fixture {
 		stdout:   &f.out,
 		stderr:   &f.err,
 		patience: time.Minute,
+		kept:     t.TempDir(),
 		load:     func(string) (config.Config, error) { return config.Default(), nil },
 		machine:  fakeMachine{},
 		jobs:     noJobs{t},

@@ -21,7 +21,6 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/inforce"
-	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 )
 
@@ -64,6 +63,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		stderr:       stderr,
 		patience:     patience,
 		surroundings: surroundings,
+		kept:         keptDir,
 		load:         inforce.Named,
 		keepConfig:   inforce.Machine().Keep,
 		machine:      kernel{},
@@ -82,6 +82,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 type desk struct {
 	stdout, stderr io.Writer
 	patience       time.Duration // with who reads them
+	kept           string        // the directory of what root keeps over boots
 	surroundings   error         // what leaveCaller could not do
 	load           func(named string) (config.Config, error)
 	keepConfig     func(config.Config) error // of the machine, when it was used with success
@@ -200,7 +201,7 @@ func (d *desk) mayLockHere(t task, forUser bool) bool {
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: islands.RecordOf(t.config, c.StateDir), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: services{systemBus}, Boot: machineOf(t)}
+	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: services{systemBus}, Boot: d.machineOf(t)}
 	if !t.forMachine() {
 		// Its history is another, and so is what was last good.
 		e.Keep = nil

@@ -290,11 +290,11 @@ func TestAPathThatCannotBeLent(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, end := f.run(f.shell("touch $ROOT/file"))
-	if want := `cannot run the command: cannot clear the property of "` + f.Etc + `"`; code != 1 || !strings.HasPrefix(end.Err, want) {
+	if want := `cannot make "` + f.Etc + `" writable for the command: a backup is reading it`; code != 1 || !strings.HasPrefix(end.Err, want) {
 		t.Errorf("exit code %d, %q, want %q", code, end.Err, want)
 	}
 	f.expect("not lent", helper.Locked)
-	if s := f.status(); len(s.Runs) > 0 || !strings.Contains(f.journal(), "run for root: failed, the system is locked: cannot run the command") {
+	if s := f.status(); len(s.Runs) > 0 || !strings.Contains(f.journal(), "run for root: failed, the system is locked: cannot make ") {
 		t.Errorf("not lent: %+v, %q", s.Runs, f.journal())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,9 @@ func newWorker(s *scan) *worker {
 
 // work looks into what is in the queue until there is nothing left.
 func (w *worker) work() {
+	// One thread, so that it can be told whether it runs or waits.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for {
 		pid, ok := w.scan.next()
 		if !ok {

@@ -1,6 +1,7 @@
 package writers
 
 import (
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +21,12 @@ type visit struct {
 	dir   int // of the process in /proc; -1 for [theKernel]
 	began time.Time
 	steps atomic.Int64 // what the kernel has answered so far
+	tid   int          // the worker's thread
 
-	// The watcher's: how many steps it knows of, since when there was no other, and how
-	// often it has looked in vain since.
+	// The watcher's: how many steps it knows of and what the thread had run by then, since
+	// when there was no other, and how often it has looked in vain since.
 	seen   int64
+	ran    string
 	since  time.Time
 	vainly int
 }
@@ -47,6 +50,15 @@ func (v *visit) isGone() bool {
 	return gone(err)
 }
 
+// runtimeOf returns what the kernel has noted of one of our threads: how long it has run,
+// and how long it has waited for a processor (Documentation/scheduler/sched-stats.rst). A
+// thread that waits for an answer does neither; on a slow machine one does, for seconds.
+// Where it is not known it is always the same.
+func runtimeOf(tid int) string {
+	data, _ := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/schedstat")
+	return string(data)
+}
+
 // visits are those that last, of all scans of a Scanner.
 type visits struct {
 	mu  sync.Mutex
@@ -55,7 +67,7 @@ type visits struct {
 
 // begin opens the directory of the process.
 func (vs *visits) begin(s *scan, pid int) (*visit, error) {
-	v := &visit{scan: s, pid: pid, dir: -1, began: time.Now()}
+	v := &visit{scan: s, pid: pid, dir: -1, began: time.Now(), tid: unix.Gettid()}
 	v.since = v.began
 	if pid != theKernel {
 		dir, err := openAt(s.proc.root, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY)
@@ -108,8 +120,8 @@ func (vs *visits) slow(s *scan, now time.Time) int {
 		if v.scan != s {
 			continue
 		}
-		if steps := v.steps.Load(); steps != v.seen {
-			v.seen, v.since, v.vainly = steps, now, 0
+		if steps, ran := v.steps.Load(), runtimeOf(v.tid); steps != v.seen || ran != v.ran {
+			v.seen, v.ran, v.since, v.vainly = steps, ran, now, 0
 		} else {
 			v.vainly++
 		}
