@@ -17,6 +17,12 @@ const (
 	// UnitLimit is TimeoutStartSec= of the units: within it a request that a run of one has
 	// begun comes to its end, even with the longest drain time that a configuration allows.
 	UnitLimit = TurnPatience + config.MaxDrain + workPatience + 2*time.Minute
+
+	// BootDrain is the most that the seal waits for writers: everything waits for it, and
+	// nobody has asked for anything before.
+	BootDrain = 30 * time.Second
+	// BootLimit is TimeoutStartSec= of the boot's units.
+	BootLimit = BootDrain + workPatience + 30*time.Second
 )
 
 // RequestLimit is how long one request may take once it has begun.

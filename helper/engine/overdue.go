@@ -11,16 +11,13 @@ import (
 // attempt. Others follow, and in between the person is to be told who is in the way.
 const dueDrain = 5 * time.Second
 
-// bootDrain is the most that the seal waits for writers: everything waits for it.
-const bootDrain = 30 * time.Second
-
 // drain returns how long a request waits for writers to finish.
 func (e *Engine) drain(r helper.Request) time.Duration {
 	switch {
 	case r.Due:
 		return min(e.Config.Drain, dueDrain)
 	case r.Verb.AtBoot():
-		return min(e.Config.Drain, bootDrain)
+		return min(e.Config.Drain, helper.BootDrain)
 	}
 	return e.Config.Drain
 }

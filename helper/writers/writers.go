@@ -40,7 +40,7 @@ type Scanner struct {
 // all that is left to look into hangs, it ends after some two seconds. A machine with
 // thousands of processes and other things to do is done in a twentieth of it; a slow one
 // must not take its processes for hanging.
-const Patience = 8 * time.Second
+const Patience = 20 * time.Second
 
 // An IncompleteError says that a scan could not look everywhere. The writers that
 // came with it are real; there may be more.

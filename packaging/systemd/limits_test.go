@@ -13,12 +13,16 @@ import (
 func TestTimeLimits(t *testing.T) {
 	for _, unit := range units() {
 		got := strings.Join(values(read(t, unit), "TimeoutStartSec"), " ")
-		if unit == onSleep || unit == metrics {
-			continue // see TestSleepNeverWaitsForLong
+		want := helper.UnitLimit
+		switch unit {
+		case onSleep, metrics, cameUp:
+			continue // see TestSleepNeverWaitsForLong; the others change nothing
+		case unitOf(helper.Seal), unitOf(helper.Unseal):
+			want = helper.BootLimit
 		}
 		limit, err := time.ParseDuration(strings.TrimSuffix(got, "in")) // 15min
-		if err != nil || limit != helper.UnitLimit {
-			t.Errorf("%s: TimeoutStartSec=%q, want %v", unit, got, helper.UnitLimit)
+		if err != nil || limit != want {
+			t.Errorf("%s: TimeoutStartSec=%q, want %v", unit, got, want)
 		}
 	}
 	if longest := helper.RequestLimit(config.MaxDrain); longest >= helper.UnitLimit {
