@@ -73,14 +73,14 @@ func TestTurns(t *testing.T) {
 func TestForceGoesFirst(t *testing.T) {
 	f := newFixture(t)
 	f.engine.Config.Drain = 5 * time.Minute
+	forcing := *f.engine // another process in real life
+	forcing.Config.Drain = 100 * time.Millisecond
 	writer := f.start("writes", filepath.Join(f.Root, "file"))
 	defer writer.stop()
 	blocked := make(chan *helper.Result)
 	go func() { blocked <- f.run(helper.Lock) }()
 	time.Sleep(300 * time.Millisecond) // it works the same if that is too short
 	began := time.Now()
-	forcing := *f.engine
-	forcing.Config.Drain = 100 * time.Millisecond
 	r := forcing.Run(context.Background(), helper.Request{Verb: helper.LockForce, ID: "force"})
 	if took := time.Since(began); r.Outcome != helper.Done || took > 30*time.Second {
 		t.Errorf("by force: %s %s, after %v", r.Outcome, r.Error, took)

@@ -16,6 +16,7 @@ const needsSubvolume = newHome + " needs a subvolume of its own"
 // A new user on a sealed machine keeps nothing from locking: no command, no end of a
 // window, no boot. Each says what the home needs, and the one command that it takes.
 func newUser(t *testing.T, v *vm) {
+	unlock(t, v) // the windows before this have ended
 	must(t, v.as(root), "systemctl --quiet enable immutability-seal.service immutability-unseal.service")
 	lock(t, v)
 	const command = `"sudo immutectl island ` + newHome + `"`

@@ -2,15 +2,24 @@
 # the units of this directory and, in a file, the article's btrfs: no more than what a
 # window needs. Nothing of the machine is in reach; the test ends it all.
 #
-#   boot.sh UNITS PROGRAMS [KEPT BOOT]
+#   boot.sh CGROUP UNITS PROGRAMS [KEPT BOOT]
 #
-# With KEPT, a directory, it has a journal and /var/lib in there, as the boot with the id
+# All of it is in CGROUP, a name that no other boot has: what one leaves behind, such as
+# a frozen scope, would be the next one's. With KEPT, a directory, it has a journal and /var/lib in there, as the boot with the id
 # BOOT.
 set -eu
-units=$1 programs=$2 kept=${3-} boot=${4-}
-mount --make-rprivate /
-mount -t tmpfs -o mode=755 none /run
+if [ -n "$1" ]; then
+	mount --make-rprivate /
+	mount -t cgroup2 none /sys/fs/cgroup
+	mkdir "/sys/fs/cgroup/$1"
+	echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
+	umount /sys/fs/cgroup
+	shift
+	exec unshare --cgroup sh "$0" "" "$@" # where that one is the root
+fi
+units=$2 programs=$3 kept=${4-} boot=${5-}
 mount -t cgroup2 none /sys/fs/cgroup
+mount -t tmpfs -o mode=755 none /run
 mkdir /run/units /run/etc /run/dbus /run/systemd
 cp "$units"/*.service "$units"/*.path /run/units/
 cp -r "$programs" /run/programs

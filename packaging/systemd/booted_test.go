@@ -28,6 +28,10 @@ type booted struct {
 	end  func() // at once, as if the power went
 }
 
+// commandLimit is how long a command in there may take: longer than the longest drain, and
+// shorter than what the tests have as a whole.
+const commandLimit = 4 * time.Minute
+
 // boot boots without a journal, or with the one of a directory and the id of a boot.
 func boot(t *testing.T, journal ...string) *booted {
 	t.Helper()
@@ -39,8 +43,9 @@ func boot(t *testing.T, journal ...string) *booted {
 		t.Fatal(err)
 	}
 	b := &booted{t: t, out: &bytes.Buffer{}}
-	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc",
-		"sh", filepath.Join(units, "boot.sh"), units, programs}, journal...)...)
+	cgroup := ownCgroup(t)
+	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child", "--mount-proc",
+		"sh", filepath.Join(units, "boot.sh"), cgroup, units, programs}, journal...)...)
 	cmd.Stdout, cmd.Stderr = b.out, b.out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -82,10 +87,35 @@ func (b *booted) try(args ...string) error { return b.command(args...).Run() }
 
 func (b *booted) output(args ...string) string {
 	b.t.Helper()
-	out, err := b.command(args...).Output()
-	if err != nil {
-		b.t.Fatalf("%q: %v: %s", args, err, out)
+	cmd := b.command(args...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	hang := time.AfterFunc(commandLimit, func() {
+		b.t.Logf("%q hangs; in there are\n%s", args, b.processes())
+		_ = cmd.Process.Kill()
+	})
+	defer hang.Stop()
+	if err := cmd.Run(); err != nil {
+		b.t.Fatalf("%q: %v: %s%s", args, err, &out, &said)
 	}
+	return out.String()
+}
+
+// call starts a program as caller.service. systemd may not have forgotten the last one yet
+// when that has ended, and would refuse another of its name.
+func (b *booted) call(args ...string) {
+	b.t.Helper()
+	b.await("the last caller to be forgotten", func() bool {
+		return b.output("systemctl", "show", "--property=LoadState", "--value", "caller.service") == "not-found\n"
+	})
+	b.output(append([]string{"systemd-run", "--unit=caller", "--collect", "--property=IgnoreOnIsolate=yes"}, args...)...)
+}
+
+// processes tells what every process in there is doing, in the kernel too.
+func (b *booted) processes() string {
+	out, _ := b.command("sh", "-c", `ps -e -o pid,ppid,stat,etimes,wchan:20,args --forest
+for task in $(pgrep immutray; pgrep immutectl); do head -1000 /proc/$task/status /proc/$task/task/*/stack /proc/$task/mountinfo; done
+systemctl --no-pager list-jobs; ls -lR /run/immutray; head -1000 /run/immutray/*.json /run/immutray/*/*`).CombinedOutput()
 	return string(out)
 }
 

@@ -14,7 +14,7 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")
 	for _, mode := range []string{"--reason=a test", "--system-wide"} {
-		b.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", mode, "--",
+		b.call(immutectl, "run", mode, "--",
 			"sh", "-c", "touch /mnt/root/etc/file && touch /run/begun && exec sleep 60")
 		b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })
 		if locked := b.isLocked(); locked != (mode != "--system-wide") {
@@ -61,7 +61,7 @@ func TestNobodyAnswersForACommand(t *testing.T) {
 			if mode == "--system-wide" && test.name != "killed" {
 				continue // what differs is only what is done then
 			}
-			b.output("systemd-run", "--unit=caller", "--collect", "--property=IgnoreOnIsolate=yes", immutectl, "run", mode, "--",
+			b.call(immutectl, "run", mode, "--",
 				"sh", "-c", "touch /mnt/root/etc/file && touch /run/begun && exec sleep 60")
 			b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })
 			b.output("systemctl", "isolate", "other.target") // which leaves what watches over it
@@ -92,7 +92,7 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	whole, alone := "root (immutectl run: touch) person", `root (new\x1bkernel: touch) run`
 	r.expect(whole, alone)
 
-	r.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", "--", "sleep", "60")
+	r.call(immutectl, "run", "--", "sleep", "60")
 	atWork := "root (: sleep) "
 	r.expect(atWork+"open", whole, alone)
 	r.ask("unlock")
@@ -100,7 +100,7 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	r.expect("root () person", atWork+"person", whole, alone)
 	r.output("systemctl", "stop", "caller.service")
 
-	r.output("systemd-run", "--unit=caller", "--collect", immutectl, "run", "--", "sleep", "61")
+	r.call(immutectl, "run", "--", "sleep", "61")
 	longer := "root (: sleep) "
 	r.expect(longer+"open", "root () person", atWork+"person", whole, alone)
 	r.end()
@@ -122,7 +122,7 @@ func TestAPasswordStaysWithRoot(t *testing.T) {
 		// Not on the command line of systemd-run, which the journal has, too.
 		script := "#!/bin/sh\nexec " + immutectl + " run " + mode + " -- sh -c 'touch /run/begun; read x </run/fifo' sh --password=" + secret + "\n"
 		r.output("sh", "-c", `printf '%s' "$1" >/run/script && chmod +x /run/script && rm -f /run/fifo && mkfifo /run/fifo`, "sh", script)
-		r.output("systemd-run", "--unit=caller", "--collect", "/run/script")
+		r.call("/run/script")
 		r.await("the command", func() bool { return r.try("rm", "/run/begun") == nil })
 		if root := r.output(immutectl, "status"); !strings.Contains(root, secret) {
 			t.Errorf("%s: root is told\n%s", mode, root)
