@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -174,4 +175,47 @@ func emptySys(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return sys
+}
+
+// TestALoopDeviceThatHangs: to say where its file is, the kernel asks the file's server.
+// That hides no other loop device.
+func TestALoopDeviceThatHangs(t *testing.T) {
+	s := lab.New(t)
+	var want []string
+	hold := func() {
+		path := create(t, filepath.Join(s.Root, "image"+strconv.Itoa(len(want))))
+		must(t, "truncate", "--size=1M", path)
+		device := must(t, "losetup", "--find", "--show", path)
+		t.Cleanup(func() { must(t, "losetup", "--detach", device) })
+		want = append(want, path)
+	}
+	hold()
+	hold()
+	server, _ := lab.HangLoop(t, t.TempDir())
+	hold()
+	hold()
+	scanner := new(Scanner)
+	for _, limit := range []time.Duration{15 * time.Second, time.Second} {
+		begin := time.Now()
+		found, err := scanner.Scan(t.Context(), s.Protected())
+		var incomplete *IncompleteError
+		if !errors.As(err, &incomplete) || incomplete.Processes != 0 || incomplete.Devices != 1 {
+			t.Errorf("Scan = %v, want one device left out", err)
+		}
+		var got []string
+		for _, w := range found {
+			got = append(got, w.Path)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("Scan = %q, want %q", got, want)
+		}
+		if took := time.Since(begin); took > limit {
+			t.Errorf("the scan took %v", took)
+		}
+	}
+	select {
+	case <-server.Asked:
+	default:
+		t.Error("the server was not asked, so nothing hung")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,21 +14,22 @@ import (
 	"immutray.org/helper"
 )
 
-// devices finds what the kernel itself holds open: swap files and the backing files
-// of loop devices.
-func (s *scan) devices() {
-	s.swapFiles()
+// loopDevices returns what stands for each loop device among the PIDs.
+func (s *scan) loopDevices() []int {
 	names, err := namesAt(unix.AT_FDCWD, filepath.Join(s.sys, "block"))
 	if err != nil {
 		// No sysfs, as in some containers: then no loop device can be told.
 		s.cannotPlace(err)
-		return
+		return nil
 	}
+	var loops []int
 	for _, name := range names {
-		if strings.HasPrefix(name, "loop") {
-			s.loopDevice(name)
+		number, isLoop := strings.CutPrefix(name, "loop")
+		if n, err := strconv.Atoi(number); isLoop && err == nil {
+			loops = append(loops, ofLoop(n))
 		}
 	}
+	return loops
 }
 
 func (s *scan) swapFiles() {

@@ -47,9 +47,12 @@ func (w *worker) work() {
 			continue
 		}
 		w.visit = visit
-		if pid == theKernel {
-			w.scan.devices()
-		} else {
+		switch {
+		case pid == theKernel:
+			w.scan.swapFiles()
+		case pid < theKernel:
+			w.scan.loopDevice("loop" + strconv.Itoa(loopOf(pid)))
+		default:
 			w.scan.add(w.process())
 		}
 		w.scan.visits.end(visit)

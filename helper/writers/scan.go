@@ -28,9 +28,17 @@ const (
 	watchEvery = quiet / 2
 )
 
-// theKernel stands among the PIDs for what the kernel itself holds: swap files and the
-// backing files of loop devices.
+// theKernel stands among the PIDs for the swap files, and the numbers below it for loop
+// devices: what the kernel itself holds.
 const theKernel = 0
+
+// maxLoops is how many of the threads loop devices may keep waiting: the kernel asks the
+// server of a backing file (loop_get_status in drivers/block/loop.c), which may be a user's
+// own. What is left is for processes, which are to be named.
+const maxLoops = 16
+
+func ofLoop(number int) int { return theKernel - 1 - number }
+func loopOf(pid int) int    { return theKernel - 1 - pid }
 
 var errHang = errors.New("too many processes hang")
 
@@ -107,11 +115,15 @@ func (s *scan) hire(wanted int) {
 
 // next returns what to look into next. A worker who gets nothing goes.
 func (s *scan) next() (pid int, ok bool) {
+	full := s.visits.countLoops() >= maxLoops
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) > 0 && !s.over.Load() {
+	for len(s.queue) > 0 && !s.over.Load() {
 		pid, s.queue = s.queue[0], s.queue[1:]
-		return pid, true
+		if pid >= theKernel || !full {
+			return pid, true
+		}
+		s.unplaced++
 	}
 	s.workers--
 	if s.workers == 0 && len(s.queue) == 0 {

@@ -18,7 +18,7 @@ import (
 type visit struct {
 	scan  *scan
 	pid   int
-	dir   int // of the process in /proc; -1 for [theKernel]
+	dir   int // of the process in /proc; -1 for what the kernel holds
 	began time.Time
 	steps atomic.Int64 // what the kernel has answered so far
 	tid   int          // the worker's thread
@@ -43,7 +43,7 @@ func (v *visit) isHanging(now time.Time) bool {
 // isGone reports whether the process has ended, though who looks into it still waits: for
 // a file of its on a file system that does not answer, say.
 func (v *visit) isGone() bool {
-	if v.pid == theKernel {
+	if v.pid <= theKernel {
 		return false
 	}
 	_, err := readAt(v.dir, "comm", make([]byte, 64))
@@ -69,7 +69,7 @@ type visits struct {
 func (vs *visits) begin(s *scan, pid int) (*visit, error) {
 	v := &visit{scan: s, pid: pid, dir: -1, began: time.Now(), tid: unix.Gettid()}
 	v.since = v.began
-	if pid != theKernel {
+	if pid > theKernel {
 		dir, err := openAt(s.proc.root, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY)
 		if err != nil {
 			return nil, err
@@ -95,6 +95,19 @@ func (vs *visits) count() int {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	return len(vs.all)
+}
+
+// countLoops returns how many of them are of loop devices.
+func (vs *visits) countLoops() int {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	loops := 0
+	for _, v := range vs.all {
+		if v.pid < theKernel {
+			loops++
+		}
+	}
+	return loops
 }
 
 // hanging returns the PIDs of those that have hung since an earlier scan.
@@ -168,8 +181,8 @@ func (vs *visits) waiting(s *scan) []suspect {
 }
 
 func suspectAt(dir, pid int) suspect {
-	if pid == theKernel {
-		return suspect{}
+	if pid <= theKernel {
+		return suspect{pid: pid}
 	}
 	buf := make([]byte, maxLink)
 	return suspect{pid: pid, program: ownName(dir, buf), uid: owner(dir), unit: unit(dir, buf)}

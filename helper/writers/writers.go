@@ -71,7 +71,7 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 //
 // With an [*IncompleteError] the list is what could be seen; with any other error it
 // is empty. Scan returns when [Patience] or ctx has ended, whatever the kernel makes it
-// wait for. A thread is left behind for each process that hangs, but no more than 64 by
+// wait for. A thread is left behind for each process or loop device that hangs, at most 64 by
 // all scans of one Scanner.
 func (s *Scanner) Scan(ctx context.Context, protected []string) ([]helper.Writer, error) {
 	return s.scan(ctx, protected, (*process).look)
@@ -100,10 +100,9 @@ func (s *Scanner) scan(ctx context.Context, protected []string, look func(*proce
 		users:    users{names: make(map[uint32]string)},
 		visits:   &s.visits,
 		finished: make(chan struct{}),
-		queue: slices.DeleteFunc(append([]int{theKernel}, pids...), func(pid int) bool {
-			return slices.Contains(known, pid)
-		}),
 	}
+	queue := slices.Concat([]int{theKernel}, sc.loopDevices(), pids)
+	sc.queue = slices.DeleteFunc(queue, func(pid int) bool { return slices.Contains(known, pid) })
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	sc.run(ctx)
@@ -118,14 +117,14 @@ func (s *scan) result(ctx context.Context) ([]helper.Writer, error) {
 	found := slices.Clone(s.writers)
 	e := &IncompleteError{Processes: s.unreadable, Devices: s.unplaced, Err: cmp.Or(s.denied, s.misplaced)}
 	for _, who := range waiting {
-		if who.pid == theKernel {
+		if who.pid <= theKernel {
 			e.Devices++
 			continue
 		}
 		found = append(found, who.writer(&s.users))
 	}
 	for _, pid := range s.queue {
-		if pid == theKernel {
+		if pid <= theKernel {
 			e.Devices++
 		} else {
 			e.Processes++

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -83,6 +84,24 @@ func HangInExec(t testing.TB, at string, processes int) (*HungServer, []int) {
 		<-s.Asked
 	}
 	return s, pids
+}
+
+// HangLoop attaches a free loop device to a file whose server, mounted on the directory at,
+// answers nothing any more afterwards. It is detached with the end of the test.
+func HangLoop(t testing.TB, at string) (server *HungServer, device string) {
+	t.Helper()
+	var attached atomic.Bool
+	s := mountHungServer(t, at, func(uint32) bool { return attached.Load() })
+	loop, err := attachLoop(filepath.Join(at, "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	attached.Store(true)
+	t.Cleanup(func() {
+		s.Release(t)
+		loop.Close() // the last user
+	})
+	return s, loop.Name()
 }
 
 func mountHungServer(t testing.TB, at string, leaves func(opcode uint32) bool) *HungServer {
