@@ -13,8 +13,8 @@ import (
 
 // lockForce locks, and where writers are in the way it sets the property all the same.
 // Then nothing new can be opened for writing, but they go on: what they have open can
-// be written, and one that writes to a mapping dies of SIGBUS (field measurements in
-// DESIGN, section 2). Whoever asks has been told, and polkit has asked an administrator.
+// be written, and one that writes to a mapping dies of SIGBUS (CONTRIBUTING.md, "Design
+// decisions"). Whoever asks has been told, and polkit has asked an administrator.
 //
 // A command of "immutectl run" loses the write access that it alone had. A package
 // manager is never forced: what it has unpacked half would stay so.

@@ -262,8 +262,8 @@ func (l *Loan) give(ctx context.Context, result *helper.Result) error {
 
 // Return ends the loan. busy names the paths on which a process that the command has
 // left behind may still have a file open for writing. Nobody waits for it: it can go on
-// writing to that file, and may crash if the file is mapped into memory (DESIGN, section
-// 2, fact 2). The result says so.
+// writing to that file, and may crash if the file is mapped into memory (CONTRIBUTING.md,
+// "Design decisions"). The result says so.
 func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	result := l.newResult()
 	result.Notices = l.notices

@@ -24,7 +24,7 @@ func (e *Engine) seal(ctx context.Context, paths []*protected.Path, result *help
 
 // refuseNewWrites sets the property of a path that is blocked. A file that is open
 // can be written all the same, so its program is not hurt; one that is mapped, backs a
-// loop device or is swapped to would be (field measurements in DESIGN, section 2).
+// loop device or is swapped to would be (CONTRIBUTING.md, "Design decisions").
 func (e *Engine) refuseNewWrites(p *protected.Path) error {
 	status := p.Status()
 	if !p.Btrfs || status.Property != helper.Writable || status.Superblock != helper.Writable {

@@ -14,7 +14,7 @@ import (
 	"immutray.org/packaging/practice/lab"
 )
 
-// openFiles is how many files DESIGN section 11 wants the search to be measured with.
+// openFiles is how many files the search is measured with (CONTRIBUTING.md, "Tests").
 const openFiles = 10_000
 
 // BenchmarkScan has 10,000 files of a protected path open and measures how many times

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// installed is what "make install" puts where: DESIGN section 5.
+// installed is what "make install" puts where.
 func installed() []string {
 	files := []string{
 		"etc/xdg/autostart/immutray.desktop",

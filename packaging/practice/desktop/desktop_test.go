@@ -170,7 +170,7 @@ func TestClickWhileLockedAsks(t *testing.T) {
 	d.waitForIcon("the icon to change", locked, false)
 }
 
-// DESIGN: what is done behind the helper's back shows within 10 s.
+// What is done behind the helper's back shows within 10 s (watch in immutectl(1)).
 func TestChangeByHandShows(t *testing.T) {
 	d := newDesk(t, helper.Unlocked, "", desktop.Options{})
 	d.applet()
