@@ -10,9 +10,10 @@ import (
 	"immutray.org/helper/protected"
 )
 
-// around looks for writable mounts of a directory above a protected path, such as backup
-// programs have of the whole file system. Their flag is none of ours to set: they show
-// islands too. With one of them others could write while the property is cleared.
+// around looks, in every namespace that root has made, for writable mounts of a directory
+// above a protected path, such as backup programs have of the whole file system. Their
+// flag is none of ours to set: they show islands too. With one of them others could write
+// while the property is cleared.
 func (l *Loan) around(p *protected.Path) error {
 	o, err := lookForOthers(p)
 	if err != nil {
@@ -27,24 +28,48 @@ func (l *Loan) around(p *protected.Path) error {
 	}
 	o.sets = append(o.sets, set)
 	for _, n := range set.Namespaces {
-		if !n.Self {
-			continue // the copies of others are as writable as what they were made from
+		if n.Foreign {
+			continue // a user's, where nobody has more rights than he; and any user could make one
 		}
 		mounts, err := o.visitor.Mounts(ctx, n, o.subvolume)
 		if err != nil {
-			return fmt.Errorf("cannot run the command: %w", err)
+			return fmt.Errorf("cannot run the command: %s: %w", bystander(n).Name(), err)
 		}
 		for _, m := range mounts {
-			at := strconv.Quote(m.Point)
-			own := slices.ContainsFunc(l.paths, func(p *protected.Path) bool { return p.MountID == m.ID })
-			if own || m.Share != namespaces.Around || m.ReadOnly() || slices.Contains(l.beside, at) {
+			own := n.Self && slices.ContainsFunc(l.paths, func(p *protected.Path) bool { return p.MountID == m.ID })
+			if own || m.Share != namespaces.Around || m.ReadOnly() {
 				continue
 			}
-			if !l.run.EvenSo {
-				return fmt.Errorf("cannot run the command: %s is writable and shows %q too: others could write there (--even-so puts up with that)", at, p.Name)
+			if err := l.putUpWith(mountBeside{m.Point, n}, p); err != nil {
+				return err
 			}
-			l.beside = append(l.beside, at)
 		}
+	}
+	return nil
+}
+
+// A mountBeside is where others can write while a command is at work.
+type mountBeside struct {
+	point string
+	in    *namespaces.Namespace
+}
+
+func (b mountBeside) String() string {
+	if b.in.Self {
+		return strconv.Quote(b.point)
+	}
+	return fmt.Sprintf("%q in the mounts of %s", b.point, bystander(b.in).Name())
+}
+
+// putUpWith notes such a mount, or returns an error if it is not to be put up with. Of the
+// copies that a mount has in other namespaces one is told.
+func (l *Loan) putUpWith(b mountBeside, p *protected.Path) error {
+	if !l.run.EvenSo {
+		return fmt.Errorf("cannot run the command: %v is writable and shows %q too: others could write there (--even-so puts up with that)", b, p.Name)
+	}
+	if !l.told[b.point] {
+		l.told[b.point] = true
+		l.beside = append(l.beside, b.String())
 	}
 	return nil
 }

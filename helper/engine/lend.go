@@ -43,6 +43,7 @@ type Loan struct {
 	open   map[string]bool // the paths that were unlocked at the start
 	again  bool            // taken over from a holder that is dead
 	beside []string        // what else can be written through, and is put up with
+	told   map[string]bool // the mount points of those
 
 	notices []string // of the beginning, for the record of the end
 }
@@ -62,7 +63,7 @@ func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Loan, *helper.R
 }
 
 func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
-	l.engine, l.open = e.recording(l.run), map[string]bool{}
+	l.engine, l.open, l.told = e.recording(l.run), map[string]bool{}, map[string]bool{}
 	result := l.newResult()
 	err := e.inTurn(ctx, func() error { return l.begin(ctx, result) })
 	result.Finished = time.Now()
@@ -243,16 +244,21 @@ func (l *Loan) noneForced(before helper.Status) error {
 }
 
 func (l *Loan) give(ctx context.Context, result *helper.Result) error {
-	for _, p := range l.paths {
-		if !p.Btrfs || p.Status().Property == helper.Writable {
-			continue
-		}
+	paths := slices.DeleteFunc(slices.Clone(l.paths), func(p *protected.Path) bool {
+		return !p.Btrfs || p.Status().Property == helper.Writable
+	})
+	for _, p := range paths {
 		if err := l.engine.closeForRun(p); err != nil {
 			return err
 		}
+	}
+	// One path may lie above another: all that can be closed is.
+	for _, p := range paths {
 		if err := l.around(p); err != nil {
 			return err
 		}
+	}
+	for _, p := range paths {
 		if err := l.engine.clearProperty(ctx, p, result); err != nil {
 			return fmt.Errorf("cannot make %q writable for the command: %w", p.Name, err)
 		}

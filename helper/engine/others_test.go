@@ -199,13 +199,13 @@ func TestWhoIsLeftBehindIsNamed(t *testing.T) {
 // is lent to a command.
 func TestNobodyElseWritesWhileACommandRuns(t *testing.T) {
 	f := newFixture(t)
+	f.CloseTop() // so that nobody has a copy of it
 	r := f.settle("", 0)
 	f.setProperties() // as by the article's script
 	f.setMountFlags()
 	if got := r.writable("root", "root/etc"); len(got) > 0 {
 		t.Fatalf("with the property set %q are writable", got)
 	}
-	f.CloseTop()
 	loan, result := f.engine.Lend(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
 	if loan == nil {
 		t.Fatalf("no loan: %+v", result)
@@ -229,10 +229,10 @@ func TestNoCommandRunsBesideAWriter(t *testing.T) {
 		"out of reach": "mkdir -p a/b && mount --bind root/etc a/b && mount -t tmpfs none a",
 	} {
 		f := newFixture(t)
+		f.CloseTop()
 		r := f.settle(script, 0)
 		f.setProperties()
 		f.setMountFlags()
-		f.CloseTop()
 		loan, result := f.engine.Lend(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
 		if loan != nil {
 			t.Errorf("%s: there is a loan", name)
