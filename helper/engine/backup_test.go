@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/journal"
 )
 
 // send starts a backup of a protected subvolume that goes on until the returned function is
@@ -58,12 +59,16 @@ func TestABackupIsNamed(t *testing.T) {
 	_, result := f.engine.Lend(context.Background(), helper.Run{ID: "test", EvenSo: true, Command: []string{"true"}})
 	check("run", result)
 
-	// It is waited for.
-	go func() {
-		time.Sleep(time.Second)
-		end()
-	}()
-	f.must(helper.Unlock)
+	// It is waited for, some time from when the unlock has begun.
+	waiting := *f.engine
+	waiting.Journal = func(e journal.Entry) {
+		if e.MessageID == journal.Intent {
+			time.AfterFunc(time.Second, end)
+		}
+	}
+	if r := waiting.Run(t.Context(), helper.Request{Verb: helper.Unlock, ID: "waits", User: "root"}); r.Outcome != helper.Done {
+		t.Errorf("unlock while a backup ends = %s: %s", r.Outcome, r.Error)
+	}
 	f.expect("after the backup", helper.Unlocked)
 }
 

@@ -353,6 +353,23 @@ func (f *fixture) await(what string, atMost time.Duration, done func() bool) {
 	}
 }
 
+// signal stops or kills a process, and waits until it is stopped or dead.
+func (f *fixture) signal(s unix.Signal, pid int) {
+	f.t.Helper()
+	if err := unix.Kill(pid, s); err != nil {
+		f.t.Fatal(err)
+	}
+	f.await(s.String(), 30*time.Second, func() bool {
+		status, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+		_, after, _ := strings.Cut(string(status), "\nState:\t")
+		state, _, _ := strings.Cut(after, " ")
+		if s == unix.SIGSTOP {
+			return state == "T"
+		}
+		return state == "" || state == "Z" // proc_pid_status(5)
+	})
+}
+
 // lent is the state of a system that is locked for all but commands.
 const lent helper.State = "lent"
 

@@ -175,15 +175,14 @@ func TestReclaim(t *testing.T) {
 		for _, stopped := range []bool{false, true} {
 			f.set(setup{SystemWide: systemWide})
 			cmd := f.start(`trap '' TERM; echo ready; exec sleep 60 >&-`)
-			unix.Kill(cmd.Process.Pid, unix.SIGSTOP)
+			f.signal(unix.SIGSTOP, cmd.Process.Pid)
 			if stopped {
-				unix.Kill(f.guardian(), unix.SIGSTOP)
+				f.signal(unix.SIGSTOP, f.guardian())
 			} else {
-				unix.Kill(f.guardian(), unix.SIGKILL)
+				f.signal(unix.SIGKILL, f.guardian())
 				cmd.Process.Kill()
 				cmd.Wait()
 			}
-			time.Sleep(200 * time.Millisecond) // killed is not dead yet
 			if r := f.engine.Reclaim(t.Context()); r == nil || r.Outcome != helper.Done {
 				t.Errorf("Reclaim() = %+v", r)
 			}
@@ -206,11 +205,10 @@ func TestReclaimLeavesAWindow(t *testing.T) {
 	f.set(setup{SystemWide: true})
 	cmd := f.start(`echo ready; exec sleep 60 >&-`)
 	f.must(helper.Unlock)
-	unix.Kill(cmd.Process.Pid, unix.SIGSTOP)
-	unix.Kill(f.guardian(), unix.SIGKILL)
+	f.signal(unix.SIGSTOP, cmd.Process.Pid)
+	f.signal(unix.SIGKILL, f.guardian())
 	cmd.Process.Kill()
 	cmd.Wait()
-	time.Sleep(200 * time.Millisecond)
 	if r := f.engine.Reclaim(t.Context()); r == nil || r.Outcome != helper.Done {
 		t.Errorf("Reclaim() = %+v", r)
 	}

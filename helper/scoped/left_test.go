@@ -24,10 +24,10 @@ func TestWhatIsLeftBehindDoesNotWriteDuringTheNextCommand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			base := filepath.Join(f.Root, "home", "rrs")
-			wrote := filepath.Join(base, "wrote")
-			// What is left tries again and again, and says so when it succeeds.
+			wrote, refused := filepath.Join(base, "wrote"), filepath.Join(base, "refused")
+			// What is left tries again and again, and says how that went.
 			code, end := f.run(f.shell(`BASE=` + base + `; ` + leave + `; export WHERE
-				$FURTHER sh -c 'trap "" TERM; echo $$ >'` + base + `'/pid; while sleep 0.02; do touch $WHERE/again && echo >'` + wrote + `'; done' </dev/null >/dev/null 2>&1 &
+				$FURTHER sh -c 'trap "" TERM; echo $$ >'` + base + `'/pid; while sleep 0.02; do touch $WHERE/again && echo >'` + wrote + `' || echo >'` + refused + `'; done' </dev/null >/dev/null 2>&1 &
 				while ! [ -s ` + wrote + ` ]; do sleep 0.02; done`))
 			if code != 0 {
 				t.Fatalf("exit code %d, %+v", code, end)
@@ -39,7 +39,11 @@ func TestWhatIsLeftBehindDoesNotWriteDuringTheNextCommand(t *testing.T) {
 				}
 			}()
 			f.expect("left behind", helper.Locked)
-			time.Sleep(100 * time.Millisecond) // the last of what it began before
+			os.Remove(refused)
+			f.await("it is refused, and what it began before has ended", 30*time.Second, func() bool {
+				_, err := os.Stat(refused)
+				return err == nil
+			})
 			os.Remove(wrote)
 			code, end = f.run(f.shell(`sleep 1`))
 			t.Logf("the next command: exit code %d, %s", code, end.Err)
