@@ -57,7 +57,7 @@ Exit status:
 
 func (a *app) island(ctx context.Context, name, fstab string) error {
 	failed := func(err error) error {
-		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), err))
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), helper.Because(err)))
 	}
 	if !a.root {
 		return &failure{

@@ -132,7 +132,7 @@ func (a *app) ended(end scoped.End, err error) error {
 	case errors.As(end.Err, &interrupted):
 		return &failure{code: end.Code, hints: []string{`The lock is still at work. See with "immutectl status" how things stand.`}}
 	case end.Err != nil:
-		return a.failed(max(end.Code, helper.ExitFailed), fmt.Errorf("cannot lock again: %w", end.Err))
+		return a.failed(max(end.Code, helper.ExitFailed), fmt.Errorf("cannot lock again: %w", helper.Because(end.Err)))
 	case end.Result == nil || end.Result.Outcome == helper.Done:
 		if end.Code == 0 {
 			return nil
@@ -194,7 +194,7 @@ func (a *app) guard(ctx context.Context) error {
 	conn, err := net.FileConn(socket)
 	socket.Close()
 	if err != nil {
-		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", err))
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.Because(err)))
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()

@@ -119,7 +119,7 @@ func unread(s helper.Status) (names, causes []string) {
 	for _, p := range s.Paths {
 		if p.State == helper.Unknown {
 			names = append(names, p.Path)
-			causes = append(causes, p.Error)
+			causes = append(causes, helper.Because(errors.New(p.Error)).Error())
 		}
 	}
 	return names, causes

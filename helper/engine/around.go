@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"immutray.org/helper"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 )
@@ -17,14 +18,14 @@ import (
 func (l *Loan) around(p *protected.Path) error {
 	o, err := lookForOthers(p)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: cannot look for further mounts of %q: %w", p.Name, err)
+		return fmt.Errorf("cannot run the command: could not look for further mounts of %q: %w", p.Name, helper.Because(err))
 	}
 	defer o.end()
 	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
 	defer cancel()
 	set, err := namespaces.Find(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: %w", err)
+		return fmt.Errorf("cannot run the command: %w", helper.Because(err))
 	}
 	o.sets = append(o.sets, set)
 	for _, n := range set.Namespaces {
@@ -33,7 +34,7 @@ func (l *Loan) around(p *protected.Path) error {
 		}
 		mounts, err := o.visitor.Mounts(ctx, n, o.subvolume)
 		if err != nil {
-			return fmt.Errorf("cannot run the command: %s: %w", bystander(n).Name(), err)
+			return fmt.Errorf("cannot run the command: %s: %w", bystander(n).Name(), helper.Because(err))
 		}
 		for _, m := range mounts {
 			own := n.Self && slices.ContainsFunc(l.paths, func(p *protected.Path) bool { return p.MountID == m.ID })

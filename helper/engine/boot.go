@@ -20,7 +20,7 @@ func (e *Engine) atBoot(request *helper.Request) (skipped string, err error) {
 	}
 	facts, err := e.Boot.Facts()
 	if err != nil {
-		return "", fmt.Errorf("cannot %s: %w", request.Verb, err)
+		return "", fmt.Errorf("cannot %s: %w", request.Verb, helper.Because(err))
 	}
 	verb, why := facts.Decide()
 	switch {

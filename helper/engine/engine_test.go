@@ -234,7 +234,7 @@ func TestUnlockWithoutARecordIsNoUnlock(t *testing.T) {
 	defer unix.Unmount(f.State, unix.MNT_DETACH)
 	writeFile(t, filepath.Join(f.State, "lock"), "")
 	result := f.run(helper.Unlock)
-	if result.Outcome != helper.Failed || !strings.HasPrefix(result.Error, "cannot unlock: cannot write the state file") {
+	if result.Outcome != helper.Failed || !strings.HasPrefix(result.Error, "cannot unlock: could not write the state file") {
 		t.Errorf("unlock = %s: %s", result.Outcome, result.Error)
 	}
 	f.expect("after the refused unlock", helper.Locked)

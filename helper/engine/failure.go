@@ -33,9 +33,9 @@ func (e *blockedError) Error() string {
 	}
 	var incomplete *writers.IncompleteError
 	if errors.As(e.cause, &incomplete) && !errors.Is(e.cause, unix.EBUSY) {
-		return fmt.Sprintf("cannot lock %q: it may be being written to: %v", e.path, e.cause)
+		return fmt.Sprintf("cannot lock %q: it may be being written to: %v", e.path, helper.Because(e.cause))
 	}
-	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, e.cause)
+	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, helper.Because(e.cause))
 }
 
 // certain parts those who are writing from those who could not be looked into.

@@ -324,6 +324,7 @@ func (f *faultFixture) checkFailure(fault string, verb helper.Verb, result *help
 	if exitCode != result.Outcome.ExitCode() || !slices.Contains([]int{0, 1, 3}, exitCode) {
 		f.t.Errorf("%s: exit code %d with outcome %s", fault, exitCode, result.Outcome)
 	}
+	f.expectWords(result)
 	f.expectTruth(fault)
 	if result.Status == nil {
 		f.expectUntouched(fault, result)

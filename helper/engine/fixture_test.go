@@ -58,7 +58,20 @@ func (f *fixture) run(verb helper.Verb) *helper.Result {
 // ask is run for a request that says more than a verb.
 func (f *fixture) ask(r helper.Request) *helper.Result {
 	r.UID, r.User = 1000, "rrs"
-	return f.engine.Run(context.Background(), r)
+	result := f.engine.Run(context.Background(), r)
+	f.expectWords(result)
+	return result
+}
+
+// expectWords checks that each of the errors and notices says "cannot" once.
+func (f *fixture) expectWords(r *helper.Result) {
+	f.t.Helper()
+	for _, text := range append(strings.Split(r.Error, "; "), r.Notices...) {
+		ours := strings.ReplaceAll(text, unix.ENOMEM.Error(), "") // "cannot allocate memory"
+		if strings.Count(ours, "cannot") > 1 {
+			f.t.Errorf("%s says \"cannot\" more than once: %s", r.Request.Verb, text)
+		}
+	}
 }
 
 // must runs a verb that has to succeed.

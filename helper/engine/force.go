@@ -62,7 +62,7 @@ func closeToNewWrites(p *protected.Path, idle func() error) error {
 	before := p.Status()
 	if before.Superblock == helper.ReadOnly {
 		if err := p.MakeSuperblockWritable(); err != nil {
-			return fmt.Errorf("cannot lock %q: cannot make its file system writable to set the property: %w", p.Name, err)
+			return fmt.Errorf("cannot lock %q: could not make its file system writable to set the property: %w", p.Name, err)
 		}
 	}
 	if before.Property != helper.ReadOnly {
@@ -70,14 +70,14 @@ func closeToNewWrites(p *protected.Path, idle func() error) error {
 			return err
 		}
 		if err := p.SetProperty(true); err != nil {
-			return fmt.Errorf("cannot lock %q: cannot set the property: %w", p.Name, err)
+			return fmt.Errorf("cannot lock %q: could not set the property: %w", p.Name, err)
 		}
 		if err := idle(); err != nil {
 			return join(err, p.SetProperty(false))
 		}
 	}
 	if err := p.SetMountReadOnly(true); err != nil && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("cannot lock %q: %w", p.Name, err)
+		return fmt.Errorf("cannot lock %q: %w", p.Name, helper.Because(err))
 	}
 	return nil
 }

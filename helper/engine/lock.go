@@ -55,7 +55,7 @@ func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 func packageManagerIdle() error {
 	holder, err := packagemanager.Holder()
 	if err != nil {
-		return fmt.Errorf("cannot lock: %w", err)
+		return fmt.Errorf("cannot lock: %w", helper.Because(err))
 	}
 	if holder != nil {
 		return &packageManagerError{*holder}
@@ -78,7 +78,7 @@ func (e *Engine) lockFrom(ctx context.Context, p *protected.Path, before helper.
 	// What a program has written must be on the disk before its file can no longer be
 	// written: afterwards it has no way to repeat it.
 	if err := p.Sync(); err != nil {
-		return "", fmt.Errorf("cannot lock %q: %w", p.Name, err)
+		return "", fmt.Errorf("cannot lock %q: %w", p.Name, helper.Because(err))
 	}
 	if err := e.raiseBarrier(ctx, p); err != nil {
 		return "", err
@@ -107,7 +107,7 @@ func (e *Engine) raiseBarrier(ctx context.Context, p *protected.Path) error {
 		case err == nil:
 			return nil
 		case !errors.Is(err, unix.EBUSY):
-			return fmt.Errorf("cannot lock %q: %w", p.Name, err)
+			return fmt.Errorf("cannot lock %q: %w", p.Name, helper.Because(err))
 		case !sleep(ctx, retryEvery):
 			return e.blocked(p, err)
 		}
@@ -125,11 +125,11 @@ func (e *Engine) setPropertyBehindBarrier(p *protected.Path, before helper.PathS
 	if before.Superblock == helper.ReadOnly {
 		// Through a read-only superblock not even a writable clone can set the property.
 		if err := p.MakeSuperblockWritable(); err != nil {
-			return fmt.Errorf("cannot lock %q: cannot make its file system writable to set the property: %w", p.Name, err)
+			return fmt.Errorf("cannot lock %q: could not make its file system writable to set the property: %w", p.Name, err)
 		}
 	}
 	if err := p.SetProperty(true); err != nil {
-		return fmt.Errorf("cannot lock %q: cannot set the property: %w", p.Name, err)
+		return fmt.Errorf("cannot lock %q: could not set the property: %w", p.Name, err)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (e *Engine) quiet(p *protected.Path) error {
 	case errors.As(err, &incomplete):
 		return &blockedError{path: p.Name, writers: found, cause: err}
 	case err != nil:
-		return fmt.Errorf("cannot lock %q: cannot look for writers: %w", p.Name, err)
+		return fmt.Errorf("cannot lock %q: %w", p.Name, helper.Because(err))
 	case len(found) > 0:
 		return &blockedError{path: p.Name, writers: found, cause: errElsewhere}
 	}
@@ -182,7 +182,7 @@ func repairSuperblock(p *protected.Path, before helper.PathStatus) (notice strin
 func (e *Engine) blocked(p *protected.Path, cause error) error {
 	found, err := e.writers(p)
 	if err != nil {
-		cause = fmt.Errorf("%w (%w)", cause, err)
+		cause = fmt.Errorf("%w (%w)", cause, helper.Because(err))
 	}
 	return &blockedError{path: p.Name, writers: found, cause: cause}
 }

@@ -207,7 +207,7 @@ func (e *Engine) closeOthers(ctx context.Context, p *protected.Path, before help
 		return nil, "", err
 	}
 	// The property holds there too.
-	return o, fmt.Sprintf("cannot look for further mounts of %q: %v", p.Name, err), nil
+	return o, fmt.Sprintf("cannot look for further mounts of %q: %v", p.Name, helper.Because(err)), nil
 }
 
 // closeWhatCanBe is for a path that is locked although programs are writing to it.
@@ -226,7 +226,7 @@ func (e *Engine) closeWhatCanBe(ctx context.Context, p *protected.Path) {
 func (e *Engine) closeForRun(p *protected.Path) error {
 	o, err := lookForOthers(p)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: cannot look for further mounts of %q: %w", p.Name, err)
+		return fmt.Errorf("cannot run the command: could not look for further mounts of %q: %w", p.Name, helper.Because(err))
 	}
 	defer o.end()
 	ctx, cancel := context.WithTimeout(context.Background(), returnPatience)
@@ -237,7 +237,7 @@ func (e *Engine) closeForRun(p *protected.Path) error {
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("cannot run the command: %s has %q writable, and something open there", e.someoneAt(p), p.Name)
 	case err != nil:
-		return fmt.Errorf("cannot run the command: cannot look for further mounts of %q: %w", p.Name, err)
+		return fmt.Errorf("cannot run the command: could not look for further mounts of %q: %w", p.Name, helper.Because(err))
 	case len(o.left) > 0:
 		return fmt.Errorf("cannot run the command: %s could write to %q too, through a mount that can't be made read-only", names(o.left), p.Name)
 	}

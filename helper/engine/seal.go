@@ -32,13 +32,13 @@ func (e *Engine) refuseNewWrites(p *protected.Path) error {
 	}
 	found, err := e.writers(p)
 	if err != nil {
-		return fmt.Errorf("cannot seal %q: cannot look for writers: %w", p.Name, err)
+		return fmt.Errorf("cannot seal %q: %w", p.Name, helper.Because(err))
 	}
 	if slices.ContainsFunc(found, func(w helper.Writer) bool { return w.Kind != helper.WriterFile }) {
 		return nil
 	}
 	if err := p.SetProperty(true); err != nil {
-		return fmt.Errorf("cannot seal %q: cannot set the property: %w", p.Name, err)
+		return fmt.Errorf("cannot seal %q: could not set the property: %w", p.Name, err)
 	}
 	return nil
 }

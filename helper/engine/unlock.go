@@ -22,7 +22,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	// Who opens the window is on record before it opens, so that no crash leaves one
 	// that nobody is known to have opened.
 	if err := statefile.Write(e.Config.StateDir, opened); err != nil {
-		return fmt.Errorf("cannot unlock: %w", err)
+		return fmt.Errorf("cannot unlock: %w", helper.Because(err))
 	}
 	*next = opened
 	for i, p := range paths {
@@ -51,16 +51,16 @@ func (e *Engine) unlockPath(ctx context.Context, p *protected.Path, result *help
 	}
 	if before.Superblock == helper.ReadOnly {
 		if err := p.MakeSuperblockWritable(); err != nil {
-			return fmt.Errorf("cannot unlock %q: cannot make its file system writable: %w", p.Name, err)
+			return fmt.Errorf("cannot unlock %q: could not make its file system writable: %w", p.Name, err)
 		}
 	}
 	if p.Btrfs && before.Property != helper.Writable {
 		if err := e.clearProperty(ctx, p, result); err != nil {
-			return fmt.Errorf("cannot unlock %q: %w", p.Name, err)
+			return fmt.Errorf("cannot unlock %q: %w", p.Name, helper.Because(err))
 		}
 	}
 	if err := p.SetMountReadOnly(false); err != nil {
-		return fmt.Errorf("cannot unlock %q: %w", p.Name, err)
+		return fmt.Errorf("cannot unlock %q: %w", p.Name, helper.Because(err))
 	}
 	return nil
 }

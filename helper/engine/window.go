@@ -76,7 +76,7 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 	next.Window.Until = &until
 	next.Deadline = &statefile.Deadline{ID: r.ID, SinceBoot: sinceBoot}
 	if err := e.arm(ctx, r.ID, after); err != nil {
-		return had, fmt.Errorf("cannot unlock: %w", err)
+		return had, err
 	}
 	return next, nil
 }
@@ -111,7 +111,7 @@ func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error 
 		err = e.Relock.Arm(ctx, id, after)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot arrange for the lock at the end of the window: %w", err)
+		return fmt.Errorf("cannot arrange for the lock at the end of the window: %w", helper.Because(err))
 	}
 	return nil
 }
@@ -141,14 +141,14 @@ func (e *Engine) putOff(ctx context.Context, result *helper.Result, recorded sta
 	if d := recorded.Deadline; d != nil {
 		until, after, sinceBoot := e.clock.in(e.left(d))
 		if err := e.arm(ctx, result.Request.ID, after); err != nil {
-			return fmt.Errorf("cannot put the lock off: %w", err)
+			return fmt.Errorf("cannot put the lock off: %w", helper.Because(err))
 		}
 		recorded.Deadline = &statefile.Deadline{ID: result.Request.ID, SinceBoot: sinceBoot}
 		if recorded.Window != nil {
 			recorded.Window.Until = &until
 		}
 		if err := statefile.Write(e.Config.StateDir, recorded); err != nil {
-			return fmt.Errorf("cannot put the lock off: %w", err)
+			return fmt.Errorf("cannot put the lock off: %w", helper.Because(err))
 		}
 		why = "not locked: the window lasts until " + until.Format(time.RFC3339)
 	}

@@ -60,7 +60,7 @@ func (q queue) put(r helper.Request) (*ticket, error) {
 	t := &ticket{queue: q, request: r}
 	if err := t.write(); err != nil {
 		t.held.Close() // of a nil file this is an error, and no harm
-		return nil, fmt.Errorf("cannot hand on the request: %w", err)
+		return nil, fmt.Errorf("cannot hand on the request: %w", helper.Because(err))
 	}
 	return t, nil
 }
@@ -184,7 +184,7 @@ func (q queue) work() (stop func(), err error) {
 		}
 		dir.Close()
 	}
-	return nil, fmt.Errorf("cannot begin to work: %w", err)
+	return nil, fmt.Errorf("cannot begin to work: %w", helper.Because(err))
 }
 
 // isWorking reports whether a unit is at work.

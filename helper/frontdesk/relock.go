@@ -52,7 +52,7 @@ func (d *desk) relock(ctx context.Context, e *engine.Engine, own helper.Request)
 func (d *desk) relockOnLogout(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
 	people, err := d.logins.People(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("cannot lock on %s: %w", own.On, err)
+		return nil, fmt.Errorf("cannot lock on %s: %w", own.On, helper.Because(err))
 	}
 	mark := filepath.Join(e.Config.StateDir, peopleName)
 	if people > 0 {

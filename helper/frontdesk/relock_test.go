@@ -104,7 +104,7 @@ func TestRelockOnLogoutSaysWhyItCannot(t *testing.T) {
 	f, stateDir := relockFixture(t, config.Logout)
 	f.desk.logins = somePeople{err: errors.New("cannot tell who is logged in: no bus")}
 	r, code := f.serve(t, nil, "lock", "--work", "--on", "logout")
-	if want := "cannot lock on logout: cannot tell who is logged in: no bus"; code != helper.ExitFailed || r.Error != want {
+	if want := "cannot lock on logout: could not tell who is logged in: no bus"; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
 	}
 	if err := os.WriteFile(stateDir, nil, 0o600); err != nil { // a file where the directory should be

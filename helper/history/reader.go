@@ -48,7 +48,7 @@ type Reader struct {
 func (r *Reader) Read(ctx context.Context, most int, now helper.Status) ([]Window, error) {
 	found, err := r.read(ctx, most, now)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the history: %w", err)
+		return nil, fmt.Errorf("cannot read the history: %w", helper.Because(err))
 	}
 	return found, nil
 }

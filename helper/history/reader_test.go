@@ -94,7 +94,7 @@ func TestReadAfterACrash(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "last"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked}); err == nil || !strings.HasPrefix(err.Error(), "cannot read the history: cannot understand the journal: ") {
+	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked}); err == nil || !strings.HasPrefix(err.Error(), "cannot read the history: could not understand the journal: ") {
 		t.Errorf("Read() of garbage: %v", err)
 	}
 }
@@ -158,7 +158,7 @@ func TestReadFails(t *testing.T) {
 	}{
 		{"not allowed", "echo No journal files were opened due to insufficient permissions. >&2; exit 1", journal.ErrNotAllowed, prefix + journal.ErrNotAllowed.Error()},
 		{"damaged", "printf 'Failed to open files: Bad message\\nand more\\n' >&2; exit 1", nil, prefix + "journalctl: exit status 1: Failed to open files: Bad message"},
-		{"other words", "echo -- No entries --", nil, prefix + "cannot understand the journal: "},
+		{"other words", "echo -- No entries --", nil, prefix + "could not understand the journal: "},
 		{"too much", "head -c 70000000 /dev/zero", nil, prefix + "there is too much of it in the journal"},
 	}
 	for _, test := range tests {

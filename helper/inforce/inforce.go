@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"reflect"
 
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/statefile"
@@ -140,7 +141,7 @@ func (s Source) Keep(c config.Config) error {
 		err = wholefile.WriteDurably(s.Kept, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot keep the configuration for when its file is refused: %w", err)
+		return fmt.Errorf("cannot keep the configuration for when its file is refused: %w", helper.Because(err))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
@@ -110,7 +111,7 @@ func (l *look) island(name string) ([]Frozen, error) {
 func (l *look) parts(name, dir string) ([]Frozen, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for writable islands: %w", err)
+		return nil, fmt.Errorf("cannot look for writable islands: %w", helper.Because(err))
 	}
 	var frozen []Frozen
 	for _, e := range entries {

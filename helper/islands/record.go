@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/wholefile"
@@ -57,7 +58,7 @@ func ReadRecord(file string) (Record, error) {
 		}
 	}
 	if err != nil {
-		return Record{}, fmt.Errorf("cannot read which islands were writable at the last lock: %w", err)
+		return Record{}, fmt.Errorf("cannot read which islands were writable at the last lock: %w", helper.Because(err))
 	}
 	return r, nil
 }
@@ -75,7 +76,7 @@ func (r Record) Write(file string) error {
 		err = wholefile.Write(file, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot note which islands are writable: %w", err)
+		return fmt.Errorf("cannot note which islands are writable: %w", helper.Because(err))
 	}
 	return nil
 }

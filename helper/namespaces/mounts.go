@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"immutray.org/helper"
 	"immutray.org/helper/mount"
 )
 
@@ -46,7 +47,7 @@ func (v *Visitor) Mounts(ctx context.Context, n *Namespace, s *Subvolume) ([]Mou
 		}
 	}
 	if err != nil {
-		return mounts, fmt.Errorf("cannot look into a mount namespace: %w", err)
+		return mounts, fmt.Errorf("cannot look into a mount namespace: %w", helper.Because(err))
 	}
 	return mounts, nil
 }

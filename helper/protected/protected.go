@@ -109,7 +109,7 @@ func (p *Path) identify() error {
 	}
 	onBtrfs, err := btrfs.IsBtrfs(p.fd)
 	if err != nil {
-		return fmt.Errorf("cannot look at %q: %w", p.Name, err)
+		return fmt.Errorf("cannot look at %q: %w", p.Name, helper.Because(err))
 	}
 	if onBtrfs && st.Ino != btrfs.RootInode {
 		return &unfitError{p.Name, errors.New("it is a directory on btrfs, not a subvolume")}
@@ -129,7 +129,7 @@ func (p *Path) Status() helper.PathStatus {
 	s := helper.PathStatus{Path: p.Name, State: helper.Unknown}
 	info, err := mount.Find(p.MountID)
 	if err != nil {
-		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, err)
+		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, helper.Because(err))
 		return s
 	}
 	s.Filesystem = info.Filesystem

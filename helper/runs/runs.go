@@ -55,7 +55,7 @@ func Put(stateDir string, r helper.Run) (*Record, error) {
 	}
 	if err != nil {
 		rec.Close()
-		return nil, fmt.Errorf("cannot record the command: %w", err)
+		return nil, fmt.Errorf("cannot record the command: %w", helper.Because(err))
 	}
 	return rec, nil
 }
@@ -161,7 +161,7 @@ func list(dir string) (alive, dead []entry, err error) {
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("cannot look for commands of \"immutectl run\": %w", err)
+		err = fmt.Errorf("cannot look for commands of \"immutectl run\": %w", helper.Because(err))
 	}
 	slices.SortFunc(alive, func(a, b entry) int { return a.Since.Compare(b.Since) })
 	return alive, dead, err

@@ -2,16 +2,11 @@ package scoped
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,159 +19,10 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
-	"immutray.org/helper/frontdesk"
-	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
-	"immutray.org/helper/wholefile"
 	"immutray.org/packaging/practice/lab"
 )
-
-// roleVariable makes the test binary a runner or a guardian instead;
-// systemVariable names the directory with what it needs to know.
-const (
-	roleVariable   = "IMMUTRAY_TEST_ROLE"
-	systemVariable = "IMMUTRAY_TEST_SYSTEM"
-)
-
-func TestMain(m *testing.M) {
-	switch dir := os.Getenv(systemVariable); os.Getenv(roleVariable) {
-	case "runner":
-		os.Exit(runnerMain(dir))
-	case "guardian":
-		os.Exit(guardianMain(dir))
-	}
-	lab.Main(m)
-}
-
-// A setup is what runners and guardians are told in a file.
-type setup struct {
-	Config     config.Config
-	SystemWide bool
-	EvenSo     bool
-	Reason     string
-	InReach    string // why a guardian can't leave
-	Deaths     int    // how many guardians are killed when they have lent,
-	LastAnswer int    // after so many answers
-	StopRunner bool   // when a guardian has lent
-}
-
-func readSetup(dir string) setup {
-	var s setup
-	data, err := os.ReadFile(filepath.Join(dir, "setup.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
-
-// runnerMain is a small "immutectl run": it leaves the End, by its process id, in a file.
-func runnerMain(dir string) int {
-	s := readSetup(dir)
-	os.Unsetenv(roleVariable)
-	r := &Runner{
-		Config: s.Config,
-		Guardian: func() *exec.Cmd {
-			cmd := exec.Command("/proc/self/exe")
-			cmd.Env = append(os.Environ(), roleVariable+"=guardian")
-			return cmd
-		},
-		Unlocked: func(*helper.Result) { fmt.Fprintln(os.Stderr, "unlocked already") },
-	}
-	end, err := r.Run(helper.Run{
-		ID: newID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide, EvenSo: s.EvenSo,
-	})
-	left := leftEnd{Result: end.Result}
-	if err != nil {
-		left.Err = err.Error()
-	} else if end.Err != nil {
-		left.Err = end.Err.Error()
-	}
-	data, _ := json.Marshal(left)
-	os.WriteFile(endFile(dir, os.Getpid()), data, 0o600)
-	return end.Code
-}
-
-type leftEnd struct {
-	Result *helper.Result
-	Err    string
-}
-
-func endFile(dir string, pid int) string { return filepath.Join(dir, "end."+strconv.Itoa(pid)) }
-
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-func guardianMain(dir string) int {
-	s := readSetup(dir)
-	if err := frontdesk.Leave(); err != nil {
-		panic(err)
-	}
-	pid := strconv.Itoa(os.Getpid())
-	if err := wholefile.Write(filepath.Join(dir, "guardian"), []byte(pid)); err != nil { // it is read at any time
-		panic(err)
-	}
-	conn, err := net.FileConn(os.NewFile(GuardianSocket, "runner"))
-	if err != nil {
-		panic(err)
-	}
-	log, err := os.OpenFile(filepath.Join(dir, "journal"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		panic(err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
-	defer stop()
-	e := &engine.Engine{Config: s.Config, Journal: func(e journal.Entry) {
-		fmt.Fprintf(log, "%s %s\n", e.Message, e.Fields[journal.Command])
-	}}
-	g := &Guardian{Engine: func(config.Config) *engine.Engine { return e }, Helper: direct{e}, Leave: func(context.Context) error {
-		if s.InReach != "" {
-			return errors.New(s.InReach)
-		}
-		return nil
-	}, Inhibit: func(context.Context, helper.Run) (func(), error) { return func() {}, nil }}
-	if g.Serve(ctx, &mortal{conn, dir, s.Deaths, s.LastAnswer, s.StopRunner}) != nil {
-		return 1
-	}
-	return 0
-}
-
-// mortal is a guardian's end of the socket. After so many answers the next one kills it,
-// until that many were killed.
-type mortal struct {
-	io.ReadWriteCloser
-	dir             string
-	deaths, answers int
-	stopRunner      bool
-}
-
-func (m *mortal) Write(data []byte) (int, error) {
-	for i := range m.deaths {
-		if m.answers == 0 && os.Mkdir(filepath.Join(m.dir, "died."+strconv.Itoa(i)), 0o700) == nil {
-			unix.Kill(os.Getpid(), unix.SIGKILL)
-		}
-	}
-	m.answers--
-	if m.stopRunner && os.Mkdir(filepath.Join(m.dir, "stopped"), 0o700) == nil {
-		unix.Kill(os.Getppid(), unix.SIGSTOP)
-	}
-	return m.ReadWriteCloser.Write(data)
-}
-
-// direct is a helper that does its work in this process.
-type direct struct{ engine *engine.Engine }
-
-func (d direct) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
-	r.ID, r.User = newID(), "root"
-	result := d.engine.Run(ctx, r)
-	return result, result.Err()
-}
 
 // A fixture is a test system, locked.
 type fixture struct {

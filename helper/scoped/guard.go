@@ -28,7 +28,7 @@ var errLate = errors.New("it could not begin in time")
 func (r *Runner) guardian(run helper.Run, before *message) (*guard, error) {
 	conn, theirs, err := socketPair()
 	if err != nil {
-		return nil, fmt.Errorf("cannot start a guardian: %w", err)
+		return nil, fmt.Errorf("cannot start a guardian: %w", helper.Because(err))
 	}
 	cmd := r.Guardian()
 	cmd.ExtraFiles = []*os.File{theirs} // which makes it GuardianSocket
@@ -38,7 +38,7 @@ func (r *Runner) guardian(run helper.Run, before *message) (*guard, error) {
 	theirs.Close()
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("cannot start a guardian: %w", err)
+		return nil, fmt.Errorf("cannot start a guardian: %w", helper.Because(err))
 	}
 	go func() { _ = cmd.Wait() }() // it says all that there is to say on the socket
 	g := &guard{conn: conn, answers: receive(conn)}

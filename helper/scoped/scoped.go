@@ -120,7 +120,7 @@ func (r *Runner) guarded(program string, run helper.Run, signals <-chan os.Signa
 			if lost != nil {
 				reply, lost = r.takeBack(run, begun)
 			}
-			return End{Code: helper.ExitFailed, Result: reply, Err: lost}, fmt.Errorf("cannot run the command: %w", err)
+			return End{Code: helper.ExitFailed, Result: reply, Err: lost}, fmt.Errorf("cannot run the command: %w", helper.Because(err))
 		}
 	}
 	s := &supervisor{runner: r, run: run, namespace: namespace, guard: g, begun: begun, ending: make(chan struct{}), done: make(chan struct{})}

@@ -112,7 +112,7 @@ func (s State) StillOpen() []string {
 // never half of either. The file is readable by everyone.
 func Write(dir string, s State) error {
 	if err := write(dir, s); err != nil {
-		return fmt.Errorf("cannot write the state file: %w", err)
+		return fmt.Errorf("cannot write the state file: %w", helper.Because(err))
 	}
 	return nil
 }

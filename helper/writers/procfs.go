@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
 )
 
 // A procfs is the root of a proc file system, held by descriptor.
@@ -34,7 +36,7 @@ type procfs struct {
 func openProcfs(path string) (*procfs, error) {
 	root, err := openAt(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for writers: %w", err)
+		return nil, fmt.Errorf("cannot look for writers: %w", helper.Because(err))
 	}
 	p := &procfs{root: root, fresh: root}
 	var st unix.Statfs_t

@@ -1,0 +1,93 @@
+package main
+
+// The words for what keeps the system from being locked; words.go has their rules.
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"immutray.org/helper"
+)
+
+// waitingFor says what keeps a lock from being done.
+func waitingFor(holder *helper.LockHolder, writers []helper.Writer, unlisted int) string {
+	switch {
+	case holder != nil:
+		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which " + holder.Doing()
+	case len(writers) == 0:
+		return "waiting for a program that cannot be seen"
+	}
+	w := writers[0]
+	words := fmt.Sprintf("waiting for %s (pid %d), which is writing to %s", unnamed(w.Program), w.PID, quote(w.Path))
+	switch w.Kind {
+	case helper.WriterLoop:
+		words = "waiting for loop device " + cell(w.Device) + " on " + quote(w.Path)
+	case helper.WriterSwap:
+		words = "waiting for swap file " + quote(w.Path)
+	case helper.WriterUnknown:
+		words = fmt.Sprintf("waiting for %s (pid %d), which cannot be looked into and may be writing", unnamed(w.Program), w.PID)
+	}
+	if more := len(writers) - 1 + unlisted; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
+	}
+	return words
+}
+
+func unnamed(program string) string {
+	if program == "" {
+		return "a program"
+	}
+	return quote(program)
+}
+
+// overdueWords says why the lock at the end of a window was not done yet.
+func overdueWords(o *helper.Overdue) string {
+	if o.Outcome == helper.Blocked || o.Holder != nil {
+		return "The lock at the end is " + waitingFor(o.Holder, o.Writers, o.MoreWriters) + "."
+	}
+	return "The lock at the end was not done: " + o.Error + "."
+}
+
+// writersTable has a line per writer, and says how many others there are. A program's name
+// and unit may be missing; what the kernel itself holds has neither.
+func writersTable(writers []helper.Writer, unlisted int) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "PID\tPROGRAM\tUSER\tUNIT\tPATH")
+	for _, w := range writers {
+		pid, user, path := "-", w.User, quote(w.Path)
+		if w.PID != 0 {
+			pid = strconv.Itoa(w.PID)
+			if user == "" {
+				user = strconv.FormatUint(uint64(w.UID), 10)
+			}
+		}
+		program := cell(w.Program)
+		switch w.Kind {
+		case helper.WriterMapping:
+			path += " (memory map)"
+		case helper.WriterLoop:
+			program = "loop device " + cell(w.Device)
+		case helper.WriterSwap:
+			program = "swap"
+		case helper.WriterUnknown:
+			path = "(cannot be looked into)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", pid, program, cell(user), cell(w.Unit), path)
+	}
+	t.Flush()
+	if unlisted > 0 {
+		fmt.Fprintf(&b, "and %d more\n", unlisted)
+	}
+	return b.String()
+}
+
+func cell(name string) string {
+	if name == "" {
+		return "-"
+	}
+	return quote(name)
+}

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/protected"
+	"immutray.org/helper/runs"
+	"immutray.org/helper/writers"
+)
+
+// Return ends the loan. busy names the paths on which a process that the command has
+// left behind may still have a file open for writing. Nobody waits for it: it can go on
+// writing to that file, and may crash if the file is mapped into memory (CONTRIBUTING.md,
+// "Design decisions"). The result says so.
+func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
+	result := l.newResult()
+	result.Notices = l.notices
+	for _, p := range l.paths {
+		for _, name := range busy {
+			if p.Name == name {
+				result.Notices = append(result.Notices, l.leftBehind(ctx, p))
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, returnPatience)
+	defer cancel()
+	inTurn := false
+	err := l.engine.inTurn(ctx, func() error {
+		inTurn = true
+		err := l.finish(result)
+		l.engine.noteStillOpen()
+		return err
+	})
+	if !inTurn {
+		err = l.finish(result)
+	}
+	result.Finished = time.Now()
+	if err != nil {
+		fail(result, err)
+	}
+	result.Bound()
+	l.engine.logOutcome(result)
+	closePaths(l.paths)
+	return result
+}
+
+func (l *Loan) finish(result *helper.Result) error {
+	before := l.engine.read(statuses(l.paths), nil)
+	result.Before = &before
+	err := l.takeBack(result)
+	l.engine.wake()
+	l.engine.noteFrozenBy(l.paths, result)
+	after := l.engine.read(statuses(l.paths), nil)
+	result.Status = &after
+	return err
+}
+
+// takeBack sets the property again, unless somebody else's command needs it cleared, or
+// somebody has unlocked meanwhile. What goes otherwise than planned is noted in result,
+// which may be nil.
+func (l *Loan) takeBack(result *helper.Result) error {
+	note := func(format string, args ...any) {
+		if result != nil {
+			result.Notices = append(result.Notices, fmt.Sprintf(format, args...))
+		}
+	}
+	l.record.Close()
+	// What can't be read of others does not keep the property from being set.
+	if others, _ := runs.List(l.engine.Config.StateDir); len(others) > 0 {
+		note("not locked yet: another command of \"immutectl run\" is at work (pid %d)", others[0].PID)
+		return nil
+	}
+	var all error
+	for _, p := range l.paths {
+		s := p.Status()
+		switch {
+		case !p.Btrfs || s.Property == helper.ReadOnly:
+			continue
+		case s.Mount == helper.Writable:
+			if !l.run.SystemWide && !l.open[p.Name] {
+				note("%q was unlocked meanwhile, and stays so", p.Name)
+			}
+			continue
+		}
+		all = join(all, restore(p, s))
+	}
+	return all
+}
+
+func restore(p *protected.Path, s helper.PathStatus) error {
+	if s.Superblock == helper.ReadOnly {
+		if err := p.MakeSuperblockWritable(); err != nil {
+			return fmt.Errorf("cannot lock %q: could not make its file system writable to set the property: %w", p.Name, err)
+		}
+	}
+	if err := p.SetProperty(true); err != nil {
+		return fmt.Errorf("cannot lock %q: could not set the property: %w", p.Name, err)
+	}
+	return nil
+}
+
+// leftBehind tells who has files open for writing on a path, as far as that can be
+// found out in the time there is.
+func (l *Loan) leftBehind(ctx context.Context, p *protected.Path) string {
+	ctx, cancel := context.WithTimeout(ctx, returnPatience)
+	defer cancel()
+	found, _ := new(writers.Scanner).Scan(ctx, []string{p.Name})
+	who := "a process that the command left behind"
+	if known, _ := certain(found); len(known) > 0 {
+		who = describeSome(known)
+	}
+	return fmt.Sprintf("%s has files open for writing on %q: it can go on writing to them, and may crash if they are mapped into memory",
+		who, p.Name)
+}
