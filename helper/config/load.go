@@ -18,19 +18,8 @@ var ErrRefused = errors.New("configuration refused")
 // MaxDrain bounds how long a click on the padlock may go without an answer.
 const MaxDrain = 10 * time.Minute
 
-// Load returns the configuration in the file at path, which must be absolute. A
-// missing file is the default configuration; whatever else stands in the way is an
-// error that wraps ErrRefused. Any user may call it.
-func Load(path string) (Config, error) {
-	c, err := LoadFile(path)
-	if isMissing(err) {
-		return Default(), nil
-	}
-	return c, err
-}
-
-// LoadFile is Load for a file that someone named: it has to exist. The default
-// would lock the machine itself where a test system was meant.
+// LoadFile returns the configuration in the file at path, which must be absolute.
+// Whatever stands in the way is an error that wraps ErrRefused. Any user may call it.
 func LoadFile(path string) (Config, error) {
 	f, err := OpenTrusted(path)
 	if err != nil {

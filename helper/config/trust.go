@@ -98,5 +98,3 @@ func checkTrust(fd int, name string, kind uint32) error {
 }
 
 func notRegular(name string) error { return fmt.Errorf("%s is not a regular file", name) }
-
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -23,14 +23,14 @@ func TestLoad(t *testing.T) {
 	dir := lab.Dir(t)
 	file := filepath.Join(dir, "config.toml")
 	write(t, file, valid)
-	got, err := Load(file)
+	got, err := LoadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Default()
 	want.Paths = []string{"/srv"}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("Load() = %+v, want %+v", got, want)
+		t.Errorf("LoadFile() = %+v, want %+v", got, want)
 	}
 }
 
@@ -40,10 +40,6 @@ func TestLoadMissing(t *testing.T) {
 		filepath.Join(dir, "config.toml"),
 		filepath.Join(dir, "no", "such", "directory", "config.toml"),
 	} {
-		got, err := Load(path)
-		if err != nil || !reflect.DeepEqual(got, Default()) {
-			t.Errorf("Load(%q) = %+v, %v, want the defaults", path, got, err)
-		}
 		if _, err := LoadFile(path); !errors.Is(err, ErrRefused) || !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("LoadFile(%q) = %v, want a refusal because it does not exist", path, err)
 		}
@@ -136,12 +132,10 @@ func TestLoadRefuses(t *testing.T) {
 			mkdir(t, dir)
 			file := filepath.Join(dir, "config.toml")
 			test.make(t, file)
-			for name, load := range map[string]func(string) (Config, error){"Load": Load, "LoadFile": LoadFile} {
-				_, err := load(file)
-				if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), test.want) ||
-					!strings.HasPrefix(err.Error(), "cannot use "+file+": ") {
-					t.Errorf("%s() = %v, want a refusal that says %q", name, err, test.want)
-				}
+			_, err := LoadFile(file)
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), test.want) ||
+				!strings.HasPrefix(err.Error(), "cannot use "+file+": ") {
+				t.Errorf("LoadFile() = %v, want a refusal that says %q", err, test.want)
 			}
 		})
 	}
@@ -149,8 +143,8 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestLoadRefusesPath(t *testing.T) {
 	for _, path := range []string{"", "config.toml", "/etc/../etc/immutray.toml", "/etc//immutray.toml", "/"} {
-		if _, err := Load(path); !errors.Is(err, ErrRefused) {
-			t.Errorf("Load(%q) = %v, want a refusal", path, err)
+		if _, err := LoadFile(path); !errors.Is(err, ErrRefused) {
+			t.Errorf("LoadFile(%q) = %v, want a refusal", path, err)
 		}
 	}
 }
@@ -159,14 +153,14 @@ func TestLoadAsUser(t *testing.T) {
 	dir := lab.Dir(t)
 	write(t, filepath.Join(dir, "config.toml"), valid)
 	asNobody(t, func() {
-		if _, err := Load(filepath.Join(dir, "config.toml")); err != nil {
-			t.Errorf("Load() as a user = %v, want nil: the tray reads it too", err)
+		if _, err := LoadFile(filepath.Join(dir, "config.toml")); err != nil {
+			t.Errorf("LoadFile() as a user = %v, want nil: the tray reads it too", err)
 		}
 	})
 	chmod(t, filepath.Join(dir, "config.toml"), 0o600)
 	asNobody(t, func() {
-		if _, err := Load(filepath.Join(dir, "config.toml")); !errors.Is(err, os.ErrPermission) {
-			t.Errorf("Load() of an unreadable file = %v, want permission denied", err)
+		if _, err := LoadFile(filepath.Join(dir, "config.toml")); !errors.Is(err, os.ErrPermission) {
+			t.Errorf("LoadFile() of an unreadable file = %v, want permission denied", err)
 		}
 	})
 }

@@ -49,6 +49,9 @@ func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 	if err := packageManagerIdle(); err != nil {
 		return err
 	}
+	for _, file := range packagemanager.LeftBehind() {
+		result.Notices = append(result.Notices, fmt.Sprintf("a package manager that was killed has left %q behind, and can't work before that is removed", file))
+	}
 	return e.mayFreeze(paths, result)
 }
 

@@ -161,7 +161,7 @@ func TestAPackageManagerAtWorkRefusesTheLock(t *testing.T) {
 		{"dpkg", "/var/lib/dpkg/lock-frontend", "holds a dpkg lock"},
 		{"dpkg", "/var/lib/dpkg/lock", "holds a dpkg lock"},
 		{"rpm", "/var/lib/rpm/.rpm.lock", "holds a dpkg lock"},
-		{"pacman", "/var/lib/pacman/db.lck", ""},
+		{"pacman", "/var/lib/pacman/db.lck", "writes"},
 	} {
 		t.Run(c.lock, func(t *testing.T) {
 			f := newFixture(t)
@@ -169,11 +169,15 @@ func TestAPackageManagerAtWorkRefusesTheLock(t *testing.T) {
 			f.command("mount", "-t", "tmpfs", "none", "/var/lib")
 			defer unix.Unmount("/var/lib", unix.MNT_DETACH)
 			writeFile(t, c.lock, "")
-			pid := 0
-			if c.role != "" {
-				f.must(helper.Lock) // the file alone is not the lock
-				f.must(helper.Unlock)
-				pid = f.start(c.role, c.lock).pid()
+			r := f.must(helper.Lock) // the file alone is not the lock
+			f.must(helper.Unlock)
+			holder := f.start(c.role, c.lock)
+			pid := holder.pid()
+			if c.manager == "pacman" { // there it is left behind, and of its holder nothing is known
+				pid = 0
+				if len(r.Notices) != 1 || !strings.Contains(r.Notices[0], c.lock) {
+					t.Errorf("the notices with a lock left behind are %q", r.Notices)
+				}
 			}
 			result := f.run(helper.Lock)
 			if result.Outcome != helper.PackageManager || result.Holder == nil {

@@ -32,8 +32,9 @@ const (
 	// record is a lock of fcntl(2) for writing. A lock for reading is none: rpm takes
 	// one for every query, on a file that everybody can read and so lock.
 	record kind = iota
-	// mereFile is the existence of the file.
-	mereFile
+	// openFile is a file that exists as long as its maker has it open for writing. One that
+	// was killed leaves it behind.
+	openFile
 	// pidFile is the number of a running process in the file.
 	pidFile
 )
@@ -58,8 +59,9 @@ func locks() []lock {
 		// and whatever the database is made of: rpmlock_acquire in rpm's lib/rpmlock.cc.
 		{manager: "rpm", path: "/usr/lib/sysimage/rpm/.rpm.lock"},
 		{manager: "rpm", path: "/var/lib/rpm/.rpm.lock"},
-		// Mode 0000, O_EXCL: _alpm_handle_lock in pacman's lib/libalpm/handle.c.
-		{manager: "pacman", path: "/var/lib/pacman/db.lck", kind: mereFile},
+		// Mode 0000, O_WRONLY and O_EXCL, closed and removed in the end: _alpm_handle_lock
+		// and alpm_unlock in pacman's lib/libalpm/handle.c.
+		{manager: "pacman", path: "/var/lib/pacman/db.lck", kind: openFile},
 	}
 }
 
@@ -77,6 +79,21 @@ func Holder() (*helper.LockHolder, error) {
 	return nil, nil
 }
 
+// LeftBehind returns the lock files of package managers that were killed. They keep nobody
+// from locking, but that package manager from working.
+func LeftBehind() []string {
+	var left []string
+	for _, l := range locks() {
+		if _, err := os.Lstat(l.path); l.kind != openFile || err != nil {
+			continue
+		}
+		if _, held, err := l.holder(); err == nil && !held {
+			left = append(left, l.path)
+		}
+	}
+	return left
+}
+
 func (l lock) holder() (pid int, held bool, err error) {
 	// Non-blocking, in case something put a FIFO there.
 	f, err := os.OpenFile(l.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -88,8 +105,8 @@ func (l lock) holder() (pid int, held bool, err error) {
 	}
 	defer f.Close()
 	switch l.kind {
-	case mereFile:
-		return 0, true, nil
+	case openFile:
+		return 0, isOpenForWriting(f), nil
 	case pidFile:
 		pid, held = runner(f)
 		return pid, held, nil
@@ -106,6 +123,17 @@ func (l lock) holder() (pid int, held bool, err error) {
 		return 0, false, nil
 	}
 	return max(int(asked.Pid), 0), true, nil
+}
+
+// isOpenForWriting reports whether anybody has a file open for writing: then the kernel
+// gives no lease for reading (F_SETLEASE in fcntl(2), check_conflicting_open in
+// fs/locks.c). Where a file system gives none at all, as if somebody had.
+func isOpenForWriting(f *os.File) bool {
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
+		return true
+	}
+	_, _ = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK) // closing it would do
+	return false
 }
 
 // runner returns the process whose number is in a file, if it is running: as root, since

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,22 @@ func TestPacman(t *testing.T) {
 		expectHolder(t, "while pacman fetches", helper.LockHolder{Manager: "pacman", Lock: "/var/lib/pacman/db.lck"})
 	})
 	expectNobody(t, "after pacman")
+	if left := LeftBehind(); len(left) > 0 {
+		t.Errorf("after pacman %q is left behind", left)
+	}
+
+	// One that is killed leaves its lock behind.
+	killed := exec.Command(refresh.Path, refresh.Args[1:]...)
+	s.whileWaiting(t, killed, func(pid int) {
+		if left := LeftBehind(); len(left) > 0 {
+			t.Errorf("while pacman fetches %q is left behind", left)
+		}
+		unix.Kill(pid, unix.SIGKILL)
+	})
+	if left := LeftBehind(); !slices.Equal(left, []string{"/var/lib/pacman/db.lck"}) {
+		t.Errorf("after pacman was killed %q is left behind", left)
+	}
+	expectNobody(t, "after pacman was killed")
 }
 
 // Dnf5's among them, which Debian does not have.
