@@ -110,6 +110,8 @@ func (s *Status) Lent(p PathStatus) bool {
 }
 
 var (
+	// ErrGoingOff says that the computer is about to be switched off, or to sleep.
+	ErrGoingOff = errors.New("the computer is about to be switched off, or to sleep")
 	// ErrRootOnly says that "immutectl run" was not started by root.
 	ErrRootOnly = errors.New("only root can")
 	// ErrNoGuardian says that the process that locks after a command can't be started, or

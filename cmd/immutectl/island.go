@@ -88,7 +88,7 @@ func (a *app) island(ctx context.Context, name, fstab string) error {
 	if err := a.nobodyWrites(ctx, c, dir); err != nil {
 		return err
 	}
-	return a.runScoped(helper.Run{
+	return a.runScoped(ctx, helper.Run{
 		SystemWide: true,
 		Reason:     "a subvolume for " + dir,
 		Command:    []string{"sh", "-c", islandScript, "island.sh", dir, i.source, i.uuid, i.parent, i.name, fstab},

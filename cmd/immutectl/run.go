@@ -23,6 +23,8 @@ import (
 	"immutray.org/helper/frontdesk"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/packagemanager"
+	"immutray.org/helper/reserves"
 	"immutray.org/helper/scoped"
 )
 
@@ -36,7 +38,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short:                 "Run a command that alone may write to the protected paths",
 		Long: `Run a command that sees the protected paths writable, while the mounts of the rest of
 the system keep them read-only. Only root may. However the command ends, and also if
-immutectl is killed, the write access ends within a second. Shutdown and sleep wait.
+immutectl is killed, the write access ends within a second. Shutdown and sleep wait. Before
+a package manager begins, a low battery and a disk that is nearly full are told.
 
 Root can write meanwhile through /proc/PID/root. Where a mount of the whole file system
 is writable, as backup programs make it, others could write too: then the command is not
@@ -71,7 +74,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 			if err := a.checkIgnore(cmd, r.IgnoreConfig); err != nil {
 				return err
 			}
-			return a.runScoped(r)
+			return a.runScoped(cmd.Context(), r)
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
@@ -82,7 +85,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 	return cmd
 }
 
-func (a *app) runScoped(r helper.Run) error {
+func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot run a command: %w", helper.ErrRootOnly))
 	}
@@ -93,6 +96,11 @@ func (a *app) runScoped(r helper.Run) error {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	r.ID, r.Since, r.User, r.PID = hex.EncodeToString(id), time.Now(), "root", os.Getpid()
+	if packagemanager.IsNamed(r.Command) {
+		for _, short := range reserves.Short(ctx, c.Paths) {
+			a.printNotice(short)
+		}
+	}
 	var told []string
 	runner := &scoped.Runner{
 		Config:   c,

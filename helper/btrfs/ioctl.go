@@ -94,6 +94,30 @@ type fsInfo struct {
 	_              [992]byte
 }
 
+// devInfo is struct btrfs_ioctl_dev_info_args.
+type devInfo struct {
+	ID          uint64
+	UUID        [16]byte
+	Used, Total uint64
+	_           [379]uint64
+	Path        [1024]byte
+}
+
+// spaceArgs is struct btrfs_ioctl_space_args with room for what comes after it.
+type spaceArgs struct {
+	spaceHeader
+	Spaces [maxSpaces]space
+}
+
+// maxSpaces is more than there are: three kinds and the reserve, each in up to two profiles
+// while a balance converts it.
+const maxSpaces = 32
+
+type spaceHeader struct{ Slots, Total uint64 }
+
+// space is struct btrfs_ioctl_space_info.
+type space struct{ Flags, Total, Used uint64 }
+
 var (
 	createRequest     = request(directionWrite, 14, unsafe.Sizeof(volArgs{}))
 	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
@@ -102,6 +126,8 @@ var (
 	receivedRequest   = request(directionRead|directionWrite, 37, unsafe.Sizeof(receivedSubvol{}))
 	sendRequest       = request(directionWrite, 38, unsafe.Sizeof(sendArgs{}))
 	fsInfoRequest     = request(directionRead, 31, unsafe.Sizeof(fsInfo{}))
+	devInfoRequest    = request(directionRead|directionWrite, 30, unsafe.Sizeof(devInfo{}))
+	spaceRequest      = request(directionRead|directionWrite, 20, unsafe.Sizeof(spaceHeader{}))
 	rootRefsRequest   = request(directionRead|directionWrite, 61, unsafe.Sizeof(rootRefs{}))
 	inoLookupRequest  = request(directionRead|directionWrite, 62, unsafe.Sizeof(inoLookup{}))
 )
@@ -138,6 +164,14 @@ func lookUpInode(fd int, args *inoLookup) error {
 
 func getFSInfo(fd int, args *fsInfo) error {
 	return ioctl(fd, fsInfoRequest, unsafe.Pointer(args))
+}
+
+func getDevInfo(fd int, args *devInfo) error {
+	return ioctl(fd, devInfoRequest, unsafe.Pointer(args))
+}
+
+func getSpaces(fd int, args *spaceArgs) error {
+	return ioctl(fd, spaceRequest, unsafe.Pointer(args))
 }
 
 func ioctl(fd int, request uintptr, argument unsafe.Pointer) error {

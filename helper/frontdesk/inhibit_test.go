@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,44 @@ import (
 
 	"immutray.org/helper"
 )
+
+// A sleep that has begun is waited for: logind lets nothing wait before it is over. What
+// goes on longer is a shutdown, where nothing may begin.
+func TestInhibitWhileTheMachineGoesOff(t *testing.T) {
+	b := newBus(t)
+	conn, err := dbus.Connect(b.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	i := &going{}
+	if err := conn.Export(i, logindPath, logindManager); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+	i.times.Store(1 << 30)
+	if _, err := (logind{b.address}).inhibit(t.Context(), "", time.Second); !errors.Is(err, helper.ErrGoingOff) {
+		t.Errorf("inhibit() while the machine goes off = %v", err)
+	}
+	i.times.Store(2)
+	release, err := logind{b.address}.inhibit(t.Context(), "", time.Minute)
+	if err != nil {
+		t.Fatalf("inhibit() at the end of a sleep = %v", err)
+	}
+	release()
+}
+
+// going stands in for logind while it refuses because something is in progress.
+type going struct{ times atomic.Int32 }
+
+func (g *going) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
+	if g.times.Add(-1) >= 0 {
+		return 0, dbus.NewError(inProgress, []any{"it is already running"})
+	}
+	return dbus.UnixFD(os.Stdin.Fd()), nil
+}
 
 // inhibitors stands in for logind as far as it lets shutdown and sleep wait.
 type inhibitors struct {
@@ -53,7 +92,7 @@ func TestInhibit(t *testing.T) {
 		if _, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue); err != nil {
 			t.Fatal(err)
 		}
-		release, err := logind{b.address}.inhibit(t.Context(), helper.Run{Command: []string{"/usr/bin/apt", "--password=x"}})
+		release, err := logind{b.address}.inhibit(t.Context(), changing(helper.Run{Command: []string{"/usr/bin/apt", "--password=x"}}.Program()), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +125,7 @@ func TestInhibit(t *testing.T) {
 			t.Error("the lock is held after the end of the command")
 		}
 		b.stop()
-		if _, err := (logind{b.address}).inhibit(t.Context(), helper.Run{}); err == nil || !strings.HasPrefix(err.Error(), "cannot have shutdown and sleep wait: ") {
+		if _, err := (logind{b.address}).inhibit(t.Context(), "", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "cannot have shutdown and sleep wait: ") {
 			t.Errorf("inhibit() without a bus = %v", err)
 		}
 	}

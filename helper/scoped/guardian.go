@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,7 +41,8 @@ type Guardian struct {
 	// noted, and no more: in rescue mode there may be nobody to ask.
 	Leave func(ctx context.Context) error
 	// Inhibit has shutdown and sleep wait for the command until release is called. That it
-	// can't is no reason not to run the command: there may be nobody who knows of either.
+	// can't is no reason not to run the command, as there may be nobody who knows of either;
+	// unless it is too late, by [helper.ErrGoingOff].
 	Inhibit func(ctx context.Context, run helper.Run) (release func(), err error)
 }
 
@@ -61,8 +63,18 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	if first.Asked != nil && first.Asked.Message != "" && w.engine.Journal != nil {
 		w.engine.Journal(*first.Asked)
 	}
-	if release, err := g.Inhibit(ctx, w.run); err == nil {
-		defer release() // which is held before the command begins
+	// It is held before the command begins, and not any longer when the runner hears of the
+	// end: who asks for the shutdown then is not to be refused.
+	release, err := g.Inhibit(ctx, w.run)
+	if err != nil {
+		release = func() {}
+	}
+	release = sync.OnceFunc(release)
+	defer release()
+	if errors.Is(err, helper.ErrGoingOff) && first.TakeOver == nil {
+		result := &helper.Result{Request: helper.Request{Verb: helper.RunCommand}, Outcome: helper.Failed, Error: "cannot run the command: " + helper.ErrGoingOff.Error()}
+		say(conn, message{Result: result})
+		return result.Err()
 	}
 	result := w.begin(ctx, first.TakeOver)
 	say(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked})
@@ -72,6 +84,7 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	w.attend(ctx, messages, conn)
 	// What is left to do is done however we are asked to end.
 	result = w.end(context.WithoutCancel(ctx))
+	release()
 	say(conn, message{Result: result})
 	for w.unlocked != "" && result.Outcome != helper.Done {
 		timer := time.NewTimer(relockEvery)

@@ -36,6 +36,25 @@ func TestAGuardianThatIsKilledIsReplaced(t *testing.T) {
 	}
 }
 
+// In a machine that is about to go off no command begins. And who has the machine go off
+// when a command has ended is not refused because of it.
+func TestTheMachineWaitsAsLongAsItMust(t *testing.T) {
+	f := newFixture(t)
+	f.set(setup{GoingOff: true})
+	code, end := f.run(f.shell("touch $ROOT/file"))
+	if want := "cannot run the command: " + helper.ErrGoingOff.Error(); code != helper.ExitFailed || end.Err != want {
+		t.Errorf("going off: exit code %d, %+v, want %d and %q", code, end, helper.ExitFailed, want)
+	}
+	f.expect("going off", helper.Locked)
+	for _, systemWide := range []bool{false, true} {
+		f.set(setup{SystemWide: systemWide})
+		os.Remove(filepath.Join(f.Dir, releasedName))
+		if code, end := f.run(f.shell("touch $ROOT/file")); code != 0 || end.Err != "" || end.Waits {
+			t.Errorf("system-wide %v: exit code %d, %+v, want 0, and no waiting any longer", systemWide, code, end)
+		}
+	}
+}
+
 // What a guardian has lent that is killed before the command begins is taken back, and
 // the command is not run.
 func TestAGuardianThatIsKilledAtOnce(t *testing.T) {

@@ -45,6 +45,9 @@ func TestMain(m *testing.M) {
 	lab.Main(m)
 }
 
+// releasedName is left when the machine need not wait any longer.
+const releasedName = "released"
+
 // A setup is what runners and guardians are told in a file.
 type setup struct {
 	Config     config.Config
@@ -55,6 +58,7 @@ type setup struct {
 	Deaths     int    // how many guardians are killed when they have lent,
 	LastAnswer int    // after so many answers
 	StopRunner bool   // when a guardian has lent
+	GoingOff   bool   // the machine, when a guardian would have it wait
 }
 
 func readSetup(dir string) setup {
@@ -85,7 +89,8 @@ func runnerMain(dir string) int {
 	end, err := r.Run(helper.Run{
 		ID: newID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide, EvenSo: s.EvenSo,
 	})
-	left := leftEnd{Result: end.Result}
+	_, held := os.Stat(filepath.Join(dir, releasedName))
+	left := leftEnd{Result: end.Result, Waits: held != nil}
 	if err != nil {
 		left.Err = err.Error()
 	} else if end.Err != nil {
@@ -99,6 +104,7 @@ func runnerMain(dir string) int {
 type leftEnd struct {
 	Result *helper.Result
 	Err    string
+	Waits  bool // whether the machine still does, when the runner ends
 }
 
 func endFile(dir string, pid int) string { return filepath.Join(dir, "end."+strconv.Itoa(pid)) }
@@ -136,7 +142,15 @@ func guardianMain(dir string) int {
 			return errors.New(s.InReach)
 		}
 		return nil
-	}, Inhibit: func(context.Context, helper.Run) (func(), error) { return func() {}, nil }}
+	}, Inhibit: func(context.Context, helper.Run) (func(), error) {
+		if s.GoingOff {
+			return nil, fmt.Errorf("cannot inhibit: %w", helper.ErrGoingOff)
+		}
+		return func() {
+			time.Sleep(200 * time.Millisecond) // whoever does not wait for it is through by then
+			os.WriteFile(filepath.Join(dir, releasedName), nil, 0o600)
+		}, nil
+	}}
 	if g.Serve(ctx, &mortal{conn, dir, s.Deaths, s.LastAnswer, s.StopRunner}) != nil {
 		return 1
 	}
