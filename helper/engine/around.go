@@ -12,13 +12,13 @@ import (
 )
 
 // around looks, in every namespace that root has made, for writable mounts of a directory
-// above a protected path, such as backup programs have of the whole file system. Their
+// above protected paths, such as backup programs have of the whole file system. Their
 // flag is none of ours to set: they show islands too. With one of them others could write
 // while the property is cleared.
-func (l *Loan) around(p *protected.Path) error {
-	o, err := lookForOthers(p)
+func (l *Loan) around(paths []*protected.Path) error {
+	o, err := lookForOthers(paths...)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: could not look for further mounts of %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
 	}
 	defer o.end()
 	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
@@ -28,20 +28,18 @@ func (l *Loan) around(p *protected.Path) error {
 		return fmt.Errorf("cannot run the command: %w", helper.Because(err))
 	}
 	o.sets = append(o.sets, set)
-	for _, n := range set.Namespaces {
-		if n.Foreign {
-			continue // a user's, where nobody has more rights than he; and any user could make one
+	// Not those of users, who have no more rights there; and any user could make one.
+	made := slices.DeleteFunc(slices.Clone(set.Namespaces), func(n *namespaces.Namespace) bool { return n.Foreign })
+	for _, f := range o.visitor.Mounts(ctx, made) {
+		if f.Err != nil {
+			return fmt.Errorf("cannot run the command: %s: %w", bystander(f.In).Name(), helper.Because(f.Err))
 		}
-		mounts, err := o.visitor.Mounts(ctx, n, o.subvolume)
-		if err != nil {
-			return fmt.Errorf("cannot run the command: %s: %w", bystander(n).Name(), helper.Because(err))
-		}
-		for _, m := range mounts {
-			own := n.Self && slices.ContainsFunc(l.paths, func(p *protected.Path) bool { return p.MountID == m.ID })
+		for _, m := range f.Mounts {
+			own := f.In.Self && slices.ContainsFunc(l.paths, func(p *protected.Path) bool { return p.MountID == m.ID })
 			if own || m.Share != namespaces.Around || m.ReadOnly() {
 				continue
 			}
-			if err := l.putUpWith(mountBeside{m.Point, n}, p); err != nil {
+			if err := l.putUpWith(mountBeside{m.Point, f.In}, o.pathOf(m)); err != nil {
 				return err
 			}
 		}

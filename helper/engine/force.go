@@ -25,21 +25,22 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 	ctx, cancel := context.WithTimeout(ctx, e.Config.Drain)
 	defer cancel()
 	var all error
-	for _, p := range paths {
-		notice, err := e.lockPath(ctx, p)
+	var forced []*protected.Path
+	for _, c := range e.lockPaths(ctx, paths) {
 		var blocked *blockedError
-		if errors.As(err, &blocked) && onlyBlocked(err) && p.Btrfs {
-			notice = stillWriting(blocked)
-			if err = closeToNewWrites(p, packageManagerIdle); err == nil {
-				e.closeWhatCanBe(ctx, p)
+		if errors.As(c.err, &blocked) && onlyBlocked(c.err) && c.Btrfs {
+			c.notice = stillWriting(blocked)
+			if c.err = closeToNewWrites(c.Path, packageManagerIdle); c.err == nil {
+				forced = append(forced, c.Path)
 				addWriters(result, blocked.writers)
 			}
 		}
-		all = join(all, err)
-		if notice != "" && err == nil {
-			result.Notices = append(result.Notices, notice)
+		all = join(all, c.err)
+		if c.notice != "" && c.err == nil {
+			result.Notices = append(result.Notices, c.notice)
 		}
 	}
+	e.closeWhatCanBe(ctx, forced)
 	if all != nil {
 		return all
 	}

@@ -246,16 +246,15 @@ func (l *Loan) give(ctx context.Context, result *helper.Result) error {
 	paths := slices.DeleteFunc(slices.Clone(l.paths), func(p *protected.Path) bool {
 		return !p.Btrfs || p.Status().Property == helper.Writable
 	})
-	for _, p := range paths {
-		if err := l.engine.closeForRun(p); err != nil {
-			return err
-		}
+	if len(paths) == 0 {
+		return nil
 	}
 	// One path may lie above another: all that can be closed is.
-	for _, p := range paths {
-		if err := l.around(p); err != nil {
-			return err
-		}
+	if err := l.engine.closeForRun(paths); err != nil {
+		return err
+	}
+	if err := l.around(paths); err != nil {
+		return err
 	}
 	for _, p := range paths {
 		if err := l.engine.clearProperty(ctx, p, result); err != nil {

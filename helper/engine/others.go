@@ -18,44 +18,43 @@ import (
 const (
 	// othersPatience bounds the looks into all namespaces of the machine. Anybody may make
 	// many; they are looked into last.
-	othersPatience = 5 * time.Second
+	othersPatience = 4 * time.Second
 	// maxPasses is how often new namespaces are looked for. Who has only read-only mounts
 	// to copy can't make a writable one: two or three passes find the last of them.
 	maxPasses = 8
 )
 
-// others are the mounts of a protected path besides that at the path itself: the copies in
-// other mount namespaces, and what is mounted of it elsewhere. The mount flag of each is
+// others are the mounts of protected paths besides those at the paths themselves: the copies
+// in other mount namespaces, and what is mounted of them elsewhere. The mount flag of each is
 // its own.
 type others struct {
-	path      *protected.Path
-	subvolume *namespaces.Subvolume
-	visitor   *namespaces.Visitor
-	sets      []*namespaces.Set // kept until the end, so that what was changed can be found again
+	paths      []*protected.Path
+	subvolumes []*namespaces.Subvolume // those of the paths, in their order
+	visitor    *namespaces.Visitor
+	sets       []*namespaces.Set // kept until the end, so that what was changed can be found again
 
-	closed []found // what was made read-only
+	closed []namespaces.Found // what was made read-only
 	// left are programs that see a writable mount which can't be made read-only, in
 	// namespaces that only root can have made.
 	left []helper.Bystander
 }
 
-// found are mounts in a namespace.
-type found struct {
-	in     *namespaces.Namespace
-	mounts []namespaces.Mount
-}
-
-func lookForOthers(p *protected.Path) (*others, error) {
-	subvolume, err := p.Subvolume()
-	if err != nil {
+func lookForOthers(paths ...*protected.Path) (*others, error) {
+	o := &others{paths: paths}
+	for _, p := range paths {
+		s, err := p.Subvolume()
+		if err != nil {
+			o.end()
+			return nil, err
+		}
+		o.subvolumes = append(o.subvolumes, s)
+	}
+	var err error
+	if o.visitor, err = namespaces.NewVisitor(o.subvolumes...); err != nil {
+		o.end()
 		return nil, err
 	}
-	visitor, err := namespaces.NewVisitor()
-	if err != nil {
-		subvolume.Close()
-		return nil, err
-	}
-	return &others{path: p, subvolume: subvolume, visitor: visitor}, nil
+	return o, nil
 }
 
 func (o *others) end() {
@@ -65,77 +64,94 @@ func (o *others) end() {
 	for _, s := range o.sets {
 		s.Close()
 	}
-	o.visitor.Close()
-	o.subvolume.Close()
+	if o.visitor != nil {
+		o.visitor.Close()
+	}
+	for _, s := range o.subvolumes {
+		s.Close()
+	}
 }
 
-// close sets the mount flag of the others, and looks again until no namespace is new. It
-// tries again where something is open for writing until ctx ends, and then returns EBUSY.
-// What can't be changed for another reason does not keep the rest from it; it is in left.
-func (o *others) close(ctx context.Context) error {
+// pathOf returns the path whose subvolume a mount shows.
+func (o *others) pathOf(m namespaces.Mount) *protected.Path {
+	return o.paths[slices.Index(o.subvolumes, m.Of)]
+}
+
+// close sets the mount flag of the others, and looks again until no namespace is new. Where
+// something is open for writing it tries again until ctx ends; the paths of what is busy
+// then are returned. What can't be changed for another reason does not keep the rest from
+// it; it is in left.
+func (o *others) close(ctx context.Context) (busy []*protected.Path, err error) {
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), othersPatience)
 	defer cancel()
 	seen := map[uint64]bool{}
-	var busy error
 	for range maxPasses {
 		set, err := namespaces.FindNew(look, seen)
 		if set == nil {
-			return err
+			return nil, err
 		}
 		o.sets = append(o.sets, set)
 		for _, n := range set.Namespaces {
 			seen[n.ID] = true
-			if o.closeIn(ctx, look, n) {
-				busy = unix.EBUSY
-			}
 		}
-		if len(set.Namespaces) == 0 || busy != nil || look.Err() != nil {
+		busy = o.closeIn(ctx, look, set.Namespaces)
+		if len(set.Namespaces) == 0 || len(busy) > 0 || look.Err() != nil {
 			break
 		}
+	}
+	return busy, nil
+}
+
+func (o *others) closeIn(ctx, look context.Context, all []*namespaces.Namespace) (busy []*protected.Path) {
+	for len(all) > 0 {
+		var waiting []*namespaces.Namespace
+		busy = nil
+		for _, f := range o.visitor.Set(look, all, o.isOpen) {
+			paths := o.take(f)
+			if len(paths) > 0 {
+				busy, waiting = append(busy, paths...), append(waiting, f.In)
+			}
+		}
+		if all = waiting; len(all) > 0 && (!sleep(ctx, retryEvery) || look.Err() != nil) {
+			return busy
+		}
+	}
+	return nil
+}
+
+// take notes what became of the mounts in a namespace that were to be made read-only, and
+// returns the paths of those that are busy.
+func (o *others) take(f namespaces.Found) (busy []*protected.Path) {
+	done := namespaces.Found{In: f.In}
+	left := f.Err != nil
+	for i, err := range f.Errs {
+		switch {
+		case err == nil:
+			done.Mounts = append(done.Mounts, f.Mounts[i])
+		case errors.Is(err, unix.EBUSY):
+			busy = append(busy, o.pathOf(f.Mounts[i]))
+		default:
+			left = true
+		}
+	}
+	if left {
+		o.leave(f.In)
+	}
+	if len(done.Mounts) > 0 {
+		o.closed = append(o.closed, done)
 	}
 	return busy
 }
 
-func (o *others) closeIn(ctx, look context.Context, n *namespaces.Namespace) (busy bool) {
-	mounts, err := o.in(look, n)
-	if err != nil {
-		o.leave(n)
-	}
-	for len(mounts) > 0 {
-		var waiting []namespaces.Mount
-		done := found{in: n}
-		for i, err := range o.visitor.SetReadOnly(look, n, o.subvolume, mounts, true) {
-			switch {
-			case err == nil:
-				done.mounts = append(done.mounts, mounts[i])
-			case errors.Is(err, unix.EBUSY):
-				waiting = append(waiting, mounts[i])
-			default:
-				o.leave(n)
-			}
-		}
-		if len(done.mounts) > 0 {
-			o.closed = append(o.closed, done)
-		}
-		if mounts = waiting; len(mounts) > 0 && !sleep(ctx, retryEvery) {
-			return true
-		}
-	}
-	return false
+// isOpen reports whether a mount is one of the others, and writable.
+func (o *others) isOpen(n *namespaces.Namespace, m namespaces.Mount) bool {
+	return o.has(n, m) && !m.ReadOnly()
 }
 
-// in returns the writable mounts in a namespace.
-func (o *others) in(ctx context.Context, n *namespaces.Namespace) ([]namespaces.Mount, error) {
-	mounts, err := o.visitor.Mounts(ctx, n, o.subvolume)
-	return o.among(n, mounts, false), err
-}
-
-// among returns those of a namespace's mounts that are read-only, or that are not. One that
-// shows more than the subvolume is left alone: its flag would freeze what else it shows.
-func (o *others) among(n *namespaces.Namespace, mounts []namespaces.Mount, readOnly bool) []namespaces.Mount {
-	return slices.DeleteFunc(slices.Clone(mounts), func(m namespaces.Mount) bool {
-		return m.ReadOnly() != readOnly || m.Share == namespaces.Around || n.Self && m.ID == o.path.MountID
-	})
+// has reports whether a mount is one of the others. One that shows more than the subvolume
+// is left alone: its flag would freeze what else it shows.
+func (o *others) has(n *namespaces.Namespace, m namespaces.Mount) bool {
+	return m.Share != namespaces.Around && !(n.Self && m.ID == o.pathOf(m).MountID)
 }
 
 func (o *others) leave(n *namespaces.Namespace) {
@@ -148,22 +164,31 @@ func (o *others) leave(n *namespaces.Namespace) {
 	}
 }
 
-// reopen takes back what close has done.
-func (o *others) reopen() error {
+// reopen takes back what close has done for a path.
+func (o *others) reopen(p *protected.Path) error {
 	if o == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
 	defer cancel()
+	var mine []namespaces.Found
+	for i, f := range o.closed {
+		of := func(m namespaces.Mount) bool { return o.pathOf(m) == p }
+		others := slices.DeleteFunc(slices.Clone(f.Mounts), of)
+		f.Mounts = slices.DeleteFunc(f.Mounts, func(m namespaces.Mount) bool { return !of(m) })
+		o.closed[i].Mounts = others
+		if len(f.Mounts) > 0 {
+			mine = append(mine, f)
+		}
+	}
 	var all error
-	for _, f := range slices.Backward(o.closed) {
-		for _, err := range o.visitor.SetReadOnly(ctx, f.in, o.subvolume, f.mounts, false) {
+	for _, f := range o.visitor.SetReadOnly(ctx, mine, false) {
+		for _, err := range append(f.Errs, f.Err) {
 			if err != nil && !errors.Is(err, namespaces.ErrHidden) { // it is gone
-				all = join(all, fmt.Errorf("cannot make %q writable again for %s: %w", o.path.Name, bystander(f.in).Name(), err))
+				all = join(all, fmt.Errorf("cannot make %q writable again for %s: %w", p.Name, bystander(f.In).Name(), err))
 			}
 		}
 	}
-	o.closed = nil
 	return all
 }
 
@@ -171,8 +196,8 @@ func (o *others) reopen() error {
 func (o *others) flags() flagList {
 	var all flagList
 	for _, f := range o.closed {
-		for _, m := range f.mounts {
-			all = append(all, flagOf(f.in, m))
+		for _, m := range f.Mounts {
+			all = append(all, flagOf(f.In, m))
 		}
 	}
 	return all
@@ -188,65 +213,69 @@ func bystander(n *namespaces.Namespace) helper.Bystander {
 	return b
 }
 
-// closeOthers sets the mount flag of everything but the path itself, whose own is set. On
-// failure it has taken back what it did. Where the property is set already, who writes in
-// there does so as before, and does not count. What it says it could not look into.
-func (e *Engine) closeOthers(ctx context.Context, p *protected.Path, before helper.PathStatus) (o *others, unreached string, err error) {
-	o, err = lookForOthers(p)
+// closeOthers sets the mount flag of everything but the paths themselves, whose own are
+// set; those where something is open for writing are busy from then on. Where the property is
+// set already, who writes in there does so as before, and does not count.
+func (e *Engine) closeOthers(ctx context.Context, all []*closing) *others {
+	if len(all) == 0 {
+		return nil
+	}
+	var busy []*protected.Path
+	o, err := lookForOthers(pathsOf(all)...)
 	if err == nil {
-		err = o.close(ctx)
+		busy, err = o.close(ctx)
 	}
-	switch {
-	case err == nil:
-		return o, "", nil
-	case errors.Is(err, unix.EBUSY) && before.Property == helper.ReadOnly:
-		return o, "", nil
-	case errors.Is(err, unix.EBUSY):
-		err = join(e.blocked(p, err), o.reopen())
-		o.end()
-		return nil, "", err
+	for _, c := range all {
+		switch {
+		case err != nil: // the property holds there too
+			c.note(fmt.Sprintf("cannot look for further mounts of %q: %v", c.Name, helper.Because(err)))
+		case slices.Contains(busy, c.Path) && c.before.Property != helper.ReadOnly:
+			c.busy = unix.EBUSY
+		}
 	}
-	// The property holds there too.
-	return o, fmt.Sprintf("cannot look for further mounts of %q: %v", p.Name, helper.Because(err)), nil
+	return o
 }
 
-// closeWhatCanBe is for a path that is locked although programs are writing to it.
-func (e *Engine) closeWhatCanBe(ctx context.Context, p *protected.Path) {
-	o, err := lookForOthers(p)
+// closeWhatCanBe is for paths that are locked although programs are writing to them.
+func (e *Engine) closeWhatCanBe(ctx context.Context, paths []*protected.Path) {
+	if len(paths) == 0 {
+		return
+	}
+	o, err := lookForOthers(paths...)
 	if err != nil {
 		return
 	}
 	defer o.end()
-	_ = o.close(ctx) // the property is set, and holds there too
+	_, _ = o.close(ctx) // the property is set, and holds there too
 	_ = e.remember(o)
 }
 
-// closeForRun sees to it that nobody can write to a path, whose property is about to be
+// closeForRun sees to it that nobody can write to paths whose property is about to be
 // cleared for a command.
-func (e *Engine) closeForRun(p *protected.Path) error {
-	o, err := lookForOthers(p)
+func (e *Engine) closeForRun(paths []*protected.Path) error {
+	o, err := lookForOthers(paths...)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: could not look for further mounts of %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
 	}
 	defer o.end()
 	ctx, cancel := context.WithTimeout(context.Background(), returnPatience)
 	defer cancel()
-	err = o.close(ctx)
+	busy, err := o.close(ctx)
 	_ = e.remember(o)
 	switch {
-	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("cannot run the command: %s has %q writable, and something open there", e.someoneAt(p), p.Name)
 	case err != nil:
-		return fmt.Errorf("cannot run the command: could not look for further mounts of %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
+	case len(busy) > 0:
+		return fmt.Errorf("cannot run the command: %s has %q writable, and something open there", e.someoneAt(busy[0]), busy[0].Name)
 	case len(o.left) > 0:
-		return fmt.Errorf("cannot run the command: %s could write to %q too, through a mount that can't be made read-only", names(o.left), p.Name)
+		return fmt.Errorf("cannot run the command: %s could write to %s too, through a mount that can't be made read-only", names(o.left), strings.Join(namesOf(paths), " and "))
 	}
 	return nil
 }
 
 // someoneAt names who writes to a path.
 func (e *Engine) someoneAt(p *protected.Path) string {
-	found, _ := e.writers(p)
+	found, _ := e.writers(context.Background(), p)
 	if len(found) == 0 {
 		return "a program that could not be found"
 	}

@@ -23,8 +23,9 @@ type Units interface {
 // A reopening clears the mount flags of the others after an unlock, except where a service
 // wants to have them.
 type reopening struct {
-	flags flagList // set by earlier locks
-	units map[string]sandbox.Unit
+	others *others
+	flags  flagList // set by earlier locks
+	units  map[string]sandbox.Unit
 	// inherited are the mounts of the own namespace.
 	inherited map[place]bool
 	behind    []helper.Bystander
@@ -39,40 +40,21 @@ func placeOf(m namespaces.Mount) place { return place{m.Device, m.Root, m.Point}
 // that they should be. It returns the programs that see them read-only still. None of that
 // is a failure: the system itself is unlocked.
 func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []helper.Bystander {
-	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
-	defer cancel()
-	note := func(err error) {
-		result.Notices = append(result.Notices, fmt.Sprintf("services that have started while it was locked may still see it read-only: %v", err))
-	}
-	set, err := namespaces.Find(ctx)
-	if set == nil {
-		note(err)
-		return nil
-	}
-	defer set.Close()
 	r := reopening{inherited: map[place]bool{}}
 	r.flags, _ = readFlags(e.Config.StateDir) // without, more is named that stays read-only
-	closed := make([][]found, len(paths))
-	all := make([]*others, len(paths))
-	for i, p := range paths {
-		if all[i], err = lookForOthers(p); err != nil {
-			note(err)
-			return nil
-		}
-		defer all[i].end()
-		closed[i] = r.look(ctx, all[i], set)
+	closed, err := r.look(paths)
+	defer r.others.end()
+	if err != nil {
+		result.Notices = append(result.Notices, fmt.Sprintf("services that have started while it was locked may still see it read-only: %v", err))
+		return nil
 	}
-	if e.Units != nil {
-		r.units = e.Units.Describe(ctx, serviceNames(slices.Concat(closed...)))
+	if unsure := r.unsure(closed); e.Units != nil && len(unsure) > 0 {
+		r.units = e.Units.Describe(context.Background(), unsure)
 	}
-	for i, o := range all {
-		for _, f := range closed[i] {
-			r.reopen(ctx, o, f)
-		}
-	}
+	r.reopen(closed)
 	forgetFlags(e.Config.StateDir)
 	if result.Before.State != helper.Unlocked {
-		result.Notices = append(result.Notices, stubborn(slices.Concat(closed...))...)
+		result.Notices = append(result.Notices, stubborn(closed)...)
 	}
 	r.behind = r.behind[:min(len(r.behind), maxBehind)]
 	if words := helper.StillReadOnlyWords(r.behind); words != "" {
@@ -84,66 +66,95 @@ func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []
 // maxBehind bounds how many programs are named.
 const maxBehind = 100
 
-// look returns the mounts that are read-only, by namespace.
-func (r *reopening) look(ctx context.Context, o *others, set *namespaces.Set) []found {
-	var closed []found
-	for _, n := range set.Namespaces {
-		mounts, _ := o.visitor.Mounts(ctx, n, o.subvolume)
-		if n.Self {
-			for _, m := range mounts {
+// look returns the mounts of the others that are read-only, by namespace.
+func (r *reopening) look(paths []*protected.Path) (closed []namespaces.Found, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
+	defer cancel()
+	if r.others, err = lookForOthers(paths...); err != nil {
+		return nil, err
+	}
+	set, err := namespaces.Find(ctx)
+	if set == nil {
+		return nil, err
+	}
+	r.others.sets = append(r.others.sets, set)
+	for _, f := range r.others.visitor.Mounts(ctx, set.Namespaces) {
+		for _, m := range f.Mounts {
+			if f.In.Self {
 				r.inherited[placeOf(m)] = true
 			}
 		}
-		mounts = o.among(n, mounts, true)
-		if len(mounts) > 0 {
-			closed = append(closed, found{n, mounts})
+		f.Mounts = slices.DeleteFunc(f.Mounts, func(m namespaces.Mount) bool { return !r.others.has(f.In, m) || !m.ReadOnly() })
+		if len(f.Mounts) > 0 {
+			closed = append(closed, f)
 		}
 	}
-	return closed
+	return closed, nil
+}
+
+// unsure returns the services of which the flags don't tell all that is to be known.
+func (r *reopening) unsure(closed []namespaces.Found) []string {
+	return serviceNames(slices.DeleteFunc(slices.Clone(closed), func(f namespaces.Found) bool {
+		return !slices.ContainsFunc(f.Mounts, func(m namespaces.Mount) bool { return !r.flags.has(f.In, m) })
+	}))
 }
 
 // serviceNames returns the services that have namespaces which only root can have made.
-func serviceNames(closed []found) []string {
+func serviceNames(closed []namespaces.Found) []string {
 	var names []string
 	for _, f := range closed {
-		if f.in.Self || f.in.Foreign {
+		if f.In.Self || f.In.Foreign {
 			continue
 		}
-		if unit := bystander(f.in).Unit; strings.HasSuffix(unit, ".service") && !slices.Contains(names, unit) {
+		if unit := bystander(f.In).Unit; strings.HasSuffix(unit, ".service") && !slices.Contains(names, unit) {
 			names = append(names, unit)
 		}
 	}
 	return names
 }
 
-// reopen clears the flags in one namespace.
-func (r *reopening) reopen(ctx context.Context, o *others, f found) {
-	who := bystander(f.in)
-	unit, known := r.units[who.Unit]
+// reopen clears the flags that are to be cleared.
+func (r *reopening) reopen(closed []namespaces.Found) {
+	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
+	defer cancel()
+	var open []namespaces.Found
+	for _, f := range closed {
+		if f.Mounts = r.unwanted(f); len(f.Mounts) > 0 {
+			open = append(open, f)
+		}
+	}
+	for _, f := range r.others.visitor.SetReadOnly(ctx, open, false) {
+		for _, err := range append(f.Errs, f.Err) {
+			if err != nil && !errors.Is(err, namespaces.ErrHidden) {
+				r.leave(f.In)
+			}
+		}
+	}
+}
+
+// unwanted returns the mounts in a namespace whose flags nobody wants.
+func (r *reopening) unwanted(f namespaces.Found) []namespaces.Mount {
+	unit, known := r.units[bystander(f.In).Unit]
 	// A program that has gone into a namespace of its own making is in none of its unit's.
 	known = known && unit.Sandbox.Exists() && slices.ContainsFunc(unit.Processes, func(pid int) bool {
 		id, err := namespaces.Of(pid)
-		return err == nil && id == f.in.ID
+		return err == nil && id == f.In.ID
 	})
 	var mounts []namespaces.Mount
-	behind := false
-	for _, m := range f.mounts {
+	for _, m := range f.Mounts {
 		inherited := r.inherited[placeOf(m)]
 		switch {
-		case r.flags.has(f.in, m):
-			mounts = append(mounts, m)
-		case known && unit.Sandbox.Of(m.Point, inherited) == sandbox.Writable:
+		case r.flags.has(f.In, m), known && unit.Sandbox.Of(m.Point, inherited) == sandbox.Writable:
 			mounts = append(mounts, m)
 		case !known && inherited:
-			behind = true // nobody tells whether it should be
+			r.leave(f.In) // nobody tells whether it should be
 		}
 	}
-	for _, err := range o.visitor.SetReadOnly(ctx, f.in, o.subvolume, mounts, false) {
-		if err != nil && !errors.Is(err, namespaces.ErrHidden) {
-			behind = true
-		}
-	}
-	if behind && !f.in.Self && !f.in.Foreign && !slices.Contains(r.behind, who) {
+	return mounts
+}
+
+func (r *reopening) leave(n *namespaces.Namespace) {
+	if who := bystander(n); !n.Self && !n.Foreign && !slices.Contains(r.behind, who) {
 		r.behind = append(r.behind, who)
 	}
 }
@@ -160,7 +171,7 @@ var rememberers = map[string]string{
 
 // stubborn returns a sentence for each of the rememberers that has been at work while the
 // system was locked.
-func stubborn(closed []found) []string {
+func stubborn(closed []namespaces.Found) []string {
 	var sentences []string
 	for _, name := range serviceNames(closed) {
 		if setting, ok := rememberers[name]; ok {

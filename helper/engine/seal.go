@@ -30,7 +30,7 @@ func (e *Engine) refuseNewWrites(p *protected.Path) error {
 	if !p.Btrfs || status.Property != helper.Writable || status.Superblock != helper.Writable {
 		return nil
 	}
-	found, err := e.writers(p)
+	found, err := e.writers(context.Background(), p)
 	if err != nil {
 		return fmt.Errorf("cannot seal %q: %w", p.Name, helper.Because(err))
 	}

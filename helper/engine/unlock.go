@@ -71,23 +71,27 @@ func (e *Engine) rollBack(paths []*protected.Path, before *helper.Status) error 
 	ctx, cancel := context.WithTimeout(context.Background(), e.Config.Drain)
 	defer cancel()
 	var all error
+	var closings []*closing
 	for i, p := range paths {
-		var err error
 		switch was := before.Paths[i]; {
 		case was.State == helper.Unlocked:
 		case before.Lent(was):
-			err = e.raiseBarrier(ctx, p)
+			all = join(all, raiseBarrier(ctx, p))
 		default:
 			now := p.Status()
 			if now.Error != "" {
 				// That it can't be read may be why the unlock failed. This is what it leaves.
 				now = helper.PathStatus{Property: helper.Writable, Mount: helper.Writable, Superblock: helper.Writable}
 			}
-			_, err = e.lockFrom(ctx, p, now)
-		}
-		if err != nil {
-			all = join(all, fmt.Errorf("it could not be locked again: %w", err))
+			closings = append(closings, &closing{Path: p, before: now})
 		}
 	}
-	return all
+	e.close(ctx, closings)
+	for _, c := range closings {
+		all = join(all, c.err)
+	}
+	if all != nil {
+		return fmt.Errorf("it could not be locked again: %w", all)
+	}
+	return nil
 }

@@ -201,7 +201,7 @@ func (d *desk) mayLockHere(t task, forUser bool) bool {
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: services{systemBus}, Boot: d.machineOf(t)}
+	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: services{pid1{bus: systemBus, direct: systemdSocket}}, Boot: d.machineOf(t)}
 	if !t.forMachine() {
 		// Its history is another, and so is what was last good.
 		e.Keep = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,11 +13,13 @@ import (
 	"immutray.org/helper/sandbox"
 )
 
-// unitsPatience is how long PID 1 and the bus may take to tell about services.
-const unitsPatience = 3 * time.Second
+// unitsPatience is how long PID 1 may take to tell about services: as long as it goes on
+// answering. After a boot that was sealed it is asked about every service with a sandbox, and
+// on a slow machine it takes seconds for them.
+const unitsPatience = busPatience
 
 // services are those that PID 1 knows.
-type services struct{ address string }
+type services struct{ pid1 }
 
 // Describe returns what the services called names want of their mounts, as far as PID 1
 // tells in time.
@@ -24,34 +27,41 @@ func (s services) Describe(ctx context.Context, names []string) map[string]sandb
 	described := map[string]sandbox.Unit{}
 	ctx, cancel := context.WithTimeout(ctx, unitsPatience)
 	defer cancel()
-	conn, err := dbus.Connect(s.address, dbus.WithContext(ctx))
-	if err != nil {
-		return described
-	}
-	defer conn.Close()
-	// A bus takes only so many calls that are not answered yet (max_replies_per_connection
-	// in dbus-daemon(1)).
-	const most = 32
-	for len(names) > 0 {
-		some := names[:min(most, len(names))]
-		names = names[len(some):]
-		calls := make([]*dbus.Call, len(some))
-		for i, name := range some {
-			calls[i] = conn.Object(systemdName, unitPath(name)).GoWithContext(ctx, properties+".GetAll", 0, nil, systemdService)
-		}
-		for i, call := range calls {
-			select {
-			case <-call.Done:
-			case <-ctx.Done():
-				return described
-			}
-			var values map[string]dbus.Variant
-			if call.Store(&values) == nil {
-				described[some[i]] = describe(values)
+	// What is not told in time is missing.
+	_ = s.talk(ctx, func(ctx context.Context, l *line) error {
+		// A bus takes only so many calls that are not answered yet
+		// (max_replies_per_connection in dbus-daemon(1)).
+		for some := range slices.Chunk(names, 32) {
+			if err := l.describe(ctx, some, described); err != nil {
+				return err
 			}
 		}
-	}
+		return nil
+	})
 	return described
+}
+
+// describe asks about services, all at once. An error says that the rest would not be
+// answered either.
+func (l *line) describe(ctx context.Context, names []string, described map[string]sandbox.Unit) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	calls := make([]*dbus.Call, len(names))
+	for i, name := range names {
+		calls[i] = l.Object(systemdName, unitPath(name)).GoWithContext(ctx, properties+".GetAll", 0, nil, systemdService)
+	}
+	for i, call := range calls {
+		late := time.AfterFunc(l.patience, cancel)
+		<-call.Done
+		if !late.Stop() {
+			return &unheardError{context.DeadlineExceeded}
+		}
+		var values map[string]dbus.Variant
+		if call.Store(&values) == nil {
+			described[names[i]] = describe(values)
+		}
+	}
+	return nil
 }
 
 // unitPath returns the object of a unit (bus_label_escape in systemd's

@@ -22,18 +22,21 @@ func TestMain(m *testing.M) { lab.Main(m) }
 type fixture struct {
 	*lab.System
 	*testing.T
-	visitor *Visitor
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	v, err := NewVisitor()
+	return &fixture{System: lab.New(t), T: t}
+}
+
+func (f *fixture) visitor(subvolumes ...*Subvolume) *Visitor {
+	f.Helper()
+	v, err := NewVisitor(subvolumes...)
 	if err != nil {
-		t.Fatal(err)
+		f.Fatal(err)
 	}
-	f := &fixture{System: lab.New(t), T: t, visitor: v}
-	t.Cleanup(v.Close)
-	return f
+	f.Cleanup(v.Close)
+	return v
 }
 
 // A resident is a shell in a mount namespace of its own.
@@ -137,12 +140,12 @@ func (f *fixture) subvolume(path string) *Subvolume {
 // mounts returns the mounts by their points, relative to the fixture's directory.
 func (f *fixture) mounts(n *Namespace, s *Subvolume) map[string]Mount {
 	f.Helper()
-	found, err := f.visitor.Mounts(context.Background(), n, s)
-	if err != nil {
-		f.Fatal(err)
+	found := f.visitor(s).Mounts(context.Background(), []*Namespace{n})[0]
+	if found.Err != nil {
+		f.Fatal(found.Err)
 	}
 	byPoint := map[string]Mount{}
-	for _, m := range found {
+	for _, m := range found.Mounts {
 		name, err := filepath.Rel(f.Dir, m.Point)
 		if err != nil {
 			f.Fatal(err)
@@ -152,8 +155,14 @@ func (f *fixture) mounts(n *Namespace, s *Subvolume) map[string]Mount {
 	return byPoint
 }
 
-func (f *fixture) set(n *Namespace, s *Subvolume, m Mount, readOnly bool) error {
-	return f.visitor.SetReadOnly(context.Background(), n, s, []Mount{m}, readOnly)[0]
+func (f *fixture) set(n *Namespace, m Mount, readOnly bool) error {
+	f.Helper()
+	known := Found{In: n, Mounts: []Mount{m}}
+	found := f.visitor(m.Of).SetReadOnly(context.Background(), []Found{known}, readOnly)[0]
+	if found.Err != nil {
+		f.Fatal(found.Err)
+	}
+	return found.Errs[0]
 }
 
 // thread keeps a thread of this process in a mount namespace of its own until the test

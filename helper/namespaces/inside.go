@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,19 @@ type inside struct {
 	foreign bool
 	// subvolumes are open, and so what has the st_dev of one is on it.
 	subvolumes []*Subvolume
+	over       *atomic.Bool // nobody waits for this visit any more
+}
+
+// superblock is that of the subvolumes, by its major:minor; "" where they have several.
+func (in *inside) superblock() string {
+	one := ""
+	for _, s := range in.subvolumes {
+		if one != "" && s.Superblock != one {
+			return ""
+		}
+		one = s.Superblock
+	}
+	return one
 }
 
 // table calls each for the mounts of a superblock, by its major:minor; of every one where

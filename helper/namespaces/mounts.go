@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,61 +22,98 @@ var ErrMany = errors.New("it has too many mounts")
 type Mount struct {
 	mount.Info
 	Share Share
+	Of    *Subvolume
 }
 
-// Mounts returns the mounts in a namespace that show a subvolume, those that another mount
-// hides among them, in the order of the mount table. With [ErrMany] there are more.
-func (v *Visitor) Mounts(ctx context.Context, n *Namespace, s *Subvolume) ([]Mount, error) {
-	found, err := visit(ctx, v, n, nil, func(in *inside) ([]mount.Info, error) {
-		var found []mount.Info
-		err := in.table(s.Superblock, func(m mount.Info) error {
-			switch {
-			case !s.related(m.Root):
-			case len(found) == maxMounts:
-				return ErrMany
-			default:
-				found = append(found, m)
-			}
-			return nil
-		})
-		return found, err
-	})
+// Found is what a visit to a namespace has found.
+type Found struct {
+	In *Namespace
+	// Mounts are in the order of the mount table, those that another mount hides among
+	// them. One that shows several subvolumes is there for each.
+	Mounts []Mount
+	// Errs says for each of Mounts, when they were to be changed, why it could not be: EBUSY
+	// where something is open for writing through it, EPERM where the flag is locked,
+	// [ErrHidden] and [ErrAway] where it can't be reached.
+	Errs []error
+	// Err is why there may be more. With [ErrMany] there are.
+	Err error
+}
+
+// Mounts visits namespaces and returns, in their order, the mounts that show one of the
+// visitor's subvolumes.
+func (v *Visitor) Mounts(ctx context.Context, all []*Namespace) []Found {
+	return found(all, visit(ctx, v, all, func(in *inside, _ int) (Found, error) {
+		mounts, err := in.mounts()
+		return Found{Mounts: mounts}, err
+	}))
+}
+
+// Set visits namespaces and sets the mount flag of those mounts that which is true for; it
+// returns these in the order of the namespaces. which is called on another goroutine, perhaps
+// after the return, and must only look.
+func (v *Visitor) Set(ctx context.Context, all []*Namespace, which func(*Namespace, Mount) bool) []Found {
+	return found(all, visit(ctx, v, all, func(in *inside, i int) (Found, error) {
+		mounts, err := in.mounts()
+		mounts = slices.DeleteFunc(mounts, func(m Mount) bool { return !which(all[i], m) })
+		return Found{Mounts: mounts, Errs: in.setAll(mounts, true)}, err
+	}))
+}
+
+// SetReadOnly visits namespaces again, and sets or clears the mount flag of the mounts that
+// are given. Nothing but a mount of that id which shows the subvolume is changed.
+func (v *Visitor) SetReadOnly(ctx context.Context, known []Found, readOnly bool) []Found {
+	all := make([]*Namespace, len(known))
+	for i, f := range known {
+		all[i] = f.In
+	}
+	return found(all, visit(ctx, v, all, func(in *inside, i int) (Found, error) {
+		return Found{Mounts: known[i].Mounts, Errs: in.setAll(known[i].Mounts, readOnly)}, nil
+	}))
+}
+
+func found(all []*Namespace, answers []answer[Found]) []Found {
+	each := make([]Found, len(all))
+	for i, a := range answers {
+		each[i] = a.value
+		each[i].In = all[i]
+		if a.err != nil {
+			each[i].Err = fmt.Errorf("cannot look into a mount namespace: %w", helper.Because(a.err))
+		}
+	}
+	return each
+}
+
+// mounts reads the mount table once for all of the subvolumes.
+func (in *inside) mounts() ([]Mount, error) {
 	var mounts []Mount
-	for _, m := range found {
-		if share := s.shown(m); share != None {
-			mounts = append(mounts, Mount{m, share})
+	related := 0
+	err := in.table(in.superblock(), func(m mount.Info) error {
+		for _, s := range in.subvolumes {
+			if m.Device != s.Superblock || !s.related(m.Root) {
+				continue
+			}
+			if related++; related > maxMounts*len(in.subvolumes) {
+				return ErrMany
+			}
+			if share := s.shown(m); share != None {
+				mounts = append(mounts, Mount{m, share, s})
+			}
 		}
-	}
-	if err != nil {
-		return mounts, fmt.Errorf("cannot look into a mount namespace: %w", helper.Because(err))
-	}
-	return mounts, nil
+		return nil
+	})
+	return mounts, err
 }
 
-// SetReadOnly sets or clears the mount flag of mounts in a namespace, and returns for each
-// of them why it could not, in their order: EBUSY where something is open for writing
-// through it, EPERM where the flag is locked, [ErrHidden] and [ErrAway] where the mount
-// can't be reached. Nothing but a mount of that id which shows the subvolume is changed.
-func (v *Visitor) SetReadOnly(ctx context.Context, n *Namespace, s *Subvolume, mounts []Mount, readOnly bool) []error {
-	errs, err := visit(ctx, v, n, []*Subvolume{s}, func(in *inside) ([]error, error) {
-		errs := make([]error, len(mounts))
-		for i, m := range mounts {
-			errs[i] = in.setReadOnly(m.Info, s.device, readOnly)
-		}
-		return errs, nil
-	})
-	if err == nil {
-		return errs
-	}
-	errs = make([]error, len(mounts))
-	for i := range errs {
-		errs[i] = err
+func (in *inside) setAll(mounts []Mount, readOnly bool) []error {
+	errs := make([]error, len(mounts))
+	for i, m := range mounts {
+		errs[i] = in.setReadOnly(m, readOnly)
 	}
 	return errs
 }
 
-func (in *inside) setReadOnly(m mount.Info, device uint64, readOnly bool) error {
-	fd, err := in.open(m)
+func (in *inside) setReadOnly(m Mount, readOnly bool) error {
+	fd, err := in.open(m.Info)
 	if err != nil {
 		return err
 	}
@@ -84,8 +122,10 @@ func (in *inside) setReadOnly(m mount.Info, device uint64, readOnly bool) error 
 	switch {
 	case err != nil:
 		return err
-	case at.device != device:
+	case at.device != m.Of.device:
 		return ErrHidden
+	case in.over.Load():
+		return ErrHung
 	case readOnly:
 		return mount.SetReadOnly(fd)
 	}

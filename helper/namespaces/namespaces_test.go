@@ -140,11 +140,11 @@ func TestTheFlagIsSetInTheNamespaceAlone(t *testing.T) {
 		if !r.can("exec 3>root/etc/busy") {
 			t.Fatalf("%s can't write", name)
 		}
-		if err := f.set(n, s, m, true); !errors.Is(err, unix.EBUSY) {
+		if err := f.set(n, m, true); !errors.Is(err, unix.EBUSY) {
 			t.Errorf("%s: with a writer: %v, want EBUSY", name, err)
 		}
 		r.can("exec 3>&-")
-		if err := f.set(n, s, m, true); err != nil || r.can("touch root/etc/x") {
+		if err := f.set(n, m, true); err != nil || r.can("touch root/etc/x") {
 			t.Errorf("%s: %v, want nil and nothing to be written", name, err)
 		}
 		if m := f.mounts(n, s)["root/etc"]; !m.ReadOnly() {
@@ -153,7 +153,7 @@ func TestTheFlagIsSetInTheNamespaceAlone(t *testing.T) {
 		if err := f.Writable(f.Etc); err != nil {
 			t.Errorf("%s: outside: %v", name, err)
 		}
-		if err := f.set(n, s, m, false); err != nil || !r.can("touch root/etc/x") {
+		if err := f.set(n, m, false); err != nil || !r.can("touch root/etc/x") {
 			t.Errorf("%s: %v, want nil and x to be written", name, err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestALockedFlagIsReported(t *testing.T) {
 	}
 	r := f.settle("", unix.CLONE_NEWUSER)
 	n, s := f.of(r.command.Process.Pid), f.subvolume(f.Etc)
-	if err := f.set(n, s, f.mounts(n, s)["root/etc"], false); !errors.Is(err, unix.EPERM) {
+	if err := f.set(n, f.mounts(n, s)["root/etc"], false); !errors.Is(err, unix.EPERM) {
 		t.Errorf("the flag of a user's mount: %v, want EPERM", err)
 	}
 }
@@ -192,7 +192,7 @@ func TestWhatAPathLeadsToIsNotTrusted(t *testing.T) {
 		if !r.can(change) {
 			t.Fatal(change)
 		}
-		if err := f.set(n, s, at["a"], true); !errors.Is(err, ErrHidden) {
+		if err := f.set(n, at["a"], true); !errors.Is(err, ErrHidden) {
 			t.Errorf("%s: %v, want ErrHidden", change, err)
 		}
 	}
@@ -218,13 +218,13 @@ func TestNoLookupWaitsForAServer(t *testing.T) {
 	n, s := f.of(r.command.Process.Pid), f.subvolume(f.Root)
 	at := f.mounts(n, s)
 	began := time.Now()
-	if err := f.set(n, s, at["a/b"], true); !errors.Is(err, ErrAway) {
+	if err := f.set(n, at["a/b"], true); !errors.Is(err, ErrAway) {
 		t.Errorf("below a server that does not answer: %v, want ErrAway", err)
 	}
 	if took := time.Since(began); took > visitPatience/2 {
 		t.Errorf("it took %v", took)
 	}
-	if err := f.set(n, s, at["root"], true); err != nil {
+	if err := f.set(n, at["root"], true); err != nil {
 		t.Error(err)
 	}
 }
@@ -244,8 +244,8 @@ func TestNumbersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := f.visitor.Mounts(context.Background(), f.of(os.Getpid()), f.subvolume(f.Root))
-	if !errors.Is(err, ErrMany) || len(got) < maxMounts/2 {
-		t.Errorf("%d mounts and %v, want about %d and ErrMany", len(got), err, maxMounts)
+	got := f.visitor(f.subvolume(f.Root)).Mounts(context.Background(), []*Namespace{f.of(os.Getpid())})[0]
+	if !errors.Is(got.Err, ErrMany) || len(got.Mounts) < maxMounts/2 {
+		t.Errorf("%d mounts and %v, want about %d and ErrMany", len(got.Mounts), got.Err, maxMounts)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +21,8 @@ type Subvolume struct {
 
 	device uint64 // st_dev
 	root   int    // its directory on a mount of its own, attached nowhere
+
+	mu     sync.Mutex // guards within
 	within map[string]bool
 }
 
@@ -83,6 +86,8 @@ func below(name, dir string) bool {
 // holds reports whether what lies below the subvolume is on it, and not on another one
 // that is nested there. A directory that was removed counts: it has no name to ask for.
 func (s *Subvolume) holds(root string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if within, known := s.within[root]; known {
 		return within
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,8 +16,8 @@ const (
 	// visitPatience is how long a visit may take. What is done there waits for nothing
 	// but the kernel's own locks.
 	visitPatience = 2 * time.Second
-	// maxHung is how many threads are left behind in a namespace that does not let them
-	// go; then nobody visits any more.
+	// maxHung is how many threads are left behind in namespaces that do not let them go;
+	// then no other of that kind is visited any more, foreign or not.
 	maxHung = 3
 )
 
@@ -26,87 +27,116 @@ var ErrHung = errors.New("it did not answer in time")
 // A Visitor enters namespaces, one after the other, on a thread that is used for nothing
 // else. It is not safe for use by several goroutines at once, and must be closed.
 type Visitor struct {
-	proc int // /proc of the caller's namespace
-	jobs chan func()
-	hung int
+	proc       int // /proc of the caller's namespace
+	subvolumes []*Subvolume
+	hung       map[bool]int // threads left behind in namespaces, by [Namespace.Foreign]
 }
 
-// NewVisitor returns a Visitor.
-func NewVisitor() (*Visitor, error) {
+// NewVisitor returns a Visitor who looks for mounts of subvolumes. They must be closed after
+// it.
+func NewVisitor(subvolumes ...*Subvolume) (*Visitor, error) {
 	proc, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: "/proc", Err: err}
 	}
-	return &Visitor{proc: proc}, nil
+	return &Visitor{proc: proc, subvolumes: subvolumes, hung: map[bool]int{}}, nil
 }
 
-// Close ends the visitor's thread.
+// Close releases what the visitor has open.
 func (v *Visitor) Close() {
-	if v.jobs != nil {
-		close(v.jobs)
-	}
-	if v.hung == 0 { // else a thread may need it yet
+	if len(v.hung) == 0 { // else a thread may need it yet
 		unix.Close(v.proc)
 	}
 }
 
-// visit does work inside a namespace. Work that does not end in time is left behind; so it
-// must share nothing with the caller but what it returns.
-func visit[T any](ctx context.Context, v *Visitor, n *Namespace, subvolumes []*Subvolume, work func(*inside) (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	var none T
-	if err := ctx.Err(); err != nil {
-		return none, err
-	}
-	if v.hung >= maxHung {
-		return none, ErrHung
-	}
-	if v.jobs == nil {
-		v.jobs = make(chan func())
-		go serve(v.jobs)
-	}
-	answers := make(chan answer, 1)
-	fd := int(n.file.Fd())
-	in := &inside{proc: v.proc, foreign: n.Foreign, subvolumes: subvolumes}
-	v.jobs <- func() {
-		var a answer
-		if a.err = enter(fd); a.err == nil {
-			a.value, a.err = work(in)
-		}
-		answers <- a
-	}
-	patience := time.NewTimer(visitPatience)
-	defer patience.Stop()
-	select {
-	case a := <-answers:
-		return a.value, a.err
-	case <-patience.C:
-	}
-	close(v.jobs)
-	v.jobs = nil
-	v.hung++
-	return none, ErrHung
+// An answer is what came of one visit.
+type answer[T any] struct {
+	value T
+	err   error
 }
 
-func enter(fd int) error {
-	if err := unix.Setns(fd, unix.CLONE_NEWNS); err != nil {
+// visit does work inside each of the namespaces, and returns the answers in their order.
+// Work that does not end in time is left behind; so it must share nothing with the caller
+// but what it returns.
+//
+// One thread does all of it, and nobody waits for a single visit: to wake another thread
+// for each costs more than the visit.
+func visit[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(in *inside, i int) (T, error)) []answer[T] {
+	var answers []answer[T]
+	for len(answers) < len(all) {
+		done := len(answers)
+		if v.hung[all[done].Foreign] >= maxHung {
+			answers = append(answers, answer[T]{err: ErrHung})
+			continue
+		}
+		told, hung := tour(ctx, v, all[done:], func(in *inside, i int) (T, error) { return work(in, done+i) })
+		answers = append(answers, told...)
+		if hung {
+			v.hung[all[len(answers)].Foreign]++
+			answers = append(answers, answer[T]{err: ErrHung})
+		}
+	}
+	return answers
+}
+
+// tour visits the namespaces up to the first that hangs.
+func tour[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(*inside, int) (T, error)) (answers []answer[T], hung bool) {
+	told := make(chan answer[T], len(all)) // nobody waits to be heard
+	done := make(chan struct{})
+	over := new(atomic.Bool)
+	defer over.Store(true)
+	go onThread(func() {
+		defer close(done)
+		for i, n := range all {
+			if over.Load() {
+				return
+			}
+			var a answer[T]
+			if a.err = ctx.Err(); a.err == nil {
+				a.err = n.enter()
+			}
+			if a.err == nil {
+				a.value, a.err = work(&inside{v.proc, n.Foreign, v.subvolumes, over}, i)
+			}
+			told <- a
+		}
+	})
+	watch := time.NewTicker(visitPatience / 4)
+	defer watch.Stop()
+	for seen, last := 0, time.Now(); ; {
+		select {
+		case <-done:
+		case now := <-watch.C:
+			if len(told) > seen {
+				seen, last = len(told), now
+			}
+			if now.Sub(last) < visitPatience {
+				continue
+			}
+		}
+		for range len(told) {
+			answers = append(answers, <-told)
+		}
+		return answers, len(answers) < len(all)
+	}
+}
+
+func (n *Namespace) enter() error {
+	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("setns: %w", err)
 	}
 	return nil
 }
 
-// serve does the jobs on a thread of its own, which ends with it. That is never the first
+// onThread calls work on a thread of its own, which ends with it. That is never the first
 // of the process: the first would not end, and is what /proc/self shows.
-func serve(jobs <-chan func()) {
+func onThread(work func()) {
 	runtime.LockOSThread() // and never unlocked
 	if unix.Gettid() == unix.Getpid() {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			serve(jobs)
+			onThread(work)
 		}()
 		<-done
 		runtime.UnlockOSThread()
@@ -115,7 +145,5 @@ func serve(jobs <-chan func()) {
 	// setns(2) refuses a thread that shares its root directory with others. Should this
 	// fail, that does.
 	_ = unix.Unshare(unix.CLONE_FS)
-	for job := range jobs {
-		job()
-	}
+	work()
 }

@@ -2,6 +2,7 @@ package writers
 
 import (
 	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -49,14 +50,35 @@ func readLinkAt(dir int, name string, buf []byte) (string, error) {
 	return string(buf[:n]), nil
 }
 
-func namesAt(dir int, name string) ([]string, error) {
+func namesAt(dir int, name string) (all []string, err error) {
+	err = eachName(dir, name, func(names []string) error {
+		all = append(all, names...)
+		return nil
+	})
+	return all, err
+}
+
+// eachName calls each for the names in a directory, some at a time: a process can have a
+// million descriptors. It ends early with an error of each.
+func eachName(dir int, name string, each func(some []string) error) error {
 	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	return f.Readdirnames(-1)
+	for {
+		names, err := f.Readdirnames(1000)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(names); err != nil {
+			return err
+		}
+	}
 }
 
 // gone reports whether an error of reading /proc only says that the process, thread,

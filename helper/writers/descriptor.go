@@ -18,17 +18,15 @@ func (p *process) descriptors(task string) error {
 		return err
 	}
 	defer unix.Close(dir)
-	names, err := namesAt(dir, ".")
-	if err != nil {
-		return err
-	}
-	for _, fd := range names {
-		p.descriptor(task, dir, fd)
-		if err := p.step(); err != nil {
-			return err
+	return eachName(dir, ".", func(names []string) error {
+		for _, fd := range names {
+			p.descriptor(task, dir, fd)
+			if err := p.step(); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // descriptor looks at one descriptor, at the cheapest and most telling first. Any

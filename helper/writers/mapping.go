@@ -13,10 +13,10 @@ import (
 // allMappings finds the files that are mapped and were opened for writing. All
 // threads share the mappings; but a thread that has ended has none, even if it is the
 // first one and the process goes on without it.
-func (p *process) allMappings(tasks []int) error {
+func (p *process) allMappings(tasks []int, told func(mapping) bool) error {
 	for _, tid := range tasks {
 		// A process may end while its mappings are read, half of them told.
-		any, err := p.mappings(tid)
+		any, err := p.mappings(tid, told)
 		if err = unlessGone(err); err != nil || any {
 			return err
 		}
@@ -24,11 +24,11 @@ func (p *process) allMappings(tasks []int) error {
 	return nil
 }
 
-// mappings looks at every mapping of a task and reports whether there are any. A
+// mappings looks at the mappings of a task that are to be told and reports whether there are any. A
 // mapping keeps the file open that it was made from, also when the descriptor is
 // closed; and a file that was opened for writing keeps its mount writable whatever
 // the mapping allows (TestVerdictIsTheKernels).
-func (p *process) mappings(tid int) (any bool, err error) {
+func (p *process) mappings(tid int, told func(mapping) bool) (any bool, err error) {
 	maps, err := openAt(p.dir, "task/"+strconv.Itoa(tid)+"/maps", unix.O_RDONLY)
 	if err != nil {
 		return false, err
@@ -36,22 +36,29 @@ func (p *process) mappings(tid int) (any bool, err error) {
 	p.visit.step()
 	f := os.NewFile(uintptr(maps), "maps")
 	defer f.Close()
-	// Below task there is no map_files; the directory of a thread, which /proc does
-	// not list, has it.
-	links, err := openAt(p.scan.proc.fresh, strconv.Itoa(tid)+"/map_files", unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		links = -1
-	} else {
-		defer unix.Close(links)
-	}
+	const unopened, missing = -2, -1
+	links := unopened // most processes have nothing that is to be looked up
+	defer func() {
+		if links >= 0 {
+			unix.Close(links)
+		}
+	}()
 	p.lines.Reset(f)
 	err = eachMapping(p.lines, func(m mapping) error {
 		any = true
 		switch {
-		case m.inode == 0: // no file
-		case links < 0:
+		case m.inode == 0 || !told(m): // no file, or none of interest
+			return p.step()
+		case links == unopened:
+			// Below task there is no map_files; the directory of a thread, which /proc
+			// does not list, has it.
+			if links, err = openAt(p.scan.proc.fresh, strconv.Itoa(tid)+"/map_files", unix.O_PATH|unix.O_DIRECTORY); err != nil {
+				links = missing
+			}
+		}
+		if links == missing {
 			p.mappingByPath(m)
-		default:
+		} else {
 			p.mapping(links, m)
 		}
 		return p.step()

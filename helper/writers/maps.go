@@ -109,6 +109,10 @@ func withoutZeros(digits string) string {
 // allows that only for a file opened for writing.
 func (m mapping) writesThrough() bool { return m.perms[1] == 'w' && m.perms[3] == 's' }
 
+// isShared reports whether stores to the mapping reach the file, or would if it were made
+// writable (mprotect(2)).
+func (m mapping) isShared() bool { return m.perms[3] == 's' }
+
 // unescapedPath returns the path. A file whose name really has the four characters
 // \012 in it can't be told from one with a newline.
 func (m mapping) unescapedPath() string {

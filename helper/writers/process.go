@@ -97,7 +97,14 @@ func (p *process) step() error {
 	return nil
 }
 
-func (p *process) look() error {
+func (p *process) look() error { return p.lookAt(eachMap) }
+
+func (p *process) lookForWriting() error { return p.lookAt(mapping.isShared) }
+
+func eachMap(mapping) bool { return true }
+
+// lookAt looks at the descriptors, and at those mappings of files that are to be told.
+func (p *process) lookAt(told func(mapping) bool) error {
 	tasks, err := p.tasks()
 	if err != nil {
 		return unlessGone(err)
@@ -112,7 +119,7 @@ func (p *process) look() error {
 			return err
 		}
 	}
-	return p.allMappings(tasks)
+	return p.allMappings(tasks, told)
 }
 
 // tasks returns the threads of the process, the one that is named like it first.

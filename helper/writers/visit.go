@@ -1,7 +1,6 @@
 package writers
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +22,8 @@ type visit struct {
 	steps atomic.Int64 // what the kernel has answered so far
 	tid   int          // the worker's thread
 
-	// The watcher's: how many steps it knows of and what the thread had run by then, since
-	// when there was no other, and how often it has looked in vain since.
+	// The watcher's: how many steps it knows of, what the thread had run when there was no
+	// further one, since when there was neither, and how often it has looked in vain since.
 	seen   int64
 	ran    string
 	since  time.Time
@@ -33,6 +32,17 @@ type visit struct {
 
 // step says that the kernel has answered once more.
 func (v *visit) step() { v.steps.Add(1) }
+
+// watch takes note of how far it has come. Only where that is no further the thread is
+// looked at.
+func (v *visit) watch(now time.Time) {
+	v.vainly++
+	if steps := v.steps.Load(); steps != v.seen {
+		v.seen, v.since, v.vainly = steps, now, 0
+	} else if ran := runtimeOf(v.tid); ran != v.ran {
+		v.ran, v.since, v.vainly = ran, now, 0
+	}
+}
 
 // isHanging reports whether the kernel owes an answer for too long. It must not be the
 // whole machine that stood still: then the watcher could not look either.
@@ -55,7 +65,7 @@ func (v *visit) isGone() bool {
 // thread that waits for an answer does neither; on a slow machine one does, for seconds.
 // Where it is not known it is always the same.
 func runtimeOf(tid int) string {
-	data, _ := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/schedstat")
+	data, _ := readAt(unix.AT_FDCWD, "/proc/self/task/"+strconv.Itoa(tid)+"/schedstat", make([]byte, 128))
 	return string(data)
 }
 
@@ -133,11 +143,7 @@ func (vs *visits) slow(s *scan, now time.Time) int {
 		if v.scan != s {
 			continue
 		}
-		if steps, ran := v.steps.Load(), runtimeOf(v.tid); steps != v.seen || ran != v.ran {
-			v.seen, v.ran, v.since, v.vainly = steps, ran, now, 0
-		} else {
-			v.vainly++
-		}
+		v.watch(now)
 		if now.Sub(v.since) >= quiet || now.Sub(v.began) >= long {
 			slow++
 		}

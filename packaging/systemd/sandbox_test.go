@@ -175,6 +175,45 @@ func TestSystemCallsAreAllowed(t *testing.T) {
 	}
 }
 
+// What a lock does for each process and for each mount namespace it does once for all
+// protected paths, but for the second look for namespaces that are new. On an interpreted
+// machine it is nearly all that a lock costs.
+func TestALockLooksOnce(t *testing.T) {
+	lab.Require(t, "strace:strace", "unshare:util-linux")
+	s := newSandbox(t)
+	service := exec.Command("unshare", "--mount", "sleep", "infinity")
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = service.Process.Kill()
+		_ = service.Wait()
+	})
+	pid := service.Process.Pid
+	other := fmt.Sprintf("/proc/%d/ns/mnt", pid)
+	for own, err := os.Readlink("/proc/self/ns/mnt"); ; {
+		if link, _ := os.Readlink(other); err != nil || link != "" && link != own {
+			break
+		}
+	}
+	trace := filepath.Join(s.Dir, "trace")
+	if r := s.run(t, helper.Lock, "strace", "-f", "-qq", "-o", trace); r.Outcome != helper.Done {
+		t.Fatalf("lock: %+v", r)
+	}
+	data, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, most := range map[string]int{
+		fmt.Sprintf(`readlinkat\(AT_FDCWD, "%s"`, other):                   2,
+		fmt.Sprintf(`openat\(\d+, "%d", O_RDONLY\|O_CLOEXEC\|O_PATH`, pid): 1,
+	} {
+		if got := len(regexp.MustCompile(what).FindAll(data, -1)); got > most {
+			t.Errorf("the lock does %s %d times, want at most %d", what, got, most)
+		}
+	}
+}
+
 // allowedCalls returns what SystemCallFilter= of a unit adds up to.
 func allowedCalls(t *testing.T, unit string) map[string]bool {
 	t.Helper()
