@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -75,7 +76,7 @@ func makeExecutable(dir string) error {
 }
 
 // exits is a script command: "exits CODE PROGRAM ARGS…" runs the program and wants
-// that exit code.
+// that exit code, and no error that says "cannot" twice.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
@@ -92,5 +93,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+	for _, text := range strings.FieldsFunc(ts.ReadFile("stderr"), func(r rune) bool { return r == '\n' || r == ';' }) {
+		if strings.Count(text, "cannot") > 1 {
+			ts.Fatalf("it says \"cannot\" more than once: %s", text)
+		}
 	}
 }

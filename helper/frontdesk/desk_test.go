@@ -113,6 +113,11 @@ func parseOutput(t *testing.T, out string) *helper.Result {
 	if err := json.Unmarshal([]byte(rest), &r); err != nil {
 		t.Fatalf("the result %q can't be read: %v", rest, err)
 	}
+	for _, text := range append(strings.Split(r.Error, "; "), r.Notices...) {
+		if strings.Count(text, "cannot") > 1 {
+			t.Errorf("it says \"cannot\" more than once: %s", text)
+		}
+	}
 	return &r
 }
 

@@ -77,7 +77,7 @@ func leaveMark(mark string) error {
 		err = os.WriteFile(mark, nil, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot note that somebody is logged in: %w", err)
+		return fmt.Errorf("cannot note that somebody is logged in: %w", helper.Because(err))
 	}
 	return nil
 }

@@ -148,6 +148,15 @@ func (f *fixture) end(cmd *exec.Cmd) (end leftEnd) {
 			f.t.Error(err)
 		}
 	}
+	said := []string{end.Err}
+	if end.Result != nil {
+		said = slices.Concat(said, strings.Split(end.Result.Error, "; "), end.Result.Notices)
+	}
+	for _, text := range said {
+		if strings.Count(text, "cannot") > 1 {
+			f.t.Errorf("it says \"cannot\" more than once: %s", text)
+		}
+	}
 	return end
 }
 
