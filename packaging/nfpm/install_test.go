@@ -201,7 +201,7 @@ test "$1" = stop || exit 0
 shift
 for unit; do
 	case $unit in
-	immutability-seal.service | 'immutray-relock@*.timer') ;;
+	immutability-seal.service | immutray-inhibit.service | 'immutray-relock@*.timer') ;;
 	*)
 		echo "Failed to enqueue jobs: Unit $unit not loaded." >&2
 		exit 5
@@ -219,7 +219,7 @@ func TestRemovingStopsUnits(t *testing.T) {
 	must(t, "write a program", os.WriteFile(s.path("usr/bin/systemctl"), []byte(pickySystemctl), 0o755))
 	s.mustDpkg("--remove", "immutray")
 	stopped, err := os.ReadFile(s.path("run/stopped"))
-	if want := "immutability-seal.service\nimmutray-relock@*.timer\n"; err != nil || string(stopped) != want {
+	if want := "immutability-seal.service\nimmutray-inhibit.service\nimmutray-relock@*.timer\n"; err != nil || string(stopped) != want {
 		t.Errorf("stopped:\n%s%v, want:\n%s", stopped, err, want)
 	}
 }

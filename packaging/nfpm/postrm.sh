@@ -28,10 +28,11 @@ if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 	# What the boot has started counts as active, and is listed without its file. Not
 	# before: stopped while it can be started, the seal would be, with the next service.
-	# A timer at the end of a window has nothing to start any more.
+	# A timer at the end of a window has nothing to start any more, and what attends to a
+	# window nothing to look at.
 	# One by one: systemd 262 stops none of several when one is not loaded.
 	for unit in immutability-seal.service immutability-unseal.service \
-		immutray-logout.path immutray-metrics.timer 'immutray-relock@*.timer'; do
+		immutray-logout.path immutray-metrics.timer immutray-inhibit.service 'immutray-relock@*.timer'; do
 		systemctl stop "$unit" 2>/dev/null || true
 	done
 fi

@@ -19,6 +19,7 @@ func installed() []string {
 		"usr/lib/systemd/system/immutability-seal.service",
 		"usr/lib/systemd/system/immutability-unseal.service",
 		"usr/lib/systemd/system/immutray-came-up.service",
+		"usr/lib/systemd/system/immutray-inhibit.service",
 		"usr/lib/systemd/system/immutray-lock-force.service",
 		"usr/lib/systemd/system/immutray-lock.service",
 		"usr/lib/systemd/system/immutray-logout.path",

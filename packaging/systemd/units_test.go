@@ -34,10 +34,12 @@ const (
 	metrics  = "immutray-metrics.service"
 	// cameUp takes a boot that was sealed off the record of those that did not come up.
 	cameUp = "immutray-came-up.service"
+	// inhibit attends to a window.
+	inhibit = "immutray-inhibit.service"
 )
 
 func units() []string {
-	names := []string{relock, reclaim, onSleep, onLogout, metrics, cameUp}
+	names := []string{relock, reclaim, onSleep, onLogout, metrics, cameUp, inhibit}
 	for _, verb := range helper.Verbs() {
 		names = append(names, unitOf(verb))
 	}
@@ -167,7 +169,7 @@ func TestUnitsAreAlike(t *testing.T) {
 	without := func(verb helper.Verb, section string, names ...string) []option {
 		return withoutIn(unitOf(verb), section, names...)
 	}
-	lock, unlock := without(helper.Lock, "", "Description", "ExecStart"), without(helper.Unlock, "", "Description", "ExecStart")
+	lock, unlock := without(helper.Lock, "", "Description", "ExecStart"), without(helper.Unlock, "", "Description", "ExecStart", "Wants")
 	if !slices.Equal(lock, unlock) {
 		t.Errorf("the units differ:\n%v\n%v", lock, unlock)
 	}
