@@ -68,8 +68,12 @@ type PathStatus struct {
 	Property    Flag   `json:"property"`
 	Mount       Flag   `json:"mount"`
 	Superblock  Flag   `json:"superblock"`
-	State       State  `json:"state"`
-	Error       string `json:"error"`
+	// OnTop is the file system that is mounted over the subvolume and hides it, an overlay
+	// of systemd-confext(8) perhaps; mostly "". The mount flag is that of what is on top, the
+	// rest is the subvolume's.
+	OnTop string `json:"on_top,omitempty"`
+	State State  `json:"state"`
+	Error string `json:"error"`
 }
 
 // A Window is the time from an unlock to the next lock.

@@ -184,6 +184,9 @@ func layerWords(p helper.PathStatus) string {
 	}
 	add("property", p.Property)
 	add("mount", p.Mount)
+	if p.OnTop != "" {
+		words = append(words, "hidden by another mount")
+	}
 	// The superblock is shown only where it changes what the two say.
 	if p.Superblock == helper.ReadOnly && p.Mount == helper.Writable {
 		add("file system", p.Superblock)

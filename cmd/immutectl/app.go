@@ -17,6 +17,7 @@ import (
 	"immutray.org/helper/history"
 	"immutray.org/helper/inforce"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/protected"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/writers"
 )
@@ -77,7 +78,7 @@ func newApp(stdout, stderr *os.File) *app {
 		loadConfig: inforce.Named,
 		state:      func(c config.Config) stateReader { return lockstate.For(c) },
 		lastSeal:   lastSeal,
-		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys"},
+		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys", Hidden: protected.HiddenAt},
 		history:    func(configFile string) historian { return &history.Reader{Config: configFile} },
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (a *app) status(form statusForm) error {
 	}
 	if names, _ := unread(s); len(names) > 0 {
 		// The cause of each stands in what was just printed.
-		return a.unreadFailure("cannot read the state of " + enumerate(names))
+		return a.unreadFailure(s, "cannot read the state of "+enumerate(names))
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func (a *app) isLocked() error {
 		return nil
 	case helper.Unknown:
 		_, causes := unread(s)
-		return a.unreadFailure("cannot tell whether the system is locked: " + strings.Join(causes, "; "))
+		return a.unreadFailure(s, "cannot tell whether the system is locked: "+strings.Join(causes, "; "))
 	}
 	return &failure{code: helper.ExitFailed}
 }
@@ -125,7 +126,11 @@ func unread(s helper.Status) (names, causes []string) {
 	return names, causes
 }
 
-func (a *app) unreadFailure(message string) *failure {
+func (a *app) unreadFailure(s helper.Status, message string) *failure {
+	hidden := func(p helper.PathStatus) bool { return p.State == helper.Unknown && p.OnTop != "" }
+	if !a.root && slices.ContainsFunc(s.Paths, hidden) {
+		return &failure{code: helper.ExitFailed, err: errors.New(message), hints: []string{`Run "sudo immutectl status".`}}
+	}
 	file := a.configFile
 	if file == "" {
 		file = config.Path

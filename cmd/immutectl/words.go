@@ -149,6 +149,8 @@ func pathNotices(p helper.PathStatus, lent bool) []string {
 		notices = append(notices, "This path can't be read.")
 	case p.State == helper.Unknown:
 		notices = append(notices, "This path can't be read: "+helper.Because(errors.New(p.Error)).Error()+".")
+	case p.State == helper.OpenMount && p.OnTop != "":
+		notices = append(notices, "What is mounted over it can be written to. "+runLock)
 	case p.State == helper.OpenMount && p.Superblock != helper.ReadOnly:
 		notices = append(notices, "Nothing new can be opened for writing, but programs that already have files open here can still write. "+runLock)
 	case p.State == helper.MountOnly && onBtrfs && lent:
@@ -157,6 +159,9 @@ func pathNotices(p helper.PathStatus, lent bool) []string {
 		notices = append(notices, `The property is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
 	case p.State == helper.MountOnly:
 		notices = append(notices, `The mount flag is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
+	}
+	if p.OnTop != "" {
+		notices = append(notices, "Another mount ("+p.OnTop+") hides its subvolume. The property is the subvolume's, the mount flag that of what is on top.")
 	}
 	if p.Superblock == helper.ReadOnly {
 		notice := "The whole file system is read-only, wherever else it is mounted too."

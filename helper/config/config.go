@@ -45,6 +45,10 @@ type Config struct {
 	// StateDir holds the state file and the lock between helpers.
 	StateDir string `json:"state_dir"`
 
+	// OnBtrfs are those of the paths that were on btrfs when they were last locked or
+	// unlocked. The file has no word for it; see package inforce.
+	OnBtrfs []string `json:"on_btrfs,omitempty"`
+
 	// Refused is why the file says something else, or nothing: it can't be trusted, read
 	// or understood, or what it names is not there. It wraps ErrRefused. Package inforce
 	// decides what holds then.

@@ -124,6 +124,7 @@ func TestABootThatCouldNotComeUpIsUnlocked(t *testing.T) {
 // stops in the middle counts. Where there is no place for the record, it is sealed as ever.
 func TestASealedBootIsCounted(t *testing.T) {
 	f := newFaultFixture(t)
+	f.closeTop()
 	f.commandLine("ro")
 	kept := filepath.Join(t.TempDir(), "kept")
 	f.engine.Boot = boot.Machine{Kept: kept}
@@ -158,6 +159,7 @@ func TestASealedBootIsCounted(t *testing.T) {
 // not.
 func TestALockTellsOfAnUpdateThatWaits(t *testing.T) {
 	f := newFixture(t)
+	f.closeTop()
 	f.engine.Boot = boot.Machine{Root: t.TempDir()}
 	if result := f.must(helper.Lock); len(result.Notices) > 0 {
 		t.Errorf("without an update: %q", result.Notices)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -97,13 +98,31 @@ func (e *Engine) close(ctx context.Context, all []*closing) {
 		}
 		if c.err == nil {
 			c.note(repairSuperblock(c.Path, c.before))
+			c.note(outOfReach(c.Path, helper.Writable, "lock"))
 		}
 	}
+	e.noteOnce(all, o)
+}
+
+// noteOnce says what concerns all of the paths with one of them.
+func (e *Engine) noteOnce(all []*closing, o *others) {
 	notice := e.remember(o)
+	if slices.ContainsFunc(goingOn(all), (*closing).wantsProperty) {
+		notice = sentences(notice, o.besideWords(pathsOf(all)))
+	}
 	for _, c := range goingOn(all) {
 		c.note(notice)
-		break // once
+		return
 	}
+}
+
+// outOfReach says that the mount below what is on top of a subvolume still has another flag
+// than was asked for.
+func outOfReach(p *protected.Path, still helper.Flag, again string) string {
+	if p.HiddenMount() != still {
+		return ""
+	}
+	return fmt.Sprintf("something is mounted over %q, and its own mount is out of reach below that: when it is taken off, %s once more", p.Name, again)
 }
 
 // lookPatience is how long the looks into all namespaces and all processes may take, beside
@@ -251,17 +270,21 @@ func lowerBarrier(p *protected.Path, before helper.PathStatus) error {
 // which not even that can be told makes it an error. A device that could not be placed does
 // not: its file's path belongs to another mount namespace, as a container's swap file does.
 func (e *Engine) writers(ctx context.Context, paths ...*protected.Path) ([]helper.Writer, error) {
-	return scanned(e.scan().Scan(ctx, namesOf(paths)))
+	return scanned(e.scan(paths).Scan(ctx, namesOf(paths)))
 }
 
 // writing returns those of the writers that can change a file of the paths still.
 func (e *Engine) writing(ctx context.Context, paths ...*protected.Path) ([]helper.Writer, error) {
-	return scanned(e.scan().Writing(ctx, namesOf(paths)))
+	return scanned(e.scan(paths).Writing(ctx, namesOf(paths)))
 }
 
-func (e *Engine) scan() *writers.Scanner {
+func (e *Engine) scan(paths []*protected.Path) *writers.Scanner {
 	if e.scanner == nil {
 		e.scanner = new(writers.Scanner)
+	}
+	e.scanner.Hidden = func(name string) (device uint64, ok bool) {
+		i := slices.IndexFunc(paths, func(p *protected.Path) bool { return p.Name == name })
+		return paths[i].Hidden()
 	}
 	return e.scanner
 }

@@ -153,7 +153,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	if result.Request.Due && unread == nil && e.lasts(recorded) {
 		return e.putOff(ctx, result, recorded)
 	}
-	t := openTargets(e.Config.Paths, recorded)
+	t := openTargets(e.Config, recorded)
 	defer t.close()
 	err := e.mayUse(t, result.Request, recorded)
 	if err != nil && result.Request.Verb == helper.Unseal && e.nothingToUnlock(err) {

@@ -242,6 +242,7 @@ func TestUnlockWithoutARecordIsNoUnlock(t *testing.T) {
 
 func TestADamagedStateFileIsReplaced(t *testing.T) {
 	f := newFixture(t)
+	f.closeTop()
 	writeFile(t, filepath.Join(f.State, statefile.Name), `{"window": {"since": "yester`)
 	result := f.must(helper.Lock)
 	if len(result.Notices) != 1 || !strings.Contains(result.Notices[0], "state file") {

@@ -123,6 +123,14 @@ func (f *fixture) expectOthersWritable(when string) {
 	}
 }
 
+// closeTop leaves nothing besides the protected paths that shows their subvolumes.
+func (f *fixture) closeTop() {
+	f.t.Helper()
+	if err := f.CloseTop(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func (f *fixture) command(args ...string) {
 	f.t.Helper()
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {

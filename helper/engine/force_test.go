@@ -16,6 +16,7 @@ import (
 // the rest.
 func TestForceClosesWhatWritersKeepOpen(t *testing.T) {
 	f := newFixture(t)
+	f.closeTop()
 	path := filepath.Join(f.Root, "file")
 	a := f.start("writes", path)
 	r := f.must(helper.LockForce)
@@ -55,13 +56,14 @@ func TestForceWithAWriterThroughAnotherMount(t *testing.T) {
 	a := f.start("writes", filepath.Join(f.Top, "ROOTVOL/etc/file"))
 	r := f.must(helper.LockForce)
 	f.expect("by force", helper.Locked)
-	if len(r.Writers) != 1 || r.Writers[0].PID != a.pid() || len(r.Notices) != 1 {
-		t.Errorf("writers %+v, notices %q, want the one program", r.Writers, r.Notices)
+	if len(r.Writers) != 1 || r.Writers[0].PID != a.pid() || len(r.Notices) != 2 {
+		t.Errorf("writers %+v, notices %q, want the one program, and the mount", r.Writers, r.Notices)
 	}
 }
 
 func TestForceWithoutWritersIsALock(t *testing.T) {
 	f := newFixture(t)
+	f.closeTop()
 	if r := f.must(helper.LockForce); len(r.Writers) > 0 || len(r.Notices) > 0 {
 		t.Errorf("writers %+v, notices %q, want none", r.Writers, r.Notices)
 	}

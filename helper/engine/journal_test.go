@@ -12,6 +12,7 @@ import (
 
 func TestTheJournalTellsOfWindows(t *testing.T) {
 	f := newTimedFixture(t)
+	f.closeTop()
 	var outcomes []journal.Entry
 	f.engine.Journal = func(e journal.Entry) {
 		if e.MessageID == MessageOutcome {

@@ -195,7 +195,7 @@ func (l *Loan) openPaths() error {
 	if l.again {
 		recorded, _ = statefile.Read(l.engine.Config.StateDir) // else the configuration counts
 	}
-	t := openTargets(l.engine.Config.Paths, recorded)
+	t := openTargets(l.engine.Config, recorded)
 	l.paths = t.paths
 	if len(t.paths) > 0 && (l.again || l.run.IgnoreConfig) {
 		return nil
@@ -217,6 +217,8 @@ func (l *Loan) may(result *helper.Result) error {
 		switch {
 		case p.Error != "":
 			return errors.New(p.Error)
+		case p.OnTop != "":
+			return fmt.Errorf("cannot run the command: something (%s) is mounted over %q", p.OnTop, p.Path)
 		case p.State == helper.Unlocked:
 		case p.Mount == helper.Writable:
 			// With the property cleared everybody could write.

@@ -28,8 +28,8 @@ const (
 // in other mount namespaces, and what is mounted of them elsewhere. The mount flag of each is
 // its own.
 type others struct {
-	paths      []*protected.Path
-	subvolumes []*namespaces.Subvolume // those of the paths, in their order
+	subvolumes []*namespaces.Subvolume // those of the paths
+	owners     []*protected.Path       // whose each of them is
 	visitor    *namespaces.Visitor
 	sets       []*namespaces.Set // kept until the end, so that what was changed can be found again
 
@@ -37,17 +37,21 @@ type others struct {
 	// left are programs that see a writable mount which can't be made read-only, in
 	// namespaces that only root can have made.
 	left []helper.Bystander
+	// beside is where else somebody could have a file open for writing unseen.
+	beside besides
 }
 
 func lookForOthers(paths ...*protected.Path) (*others, error) {
-	o := &others{paths: paths}
+	o := &others{}
 	for _, p := range paths {
-		s, err := p.Subvolume()
+		all, err := p.Subvolumes()
 		if err != nil {
 			o.end()
 			return nil, err
 		}
-		o.subvolumes = append(o.subvolumes, s)
+		for _, s := range all {
+			o.subvolumes, o.owners = append(o.subvolumes, s), append(o.owners, p)
+		}
 	}
 	var err error
 	if o.visitor, err = namespaces.NewVisitor(o.subvolumes...); err != nil {
@@ -74,7 +78,7 @@ func (o *others) end() {
 
 // pathOf returns the path whose subvolume a mount shows.
 func (o *others) pathOf(m namespaces.Mount) *protected.Path {
-	return o.paths[slices.Index(o.subvolumes, m.Of)]
+	return o.owners[slices.Index(o.subvolumes, m.Of)]
 }
 
 // close sets the mount flag of the others, and looks again until no namespace is new. Where
@@ -132,6 +136,14 @@ func (o *others) take(f namespaces.Found) (busy []*protected.Path) {
 			busy = append(busy, o.pathOf(f.Mounts[i]))
 		default:
 			left = true
+			if !errors.Is(err, namespaces.ErrHidden) || f.Mounts[i].Point != o.pathOf(f.Mounts[i]).Name { // see outOfReach
+				o.beside.add(f.In, f.Mounts[i])
+			}
+		}
+	}
+	for _, m := range f.Rest {
+		if m.Share == namespaces.Around && !m.ReadOnly() {
+			o.beside.add(f.In, m)
 		}
 	}
 	if left {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/config"
 	"immutray.org/helper/statefile"
 )
 
@@ -129,7 +130,7 @@ func shellAt(dir string) *exec.Cmd {
 // mount.
 func (f *fixture) clearProperties() {
 	f.t.Helper()
-	t := openTargets(f.Protected(), statefile.State{})
+	t := openTargets(config.Config{Paths: f.Protected()}, statefile.State{})
 	defer t.close()
 	if err := t.err(); err != nil {
 		f.t.Fatal(err)

@@ -189,6 +189,7 @@ func TestAnIslandThatLostItsMount(t *testing.T) {
 // A record that can't be written keeps nobody from locking.
 func TestARecordThatCanNotBeKept(t *testing.T) {
 	f := newFixture(t)
+	f.closeTop()
 	f.engine.Prepared = filepath.Join(f.Root, "kept", "prepared.json")
 	f.must(helper.Lock) // while it can be written
 	f.must(helper.Unlock)

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -56,7 +57,14 @@ func (e *Engine) keep(result *helper.Result) {
 	if e.Keep == nil || e.Config.Refused != nil || result.Outcome != helper.Done {
 		return
 	}
-	if err := e.Keep(e.Config); err != nil && !errors.Is(err, unix.EROFS) {
+	c := e.Config
+	c.OnBtrfs = nil
+	for _, p := range result.Status.Paths {
+		if p.Filesystem == "btrfs" && slices.Contains(c.Paths, p.Path) {
+			c.OnBtrfs = append(c.OnBtrfs, p.Path)
+		}
+	}
+	if err := e.Keep(c); err != nil && !errors.Is(err, unix.EROFS) {
 		result.Notices = append(result.Notices, fmt.Sprint(err))
 	}
 }

@@ -81,6 +81,7 @@ func TestWhatIsKept(t *testing.T) {
 		kept = append(kept, c)
 		return failing
 	}
+	f.closeTop()
 	busy := f.start("writes", f.Root+"/file")
 	if r := f.run(helper.Lock); r.Outcome != helper.Blocked || kept != nil {
 		t.Errorf("blocked: %s, kept %+v", r.Outcome, kept)

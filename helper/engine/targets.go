@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
@@ -27,13 +28,15 @@ type missing struct {
 
 // openTargets opens what can be opened. What the configuration no longer names and is no
 // protected path any more either, its mount being gone, is nobody's business.
-func openTargets(own []string, recorded statefile.State) *targets {
+func openTargets(c config.Config, recorded statefile.State) *targets {
 	t := &targets{}
-	all := config.Config{Paths: own}.With(recorded.StillOpen()).Paths
+	own := c.Paths
+	all := c.With(recorded.StillOpen()).Paths
 	for i, name := range all {
 		p, err := protected.Open(name)
 		switch {
 		case err == nil:
+			p.WasBtrfs = slices.Contains(c.OnBtrfs, name)
 			t.paths = append(t.paths, p)
 		case i < len(own) || !errors.Is(err, protected.ErrUnfit):
 			t.missing = append(t.missing, missing{name, err})

@@ -13,6 +13,11 @@ import (
 // unlock unlocks every path, or none: on failure those that it unlocked are locked
 // again. What locks when the window ends is armed before anything is unlocked.
 func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
+	for _, p := range paths {
+		if err := p.CanBeWritten(); err != nil {
+			return fmt.Errorf("cannot unlock %q: %w", p.Name, err)
+		}
+	}
 	e.rememberLocked(paths, result)
 	had := *next
 	opened, err := e.open(ctx, result, had)
@@ -40,6 +45,11 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	}
 	if err == nil {
 		next.StillReadOnly = e.reopenOthers(paths, result)
+		for _, p := range paths {
+			if notice := outOfReach(p, helper.ReadOnly, "unlock"); notice != "" {
+				result.Notices = append(result.Notices, notice)
+			}
+		}
 	}
 	return err
 }

@@ -165,6 +165,7 @@ func TestAPackageManagerAtWorkRefusesTheLock(t *testing.T) {
 	} {
 		t.Run(c.lock, func(t *testing.T) {
 			f := newFixture(t)
+			f.closeTop()
 			// Below a mount of our own: the machine's package manager stays out of it.
 			f.command("mount", "-t", "tmpfs", "none", "/var/lib")
 			defer unix.Unmount("/var/lib", unix.MNT_DETACH)

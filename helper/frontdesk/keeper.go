@@ -146,7 +146,7 @@ func (k *keeper) isWanted() bool {
 	case state.Deadline == nil && state.Window != nil && state.Window.Until == nil:
 		return false // it was opened without an end
 	}
-	return (&lockstate.Reader{Paths: c.Paths, StateDir: c.StateDir}).Read().State != helper.Locked
+	return lockstate.For(c).Read().State != helper.Locked
 }
 
 // detach takes descriptors away from whoever is at their other ends.

@@ -228,6 +228,9 @@ func (m *machineWithFile) commandLine(text string) {
 // What was unlocked is what is locked again, whatever the file names by then.
 func TestAPathThatIsNoLongerNamedIsLockedAgain(t *testing.T) {
 	m := newMachineWithFile(t)
+	if err := m.CloseTop(); err != nil {
+		t.Fatal(err)
+	}
 	m.ask(0, "lock")
 	m.ask(0, "unlock", "--for", "1h")
 	m.write(m.State, m.Etc)

@@ -230,6 +230,9 @@ func TestArmFails(t *testing.T) {
 // there is none: neither when it looks every 10 ms, nor whenever systemd stops one.
 func TestNeverUnlockedWithoutATimer(t *testing.T) {
 	system := lab.New(t)
+	if err := system.CloseTop(); err != nil {
+		t.Fatal(err)
+	}
 	b := newBus(t)
 	m := newTimerManager(t, b)
 	reader := &lockstate.Reader{Paths: system.Protected(), StateDir: system.State}

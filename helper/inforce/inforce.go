@@ -65,6 +65,9 @@ func (s Source) Load() config.Config {
 	if by != nil {
 		c.StateDir = dir
 	}
+	if kept != nil {
+		c.OnBtrfs = kept.OnBtrfs
+	}
 	c.Refused = refused
 	return c
 }

@@ -21,17 +21,19 @@ type Reader struct {
 	StateDir string   // where the helper leaves its state file
 	// Refused is why they are not what the configuration's file says; see package inforce.
 	Refused error
+	// OnBtrfs are those of them that are known to have been on btrfs.
+	OnBtrfs []string
 }
 
 // For returns a reader of what a configuration protects.
 func For(c config.Config) *Reader {
-	return &Reader{Paths: c.Paths, StateDir: c.StateDir, Refused: c.Refused}
+	return &Reader{Paths: c.Paths, StateDir: c.StateDir, Refused: c.Refused, OnBtrfs: c.OnBtrfs}
 }
 
 // Read returns the state now. It never fails: what can't be read is unknown, and
 // the path's Error says why.
 func (r *Reader) Read() helper.Status {
-	status := ReadPaths(r.Protected())
+	status := readPaths(r.Protected(), r.OnBtrfs)
 	status.SetConfigError(r.Refused)
 	// A record of a command that can't be read costs the command, never the state.
 	found, _ := runs.List(r.StateDir)
@@ -75,21 +77,24 @@ func isFit(name string) error {
 }
 
 // ReadPaths returns the state of the protected paths called names, without a window.
-func ReadPaths(names []string) helper.Status {
+func ReadPaths(names []string) helper.Status { return readPaths(names, nil) }
+
+func readPaths(names, onBtrfs []string) helper.Status {
 	status := helper.Status{Paths: make([]helper.PathStatus, 0, len(names))}
 	for _, name := range names {
-		status.Paths = append(status.Paths, readPath(name))
+		status.Paths = append(status.Paths, readPath(name, slices.Contains(onBtrfs, name)))
 	}
 	status.State = helper.OverallState(status.Paths)
 	return status
 }
 
-func readPath(name string) helper.PathStatus {
+func readPath(name string, wasBtrfs bool) helper.PathStatus {
 	p, err := protected.Open(name)
 	if err != nil {
 		return helper.PathStatus{Path: name, State: helper.Unknown, Error: err.Error()}
 	}
 	defer p.Close()
+	p.WasBtrfs = wasBtrfs
 	return p.Status()
 }
 

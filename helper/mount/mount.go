@@ -23,12 +23,20 @@ func Find(id uint64) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	for _, info := range infos {
-		if info.ID == id {
-			return info, nil
-		}
+	if info, ok := ByID(infos, id); ok {
+		return info, nil
 	}
 	return Info{}, fmt.Errorf("mount %d is not in the mount table", id)
+}
+
+// ByID returns the mount with the given id out of a table, and whether it is in there.
+func ByID(infos []Info, id uint64) (Info, bool) {
+	for _, info := range infos {
+		if info.ID == id {
+			return info, true
+		}
+	}
+	return Info{}, false
 }
 
 // SetReadOnly makes the mount that fd is the root of read-only, and no other. The

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +30,8 @@ type Found struct {
 	// Mounts are in the order of the mount table, those that another mount hides among
 	// them. One that shows several subvolumes is there for each.
 	Mounts []Mount
+	// Rest are the mounts besides that were not to be changed.
+	Rest []Mount
 	// Errs says for each of Mounts, when they were to be changed, why it could not be: EBUSY
 	// where something is open for writing through it, EPERM where the flag is locked,
 	// [ErrHidden] and [ErrAway] where it can't be reached.
@@ -54,8 +55,15 @@ func (v *Visitor) Mounts(ctx context.Context, all []*Namespace) []Found {
 func (v *Visitor) Set(ctx context.Context, all []*Namespace, which func(*Namespace, Mount) bool) []Found {
 	return found(all, visit(ctx, v, all, func(in *inside, i int) (Found, error) {
 		mounts, err := in.mounts()
-		mounts = slices.DeleteFunc(mounts, func(m Mount) bool { return !which(all[i], m) })
-		return Found{Mounts: mounts, Errs: in.setAll(mounts, true)}, err
+		var chosen, rest []Mount
+		for _, m := range mounts {
+			if which(all[i], m) {
+				chosen = append(chosen, m)
+			} else {
+				rest = append(rest, m)
+			}
+		}
+		return Found{Mounts: chosen, Rest: rest, Errs: in.setAll(chosen, true)}, err
 	}))
 }
 

@@ -45,6 +45,20 @@ func OpenSubvolume(fd int) (*Subvolume, error) {
 	return &Subvolume{Superblock: info.Device, Root: info.Root, device: at.device, root: root, within: map[string]bool{}}, nil
 }
 
+// OpenHidden returns the one that a mount shows which another one hides. Its root directory
+// is open as dir, on a mount where nothing else is mounted. It must be closed.
+func OpenHidden(m mount.Info, dir int) (*Subvolume, error) {
+	at, err := placeOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := unix.FcntlInt(uintptr(dir), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("fcntl: %w", err)
+	}
+	return &Subvolume{Superblock: m.Device, Root: m.Root, device: at.device, root: root, within: map[string]bool{}}, nil
+}
+
 // Close releases it.
 func (s *Subvolume) Close() { unix.Close(s.root) }
 

@@ -6,7 +6,6 @@ package protected
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -39,9 +38,15 @@ type Path struct {
 	Device uint64
 	// MountID is the mount's, as in mountinfo.
 	MountID uint64
-	Btrfs   bool
+	// Btrfs is whether there is a property: what is seen at the path is on btrfs, or what
+	// is hidden there.
+	Btrfs bool
+	// WasBtrfs is whether it is known to have been so. It is for who opens the path to set.
+	WasBtrfs bool
 
-	fd int
+	fd    int
+	whole bool   // what is seen at the path is a whole subvolume
+	below *below // what is hidden there; nil for nothing
 }
 
 // Open opens the protected path called name. It must be a directory and a mount
@@ -111,55 +116,74 @@ func (p *Path) identify() error {
 	if err != nil {
 		return fmt.Errorf("cannot look at %q: %w", p.Name, helper.Because(err))
 	}
-	if onBtrfs && st.Ino != btrfs.RootInode {
-		return &unfitError{p.Name, errors.New("it is a directory on btrfs, not a subvolume")}
-	}
-	p.Btrfs = onBtrfs
 	p.Device = unix.Mkdev(st.Dev_major, st.Dev_minor)
 	p.MountID = st.Mnt_id
+	p.whole = onBtrfs && st.Ino == btrfs.RootInode
+	p.Btrfs = p.whole
+	if p.whole {
+		return nil // Status looks whether it hides another one
+	}
+	mounts, err := mount.List()
+	if err != nil {
+		return fmt.Errorf("cannot look at %q: %w", p.Name, err)
+	}
+	if top, ok := mount.ByID(mounts, p.MountID); ok {
+		p.lookBelow(mounts, top)
+	}
+	if onBtrfs && p.below == nil {
+		return &unfitError{p.Name, errors.New("it is a directory on btrfs, not a subvolume")}
+	}
 	return nil
 }
 
+func (p *Path) lookBelow(mounts []mount.Info, top mount.Info) {
+	if p.below == nil {
+		p.below = findBelow(mounts, top)
+		p.Btrfs = p.Btrfs || p.below != nil
+	}
+}
+
 // Close releases the path.
-func (p *Path) Close() { unix.Close(p.fd) }
+func (p *Path) Close() {
+	p.below.close()
+	unix.Close(p.fd)
+}
 
 // Status reads every layer from the kernel. What can't be read makes the state
 // unknown and stands in Error.
 func (p *Path) Status() helper.PathStatus {
 	s := helper.PathStatus{Path: p.Name, State: helper.Unknown}
-	info, err := mount.Find(p.MountID)
+	mounts, err := mount.List()
 	if err != nil {
 		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, helper.Because(err))
 		return s
 	}
+	info, ok := mount.ByID(mounts, p.MountID)
+	if !ok {
+		s.Error = fmt.Sprintf("cannot read the state of %q: its mount %d is not in the mount table", p.Name, p.MountID)
+		return s
+	}
+	p.lookBelow(mounts, info)
 	s.Filesystem = info.Filesystem
 	s.Mount = flag(info.ReadOnly())
 	s.Superblock = flag(info.SuperReadOnly())
 	s.Property = helper.NoFlag
-	if !p.Btrfs && hidesSubvolume(info) {
-		// What is on top would seem to be locked by its mount flag, and below it the
-		// subvolume is as it was.
-		s.Property = ""
-		s.Error = fmt.Sprintf("cannot tell the state of %q: a file system (%s) is mounted over its subvolume", p.Name, info.Filesystem)
-	}
-	if p.Btrfs {
+	if p.whole {
 		s.Subvolume = info.Root
 		if err := p.readSubvolume(&s); err != nil {
 			s.Property = ""
 			s.Error = fmt.Sprintf("cannot read the property of %q: %v", p.Name, err)
 		}
 	}
+	if p.below != nil {
+		p.readBelow(&s, mounts, info)
+	}
+	if p.WasBtrfs && !p.Btrfs {
+		s.Property = ""
+		s.Error = fmt.Sprintf("cannot tell the state of %q: it was on btrfs when it was last locked or unlocked, and what is mounted there now is not (%s)", p.Name, info.Filesystem)
+	}
 	s.State = helper.PathState(s.Property, s.Mount, s.Superblock)
 	return s
-}
-
-// hidesSubvolume reports whether a mount lies over one of btrfs at the same place, as the
-// overlay of systemd-confext(8) over /etc.
-func hidesSubvolume(top mount.Info) bool {
-	infos, err := mount.List()
-	return err == nil && slices.ContainsFunc(infos, func(below mount.Info) bool {
-		return below.ID != top.ID && below.Point == top.Point && below.Filesystem == "btrfs"
-	})
 }
 
 func flag(readOnly bool) helper.Flag {
@@ -198,34 +222,72 @@ func (p *Path) SetMountReadOnly(readOnly bool) error {
 // SetProperty sets or clears the property through a detached clone, so that it does
 // not matter whether the visible mount is read-only, and reads it back.
 func (p *Path) SetProperty(readOnly bool) error {
-	dir, err := mount.OpenWritableClone(p.fd)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dir)
-	return btrfs.SetReadOnly(dir, readOnly)
+	return p.onSubvolumes(func(dir int) error { return btrfs.SetReadOnly(dir, readOnly) })
 }
 
-// Subvolume returns what to look for in other mount namespaces. It must be closed.
-func (p *Path) Subvolume() (*namespaces.Subvolume, error) { return namespaces.OpenSubvolume(p.fd) }
+// onSubvolumes calls work with the root directory of each subvolume of the path, on a
+// writable mount.
+func (p *Path) onSubvolumes(work func(dir int) error) error {
+	if p.whole {
+		dir, err := mount.OpenWritableClone(p.fd)
+		if err == nil {
+			err = work(dir)
+			unix.Close(dir)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if p.below != nil {
+		return p.below.onWritable(work)
+	}
+	return nil
+}
+
+// Subvolumes returns what to look for in other mount namespaces: what is seen at the path,
+// and what is hidden there. Each must be closed.
+func (p *Path) Subvolumes() ([]*namespaces.Subvolume, error) {
+	seen, err := namespaces.OpenSubvolume(p.fd)
+	if err != nil || p.below == nil {
+		return []*namespaces.Subvolume{seen}, err
+	}
+	hidden, err := p.below.subvolume()
+	if err != nil {
+		seen.Close()
+		return nil, err
+	}
+	return []*namespaces.Subvolume{seen, hidden}, nil
+}
 
 // ClearReceived takes the mark of "btrfs receive" off the subvolume, which must be writable,
 // and reports whether there was one.
 func (p *Path) ClearReceived() (was bool, err error) {
-	dir, err := mount.OpenWritableClone(p.fd)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(dir)
-	return btrfs.ClearReceived(dir)
+	err = p.onSubvolumes(func(dir int) error {
+		marked, err := btrfs.ClearReceived(dir)
+		was = was || marked
+		return err
+	})
+	return was, err
 }
 
 // MakeSuperblockWritable makes the whole filesystem writable, mounts and properties
 // of it left as they are.
-func (p *Path) MakeSuperblockWritable() error { return mount.MakeSuperblockWritable(p.fd) }
+func (p *Path) MakeSuperblockWritable() error {
+	if p.below != nil && p.below.dir >= 0 {
+		if err := mount.MakeSuperblockWritable(p.below.dir); err != nil || !p.whole {
+			return err
+		}
+	}
+	return mount.MakeSuperblockWritable(p.fd)
+}
 
 // Sync writes out what the filesystem still has in memory.
 func (p *Path) Sync() error {
+	if p.below != nil && p.below.dir >= 0 {
+		if err := unix.Syncfs(p.below.dir); err != nil {
+			return fmt.Errorf("syncfs: %w", err)
+		}
+	}
 	// syncfs wants a descriptor that is not O_PATH (syncfs(2), EBADF).
 	dir, err := unix.Openat(p.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

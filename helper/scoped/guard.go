@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/mount"
 )
 
 // A guard is the runner's end of a guardian.
@@ -63,7 +64,7 @@ func startIn(namespace string, cmd *exec.Cmd) (err error) {
 		return err
 	}
 	defer f.Close()
-	onOwnThread(func() {
+	mount.OnOwnThread(func() {
 		if err = enterNamespace(f); err == nil {
 			err = cmd.Start()
 		}

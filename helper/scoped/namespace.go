@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
 )
 
@@ -52,7 +52,7 @@ const (
 // in there does not get write access back with the next loan. It returns the paths where
 // that can't be, because something has a file open for writing, or for another reason.
 func closeNamespace(namespace *os.File, names []string) (busy []string) {
-	onOwnThread(func() {
+	mount.OnOwnThread(func() {
 		if enterNamespace(namespace) != nil {
 			busy = names
 			return
@@ -82,21 +82,4 @@ func enterNamespace(namespace *os.File) error {
 		return fmt.Errorf("setns: %w", err)
 	}
 	return nil
-}
-
-// onOwnThread does work on a thread that ends with it. It is never the process' first:
-// that one would not end, and is what /proc/self shows.
-func onOwnThread(work func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onOwnThread(work)
-			runtime.UnlockOSThread()
-			return
-		}
-		work() // and the thread is never unlocked
-	}()
-	<-done
 }

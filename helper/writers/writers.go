@@ -24,6 +24,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
 )
 
@@ -32,6 +34,9 @@ import (
 type Scanner struct {
 	Proc string // where procfs is mounted; empty means /proc
 	Sys  string // where sysfs is mounted; empty means /sys
+	// Hidden returns the st_dev of the subvolume that another mount hides at a protected
+	// path, and whether there is one. It may be nil.
+	Hidden func(path string) (device uint64, ok bool)
 
 	visits visits
 }
@@ -89,6 +94,15 @@ func (s *Scanner) scan(ctx context.Context, protected []string, look func(*proce
 	targets, err := newTargets(protected)
 	if err != nil {
 		return nil, err
+	}
+	for _, path := range protected {
+		if s.Hidden == nil {
+			break
+		}
+		if dev, ok := s.Hidden(path); ok {
+			d := device{unix.Major(dev), unix.Minor(dev)}
+			targets[d] = append(targets[d], path)
+		}
 	}
 	proc, err := openProcfs(cmp.Or(s.Proc, "/proc"))
 	if err != nil {

@@ -7,6 +7,7 @@
 #   cut=lock|unlock|seal   begin that, stop in the middle, and wait for the power cut
 #   cut=window             the same, in the middle of a window
 #   prepare=cut            have the seal of the next boot do so
+#   prepare=extension      have the next boot lay a configuration extension over /etc
 #   tell=history           tell of the last window
 #   tell=updated           tell of the package that was updated
 #
@@ -67,6 +68,10 @@ look() {
 	note seal $(systemctl show --property=ActiveState --property=Result immutability-seal.service)
 	probe
 	local leave verb
+	if [[ -e /etc/extension.conf ]]; then
+		note extension
+		systemd-confext unmerge && rm -r /var/lib/confexts/ours
+	fi
 	leave=$(word leave)
 	if [[ -n $leave ]]; then
 		immutectl "${leave%ed}" && note "left $leave"
@@ -78,6 +83,7 @@ look() {
 		exec immutectl "$verb"
 	fi
 	[[ $verb == window ]] && immutectl unlock --for 1h --reason "new kernel"
+	[[ $(word prepare) == extension ]] && lay_extension
 	[[ $(word prepare) == cut ]] && stop_in_the_middle seal /etc/systemd/system
 	if [[ $verb == window ]]; then
 		sync
@@ -108,6 +114,15 @@ probe() {
 		fi
 	done
 	state=$(immutectl status --json) && note "state ${state//[$'\n ']/}"
+}
+
+# lay_extension makes an extension, and has systemd merge it at every boot.
+lay_extension() {
+	local dir=/var/lib/confexts/ours/etc
+	mkdir -p $dir/extension-release.d
+	echo ID=_any >$dir/extension-release.d/extension-release.ours
+	: >$dir/extension.conf
+	systemctl enable systemd-confext.service
 }
 
 # stop_in_the_middle has a unit of ours stop when it comes to the mount flag of /etc.

@@ -99,6 +99,8 @@ type bootReport struct {
 	halfway string        // where it was stopped: the mount flags then, or "in a window"
 	history []pastWindow
 	ended   bool
+	// extension is whether a configuration extension lay over /etc.
+	extension bool
 }
 
 func (r *bootReport) readNotes(notes string) (err error) {
@@ -111,6 +113,8 @@ func (r *bootReport) readNotes(notes string) (err error) {
 			slices.Sort(r.seal)
 		case "state":
 			err = errors.Join(err, json.Unmarshal([]byte(rest), &r.status))
+		case "extension":
+			r.extension = true
 		case "left":
 			r.left = rest
 		case "written":

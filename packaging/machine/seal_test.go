@@ -29,7 +29,7 @@ func seal(t *testing.T, suite string) {
 	boots := []bootCase{updated, leftLockedRW}
 	if suite == everything {
 		// The first boot that ends with a power cut is the tenth.
-		boots = append(boots, leftUnlocked(3)...)
+		boots = append(boots, withExtension(leftUnlocked(3))...)
 		boots = append(boots, lost()...)
 		boots = append(boots, powerCuts()...)
 	} else {
@@ -90,6 +90,21 @@ func leftUnlocked(boots int) []bootCase {
 		}
 	}
 	return cases
+}
+
+// withExtension has systemd lay a configuration extension over /etc in the last of the boots.
+// The seal comes first, and what is below stays locked.
+func withExtension(boots []bootCase) []bootCase {
+	last := len(boots) - 1
+	boots[last-1].words += " prepare=extension"
+	expect := boots[last].expect
+	boots[last].expect = func(t *testing.T, r bootReport) {
+		expect(t, r)
+		if etc := r.status.Paths[1]; !r.extension || etc.OnTop != "overlay" || etc.Filesystem != "btrfs" {
+			t.Errorf("there is an extension over /etc: %v, and it is %+v", r.extension, etc)
+		}
+	}
+	return boots
 }
 
 // lost are boots that are sealed but do not come up, one more than that is borne: it comes

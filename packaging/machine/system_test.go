@@ -34,6 +34,7 @@ func system(t *testing.T, suite string) {
 		{"what runs at night, in a locked system", atNight},
 		{"from a private mount namespace", fromPrivateNamespace},
 		{"blocked by a writer", blockedByWriter},
+		{"configuration extensions", configurationExtensions},
 		{"packages of a locked system stay as they are", packagesStay},
 		{"dpkg at work", dpkgAtWork},
 		{"nobody at the desk", nobodyAtTheDesk},
