@@ -14,9 +14,13 @@ const (
 	// writers: looking for them, the disk, PID 1.
 	workPatience = 2 * time.Minute
 
-	// UnitLimit is TimeoutStartSec= of the units: within it a request that a run of one has
-	// begun comes to its end, even with the longest drain time that a configuration allows.
+	// UnitLimit is how long a run of a unit may take: within it a request that it has begun
+	// comes to its end, even with the longest drain time that a configuration allows.
 	UnitLimit = TurnPatience + config.MaxDrain + workPatience + 2*time.Minute
+
+	// UnitSilence is TimeoutStartSec= of the units: how long their process may say nothing,
+	// because it is stopped, until PID 1 ends it. Half a minute later it is tried again.
+	UnitSilence = 30 * time.Second
 
 	// BootDrain is the most that the seal waits for writers: everything waits for it, and
 	// nobody has asked for anything before.

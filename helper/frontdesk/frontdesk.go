@@ -57,12 +57,14 @@ exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 // Main runs the helper with its whole command line and returns the exit code. It
 // changes the process it runs in: see [leaveCaller].
 func Main(args []string, stdout, stderr io.Writer) int {
+	alive := aliveOf()
 	pkexecUID, surroundings := leaveCaller()
 	d := &desk{
 		stdout:       stdout,
 		stderr:       stderr,
 		patience:     patience,
 		surroundings: surroundings,
+		alive:        alive,
 		kept:         keptDir,
 		load:         inforce.Named,
 		keepConfig:   inforce.Machine().Keep,
@@ -84,6 +86,7 @@ type desk struct {
 	patience       time.Duration // with who reads them
 	kept           string        // the directory of what root keeps over boots
 	surroundings   error         // what leaveCaller could not do
+	alive          alive
 	load           func(named string) (config.Config, error)
 	keepConfig     func(config.Config) error // of the machine, when it was used with success
 	machine        machine
@@ -116,6 +119,9 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 	}
 	if err == nil && t.check {
 		return d.check(t)
+	}
+	if err == nil && t.work {
+		defer d.alive.say()()
 	}
 	if err == nil {
 		var done *helper.Result
@@ -163,9 +169,16 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 	case place == inUnit:
 		d.logAsked(r)
 		result, err := d.delegate(ctx, c, r)
-		if errors.Is(err, errUnheard) && d.mayLockHere(t, forUser) {
-			// Neither is a bus needed to lock, nor PID 1.
-			d.told.add("systemd does not answer: it was done without it")
+		switch {
+		case isNoRoom(err) && t.verb == helper.Lock:
+			return d.lockUnasked(ctx, c, r)
+		case (errors.Is(err, errUnheard) || isNoRoom(err)) && d.mayLockHere(t, forUser):
+			// Neither is a bus needed to lock, nor PID 1, nor room for a request.
+			why := "systemd does not answer"
+			if isNoRoom(err) {
+				why = "there is no room in " + c.StateDir
+			}
+			d.told.add(why + ": it was done without systemd")
 			return d.work(ctx, d.engine(c, t, d.timers), r), nil
 		}
 		if result != nil {

@@ -27,6 +27,10 @@ const Name = "state.json"
 // result may hold (helper.Result.Bound) is a fraction of it.
 const maxSize = 1 << 20
 
+// room is what the file keeps for a state that has to be written when there is none left:
+// most are smaller.
+const room = 64 << 10
+
 // A State is the content of the state file.
 type State struct {
 	Window *helper.Window `json:"window"`
@@ -136,7 +140,14 @@ func write(dir string, s State) error {
 	case len(data) > maxSize: // nobody would read it
 		return fmt.Errorf("it would be larger than %d bytes", maxSize)
 	}
-	return wholefile.Write(filepath.Join(dir, Name), data)
+	path := filepath.Join(dir, Name)
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		// No file can take its place. What is in it is nobody's to remove.
+		if err := os.Rename(path, fmt.Sprintf("%s.%d", path, time.Now().UnixNano())); err != nil {
+			return err
+		}
+	}
+	return wholefile.WriteWithRoom(path, data, room)
 }
 
 func encode(s State) ([]byte, error) {

@@ -117,6 +117,23 @@ func TestWriteRefusesWhatReadRefuses(t *testing.T) {
 	}
 }
 
+// A directory in its place, which no file can replace, is put aside with what is in it.
+func TestWriteInThePlaceOfADirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, Name, "something"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, example()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Read(dir); err != nil || !reflect.DeepEqual(got, example()) {
+		t.Errorf("Read() = %+v, %v", got, err)
+	}
+	if kept, _ := filepath.Glob(filepath.Join(dir, Name+".*", "something")); len(kept) != 1 {
+		t.Error("what was in it is gone")
+	}
+}
+
 func TestWriteIntoNothing(t *testing.T) {
 	if err := Write(filepath.Join(t.TempDir(), "absent"), State{}); err == nil || !strings.HasPrefix(err.Error(), "cannot write the state file") {
 		t.Errorf("Write() = %v", err)

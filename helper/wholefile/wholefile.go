@@ -2,14 +2,57 @@
 package wholefile
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Write replaces the file at path: a reader sees the old content or the new. The file
 // is readable by everyone, whatever the umask is. On failure the old one stays.
 func Write(path string, data []byte) error {
 	return write(path, data, func(*os.File) error { return nil })
+}
+
+// WriteWithRoom is Write for a file that has to be written also when there is no room left
+// on its file system: then the old file is written over, which has had that many bytes for
+// itself since it was written. A reader may then see half of either.
+func WriteWithRoom(path string, data []byte, room int) error {
+	err := write(path, data, func(f *os.File) error {
+		// Without a place for more than there is the next one may fail, this one is good.
+		_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(room))
+		return nil
+	})
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		if overwrite(path, data) == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// overwrite writes over a file that has room for the data.
+func overwrite(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// It fails with nothing changed.
+	if err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(len(data))); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return err
+	}
+	// To cut it off would give the room away.
+	info, err := f.Stat()
+	if err == nil && info.Size() > int64(len(data)) {
+		_, err = f.WriteAt(bytes.Repeat([]byte{'\n'}, int(info.Size())-len(data)), int64(len(data)))
+	}
+	return err
 }
 
 // WriteDurably is Write for a file that has to be there after a power cut: what has it

@@ -9,18 +9,24 @@ import (
 	"immutray.org/helper/config"
 )
 
-// A unit is not killed before a request that it has begun has come to its end.
+// A unit is not killed before a request that it has begun has come to its end, as long as
+// its process says that it is at work. One that is stopped is killed, and tried again within
+// a minute.
 func TestTimeLimits(t *testing.T) {
 	for _, unit := range units() {
 		got := strings.Join(values(read(t, unit), "TimeoutStartSec"), " ")
-		want := helper.UnitLimit
+		want := helper.UnitSilence
 		switch unit {
 		case onSleep, metrics, cameUp:
 			continue // see TestSleepNeverWaitsForLong; the others change nothing
 		case unitOf(helper.Seal), unitOf(helper.Unseal):
 			want = helper.BootLimit
+		default:
+			if access := strings.Join(values(read(t, unit), "NotifyAccess"), " "); access != "main" {
+				t.Errorf("%s: NotifyAccess=%q, want main", unit, access)
+			}
 		}
-		limit, err := time.ParseDuration(strings.TrimSuffix(got, "in")) // 15min
+		limit, err := time.ParseDuration(strings.TrimSuffix(got, "in")) // 3min
 		if err != nil || limit != want {
 			t.Errorf("%s: TimeoutStartSec=%q, want %v", unit, got, want)
 		}
