@@ -28,6 +28,20 @@ func overdue(o *helper.Overdue) Report {
 	return r
 }
 
+// unknownWindow is one whose record was lost.
+func unknownWindow(o *helper.Overdue) Report {
+	r := overdue(o)
+	r.Status.Window = nil
+	return r
+}
+
+// notTakenBack is the end of a command whose write access could not be taken back yet.
+var notTakenBack = Report{Status: helper.Status{
+	State:   helper.PartlyLocked,
+	Paths:   []helper.PathStatus{{Path: "/", State: helper.MountOnly, Property: helper.Writable, Mount: helper.ReadOnly}},
+	Overdue: &helper.Overdue{Outcome: helper.Failed, Error: "cannot lock \"/\": cannot set the property: i/o error"},
+}}
+
 func TestBuildWithWhatIsInTheWay(t *testing.T) {
 	const late = "immutray-unlocked | Unlocked for 23 min by rrs, should have locked at 14:04: "
 	tests := []struct {
@@ -52,6 +66,10 @@ func TestBuildWithWhatIsInTheWay(t *testing.T) {
 			late + "waits for apt, which is installing packages", "(Waits for apt, which is installing packages.)"}},
 		{"for something else", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.Failed, Error: "cannot set the property: i/o error"})}, []string{
 			"(Cannot set the property: i/o error.)"}},
+		{"a window that nobody knows of any more", Snapshot{Report: unknownWindow(blockedBy(vim))}, []string{
+			"immutray-unlocked | Unlocked: waits for vim, which is writing to /etc/fstab", "(Waits for vim, which is writing to /etc/fstab.)", "Lock anyway…"}},
+		{"what was lent", Snapshot{Report: notTakenBack}, []string{
+			"immutray-partly-locked | Partly locked: cannot lock \"/\": cannot set the property: i/o error", "(Cannot lock \"/\": cannot set the property: i/o error.)"}},
 		{"the question", Snapshot{Report: overdue(blockedBy(vim, vim, helper.Writer{PID: 7, Program: "ed"})), Sure: true}, []string{
 			"Who is writing…", "Lock anyway: vim and 1 more may crash or lose data…", "Do not lock anyway"}},
 		{"the question of nobody", Snapshot{Report: overdue(blockedBy()), Sure: true}, []string{

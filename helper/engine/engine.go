@@ -124,7 +124,7 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 	defer turn.Close() // gives the turn up
 	ctx, cancel := context.WithTimeout(ctx, helper.TurnPatience)
 	defer cancel()
-	for {
+	for looked := time.Now(); ; {
 		err := unix.EWOULDBLOCK
 		if place == nil || l.first() == filepath.Base(place.Name()) {
 			err, _ = unix.Flock(int(turn.Fd()), unix.LOCK_EX|unix.LOCK_NB).(unix.Errno)
@@ -134,6 +134,10 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 			leave()
 			return work()
 		case unix.EWOULDBLOCK, unix.EINTR:
+			if time.Since(looked) > stoppedEvery {
+				l.endStopped(turn)
+				looked = time.Now()
+			}
 		default:
 			return fmt.Errorf("cannot wait for other requests: flock: %w", err)
 		}

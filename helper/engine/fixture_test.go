@@ -322,6 +322,14 @@ func act(role, path string) int {
 
 // perform does what the role does at its start and returns its work.
 func perform(role, path string) (work func() error, err error) {
+	idle := func() error { return nil }
+	if role == "waits in line" {
+		l, err := openLine(path)
+		if err == nil {
+			_, err = l.enter(ordinary)
+		}
+		return idle, err
+	}
 	flags := os.O_RDWR | os.O_CREATE
 	if role == "reads deleted" {
 		flags = os.O_RDONLY
@@ -344,7 +352,9 @@ func perform(role, path string) (work func() error, err error) {
 		return mapped(f)
 	case "holds a dpkg lock":
 		whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
-		return func() error { return nil }, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &whole)
+		return idle, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &whole)
+	case "has the turn":
+		return idle, unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	return nil, fmt.Errorf("no role %q", role)
 }

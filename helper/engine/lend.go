@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +13,9 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
-	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/runs"
 	"immutray.org/helper/statefile"
-	"immutray.org/helper/wholefile"
 )
 
 // returnPatience is how long the end of a command waits for its turn, and how long it
@@ -50,7 +47,7 @@ type Loan struct {
 // Lend begins a loan for a command, after the requests that came before. Without one
 // the result says why, or, if its outcome is Done, that every path is unlocked already:
 // then there is nothing to lend and to return. A system-wide command is recorded, and no
-// access lent: it is for the caller to unlock, and to lock after Return.
+// access lent: it is for the caller to unlock, and to lock after Return, and then to Forget.
 func (e *Engine) Lend(ctx context.Context, run helper.Run) (*Loan, *helper.Result) {
 	return e.lend(ctx, &Loan{run: run})
 }
@@ -160,11 +157,13 @@ func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
 		}
 		l.notices = result.Notices
 	}
+	var kept error
 	if err != nil {
-		err = join(err, l.takeBack(nil))
+		kept = l.takeBack(nil)
+		err = join(err, kept)
 		l.record = nil
 	}
-	l.engine.noteStillOpen()
+	l.engine.noteEnd(kept)
 	l.engine.wake()
 	after := l.engine.read(statuses(l.paths), nil)
 	result.Status = &after
@@ -284,30 +283,4 @@ func commands(atWork []helper.Run) string {
 		names[i] = fmt.Sprintf("%q (pid %d)", r.Program(), r.PID)
 	}
 	return strings.Join(names, ", ")
-}
-
-// wake has those who watch the state directory look again. It leaves the state alone: the
-// end of a command does not always wait for its turn, and what it had read by then might
-// be older than a window that somebody has opened since.
-func (e *Engine) wake() {
-	_ = wholefile.Write(filepath.Join(e.Config.StateDir, "woken"), nil) // they look every few seconds anyway
-}
-
-// noteStillOpen forgets what was opened if all of it is locked again. As every
-// change of the record it is for whoever has the turn.
-func (e *Engine) noteStillOpen() {
-	state, err := statefile.Read(e.Config.StateDir)
-	if err == nil && state.Opened != nil && stillOpen(state.Opened, lockstate.For(e.Config).Read()) == nil {
-		state.Opened = nil
-		_ = statefile.Write(e.Config.StateDir, state) // the next lock does it else
-	}
-}
-
-// noteOpening notes what a command is about to be lent, for whoever has to take it back. A
-// record that can't be read or written keeps no command from write access.
-func (e *Engine) noteOpening() {
-	if state, err := statefile.Read(e.Config.StateDir); err == nil {
-		state.Opened = e.opening(state)
-		_ = statefile.Write(e.Config.StateDir, state)
-	}
 }

@@ -227,3 +227,29 @@ func TestTheEndOfACommandLeavesTheState(t *testing.T) {
 		f.expect("at the end of the window", helper.Locked)
 	}
 }
+
+// The window of a system-wide command is closed also when its guardian is killed in the
+// moment between the end of the command and the lock.
+func TestASystemWideCommandThatNobodyLocksAfter(t *testing.T) {
+	f := newFixture(t)
+	f.must(helper.Lock)
+	run := helper.Run{ID: "whole", SystemWide: true, Command: []string{"true"}}
+	loan, result := f.engine.Lend(context.Background(), run)
+	if loan == nil {
+		t.Fatalf("lend: %s: %s", result.Outcome, result.Error)
+	}
+	r := f.engine.Run(context.Background(), helper.Request{Verb: helper.Unlock, UntilLocked: true, Reason: run.WindowReason()})
+	if r.Outcome != helper.Done {
+		t.Fatalf("unlock: %s: %s", r.Outcome, r.Error)
+	}
+	loan.Return(context.Background(), nil)
+	f.expect("before the lock", helper.Unlocked)
+	if r := f.engine.Reclaim(context.Background()); r == nil || r.Outcome != helper.Done {
+		t.Errorf("reclaim: %+v", r)
+	}
+	f.expect("after that", helper.Locked)
+	loan.Forget()
+	if r := f.engine.Reclaim(context.Background()); r != nil {
+		t.Errorf("there is still something to reclaim: %+v", r)
+	}
+}

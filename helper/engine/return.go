@@ -31,7 +31,7 @@ func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
 	err := l.engine.inTurn(ctx, func() error {
 		inTurn = true
 		err := l.finish(result)
-		l.engine.noteStillOpen()
+		l.engine.noteEnd(err)
 		return err
 	})
 	if !inTurn {
@@ -60,16 +60,18 @@ func (l *Loan) finish(result *helper.Result) error {
 
 // takeBack sets the property again, unless somebody else's command needs it cleared, or
 // somebody has unlocked meanwhile. What goes otherwise than planned is noted in result,
-// which may be nil.
+// which may be nil. Where the property can't be set the record stays, as of a command that
+// nobody answers for: PID 1 has it tried again (see Reclaim).
 func (l *Loan) takeBack(result *helper.Result) error {
 	note := func(format string, args ...any) {
 		if result != nil {
 			result.Notices = append(result.Notices, fmt.Sprintf(format, args...))
 		}
 	}
-	l.record.Close()
+	l.record.Release()
 	// What can't be read of others does not keep the property from being set.
 	if others, _ := runs.List(l.engine.Config.StateDir); len(others) > 0 {
+		l.forgetLent()
 		note("not locked yet: another command of \"immutectl run\" is at work (pid %d)", others[0].PID)
 		return nil
 	}
@@ -87,8 +89,22 @@ func (l *Loan) takeBack(result *helper.Result) error {
 		}
 		all = join(all, restore(p, s))
 	}
+	if all == nil {
+		l.forgetLent()
+	}
 	return all
 }
+
+func (l *Loan) forgetLent() {
+	if !l.run.SystemWide {
+		l.record.Close()
+	}
+}
+
+// Forget takes back the record of a system-wide command, when the system is locked again
+// after it. Until then it is that of a command that nobody answers for, since Return: whoever
+// is to lock may be killed before he has.
+func (l *Loan) Forget() { l.record.Close() }
 
 func restore(p *protected.Path, s helper.PathStatus) error {
 	if s.Superblock == helper.ReadOnly {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"immutray.org/helper"
 )
 
@@ -87,5 +89,35 @@ func TestForceGoesFirst(t *testing.T) {
 	}
 	if r := <-blocked; r.Outcome != helper.Blocked {
 		t.Errorf("the lock that waited: %s %s", r.Outcome, r.Error)
+	}
+}
+
+// Who is stopped with the turn, or as the first in line, holds up nobody. Who only takes
+// long is waited for.
+func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
+	for _, role := range []string{"has the turn", "waits in line"} {
+		t.Run(role, func(t *testing.T) {
+			f := newFixture(t)
+			path := f.State
+			if role == "has the turn" {
+				path = filepath.Join(f.State, "lock")
+			}
+			f.must(helper.Lock)
+			holder := f.start(role, path)
+			inTurn := func(patience time.Duration) error {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				return f.engine.inTurn(ctx, func() error { return nil })
+			}
+			if err := inTurn(3 * stoppedEvery); err == nil {
+				t.Error("it was not waited for who takes long")
+			}
+			if err := unix.Kill(holder.pid(), unix.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			if err := inTurn(20 * time.Second); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/stopped"
 )
 
 // Replacement is how long a runner that lives may take to start another guardian.
@@ -28,7 +27,7 @@ func Abandoned(stateDir string) []helper.Run {
 		alive, dead, _ := list(dir)
 		wait := false
 		for _, e := range alive {
-			wait = endStopped(e.Holder) || wait
+			wait = stopped.End(e.Holder) || wait
 		}
 		over := time.Now().After(deadline)
 		var found []helper.Run
@@ -60,33 +59,4 @@ func Clear(stateDir, id string) {
 // little time.
 func lives(pid int) bool {
 	return pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
-}
-
-// endStopped kills a process that is stopped or whose cgroup is frozen, and reports
-// whether it was.
-func endStopped(pid int) bool {
-	if pid <= 0 || !isStopped(pid) {
-		return false
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	return isStopped(pid) && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
-}
-
-func isStopped(pid int) bool {
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	status, _ := os.ReadFile(filepath.Join(proc, "status"))
-	if strings.Contains(string(status), "\nState:\tT") { // proc_pid_status(5)
-		return true
-	}
-	cgroup, _ := os.ReadFile(filepath.Join(proc, "cgroup"))
-	_, path, ok := strings.Cut(strings.TrimSpace(string(cgroup)), "0::/") // cgroups(7), version 2
-	if !ok {
-		return false
-	}
-	events, _ := os.ReadFile(filepath.Join("/sys/fs/cgroup", path, "cgroup.events"))
-	return strings.Contains(string(events), "frozen 1")
 }

@@ -36,7 +36,10 @@ const (
 )
 
 // A Record is that of a command of ours.
-type Record struct{ files []*os.File }
+type Record struct {
+	files    []*os.File
+	released []string // what is left of it when nobody answers for the command any more
+}
 
 // An entry is the content of a file.
 type entry struct {
@@ -116,8 +119,17 @@ func (r *Record) put(dir string, mode os.FileMode, run helper.Run) error {
 
 // Close takes the record back. More than once it does nothing.
 func (r *Record) Close() {
+	r.Release()
+	for _, name := range r.released {
+		os.Remove(name)
+	}
+	r.released = nil
+}
+
+// Release leaves the record as of a command that nobody answers for; see [Abandoned].
+func (r *Record) Release() {
 	for _, f := range r.files {
-		os.Remove(f.Name())
+		r.released = append(r.released, f.Name())
 		f.Close()
 	}
 	r.files = nil

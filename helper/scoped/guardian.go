@@ -164,6 +164,9 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 		return result
 	}
 	w.loan.Return(ctx, nil)
+	if unlocked != nil { // else it may still be at work
+		w.loan.Forget()
+	}
 	w.loan = nil
 	return refused(result, unlocked, err)
 }
@@ -255,12 +258,14 @@ func (w *ward) lock(ctx context.Context) *helper.Result {
 	if state, err := statefile.Read(w.engine.Config.StateDir); err == nil && state.Last != nil {
 		last := state.Last
 		if last.Request.Verb == helper.Unlock && last.Outcome == helper.Done && last.Request.ID != w.unlocked {
+			w.loan.Forget()
 			return &helper.Result{Request: last.Request, Outcome: helper.Done, Status: last.Status,
 				Notices: []string{fmt.Sprintf("not locked: %s has asked for a time of its own since", last.Request.User)}}
 		}
 	}
 	result, err := w.Helper.Do(ctx, helper.Request{Verb: helper.Lock, AfterRun: true})
 	if err == nil {
+		w.loan.Forget()
 		return result
 	}
 	return refused(&helper.Result{Request: helper.Request{Verb: helper.Lock}}, result, err)
