@@ -1,6 +1,7 @@
 package writers
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,17 @@ func (v *visit) isGone() bool {
 	}
 	_, err := readAt(v.dir, "comm", make([]byte, 64))
 	return gone(err)
+}
+
+// isOfTheKernel reports whether a thread of the kernel is being looked into. Such a one holds
+// no files, and is only slow because all is. It is told without waiting, unlike by stat
+// (since Linux 6.8; task_state in fs/proc/array.c, where the name can't forge a line).
+func (v *visit) isOfTheKernel() bool {
+	if v.pid <= theKernel {
+		return false
+	}
+	status, err := readAt(v.dir, "status", make([]byte, 4096))
+	return err == nil && bytes.Contains(status, []byte("\nKthread:\t1\n"))
 }
 
 // runtimeOf returns what the kernel has noted of one of our threads: how long it has run,
@@ -179,7 +191,7 @@ func (vs *visits) waiting(s *scan) []suspect {
 	defer vs.mu.Unlock()
 	var all []suspect
 	for _, v := range vs.all {
-		if (v.scan == s || v.isHanging(time.Now())) && !v.isGone() {
+		if (v.scan == s || v.isHanging(time.Now())) && !v.isGone() && !v.isOfTheKernel() {
 			all = append(all, suspectAt(v.dir, v.pid))
 		}
 	}
