@@ -18,7 +18,7 @@ open(my $null, "<", "/dev/null") or die;
 for (1 .. 50000) { last unless defined POSIX::dup(fileno $null) }
 # MAP_PRIVATE | MAP_ANONYMOUS, to read and not to read by turns: nothing is merged.
 for (1 .. 5000) { syscall(9, 0, 4096, $_ % 2, 0x22, -1, 0) }
-for (1 .. 500) {
+for (1 .. 300) {
 	next if fork;
 	syscall(272, 0x10000000 | 0x20000); # unshare: CLONE_NEWUSER | CLONE_NEWNS
 	sleep 1 while getppid == $parent;
