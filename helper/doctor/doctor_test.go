@@ -87,6 +87,7 @@ func TestExamine(t *testing.T) {
 				`printf '%s\n' 'UUID=u /etc btrfs subvol=/ROOTVOL/etc,defaults 0 0' >$dir/fstab`,
 			},
 		},
+		{"something over a subvolume", func(f *Facts) { f.Paths[1].OnTop, f.Paths[1].Btrfs = "overlay", false }, "protected-path", Warning, "the subvolume of /etc is hidden: another mount (overlay) lies over it", nil},
 		{"other file system", func(f *Facts) { f.Paths[0].Btrfs = false }, "protected-path", Problem, "/ is not on btrfs", nil},
 		{
 			"directory on another file system",

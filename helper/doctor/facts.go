@@ -70,6 +70,8 @@ type Configuration struct {
 type Path struct {
 	Place
 	Unfit bool // it is no mount of a whole subvolume or file system
+	// OnTop is the file system that is mounted over its subvolume, "" for none.
+	OnTop string
 }
 
 // A Place is a directory and where it is kept.

@@ -150,8 +150,9 @@ func (g *gatherer) open() {
 		switch {
 		case err == nil:
 			g.opened = append(g.opened, opened)
-			state := opened.Status().State
-			g.Locked = g.Locked || state != helper.Unlocked && state != helper.Unknown
+			s := opened.Status()
+			p.OnTop = s.OnTop
+			g.Locked = g.Locked || s.State != helper.Unlocked && s.State != helper.Unknown
 		case errors.Is(err, protected.ErrUnfit):
 			p.Unfit = true
 		default:

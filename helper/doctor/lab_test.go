@@ -75,6 +75,21 @@ func TestTheArticlesLayoutIsReady(t *testing.T) {
 	}
 }
 
+// What lies over /etc is told, and is not taken for /etc itself.
+func TestAHiddenSubvolume(t *testing.T) {
+	s := lab.New(t)
+	p := newPatient(t, s, s.Root)
+	p.Config.Islands = s.IslandPaths()
+	run(t, "mount", "-t", "overlay", "overlay", "-o", "lowerdir="+s.Etc+":"+s.State, s.Etc)
+	defer unix.Unmount(s.Etc, unix.MNT_DETACH)
+	r := p.examine()
+	got := without(r, OK)
+	want := "the subvolume of " + s.Etc + " is hidden: another mount (overlay) lies over it"
+	if len(got) != 1 || got[0].What != want || got[0].Severity != Warning || !r.Ready || len(r.Unseen) != 0 {
+		t.Errorf("Examine() = %+v, ready %v, unseen %q, want only %q", got, r.Ready, r.Unseen, want)
+	}
+}
+
 // asNobody examines as a user who owns nothing, in a thread that ends with it.
 func asNobody(t *testing.T, p *patient) Report {
 	t.Helper()

@@ -12,6 +12,10 @@ func checkProtected(f Facts) []Finding {
 	for _, p := range f.Paths {
 		finding := Finding{Severity: OK, Check: "protected-path", What: p.Name + " is a mount and a subvolume of its own", Why: "it can be locked"}
 		switch {
+		case p.OnTop != "":
+			finding.Severity = Warning
+			finding.What = "the subvolume of " + p.Name + " is hidden: another mount (" + p.OnTop + ") lies over it"
+			finding.Why = "it is locked below that, but its own mount is out of reach, and without root nobody can tell its state"
 		case !p.Unfit && p.Btrfs:
 		case !p.Unfit:
 			finding.Severity = Problem

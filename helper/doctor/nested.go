@@ -78,7 +78,7 @@ func uuidOfMount(fd int, point string) string {
 // show there, through the mount of the protected path, and can be written.
 func (g *gatherer) nested() {
 	for _, p := range g.opened {
-		if p.Btrfs {
+		if p.Btrfs && !p.IsHidden() {
 			g.nestedIn(p)
 		}
 	}

@@ -147,6 +147,9 @@ func (p *Path) readBelow(s *helper.PathStatus, mounts []mount.Info, top mount.In
 	}
 }
 
+// IsHidden reports whether something is mounted over a subvolume at the path.
+func (p *Path) IsHidden() bool { return p.below != nil }
+
 // Hidden returns st_dev of the subvolume that is hidden at the path, and whether there is
 // one that could be opened.
 func (p *Path) Hidden() (device uint64, ok bool) {
