@@ -206,6 +206,8 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 func (e *Engine) do(ctx context.Context, t *targets, result *helper.Result, next *statefile.State) error {
 	switch result.Request.Verb {
 	case helper.Lock:
+		ctx, cancel := e.untilOverdue(ctx, next.Deadline)
+		defer cancel()
 		return t.told(e.lock(ctx, t.paths, result), result)
 	case helper.LockForce:
 		return t.told(e.lockForce(ctx, t.paths, result), result)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"immutray.org/helper"
@@ -20,6 +21,15 @@ func (e *Engine) drain(r helper.Request) time.Duration {
 		return min(e.Config.Drain, helper.BootDrain)
 	}
 	return e.Config.Drain
+}
+
+// untilOverdue bounds how long a lock that somebody has asked for waits for writers: past the
+// end of a window it is in the way of the lock that is due, and nobody is told who writes.
+func (e *Engine) untilOverdue(ctx context.Context, d *statefile.Deadline) (context.Context, context.CancelFunc) {
+	if d == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, max(e.left(d), 0)+dueDrain)
 }
 
 // overdue returns what is to be known of the lock at the end of a window: how the last

@@ -83,3 +83,22 @@ func TestTheEndOfAWindowDoesNotWaitLong(t *testing.T) {
 		}
 	}
 }
+
+// Nor does a lock that somebody has asked for before: what it waits for is on record soon
+// after the end.
+func TestALockThatWaitsLongIsOverAtTheEnd(t *testing.T) {
+	f := newTimedFixture(t)
+	f.engine.Config.Drain = 3 * time.Minute
+	f.unlock(helper.Request{For: time.Minute})
+	f.start("writes", filepath.Join(f.Root, "file"))
+	f.pass(time.Minute - 2*time.Second)
+	began := time.Now()
+	r := f.run(helper.Lock)
+	if took := time.Since(began); r.Outcome != helper.Blocked || took > time.Minute {
+		t.Errorf("lock: %s after %v", r.Outcome, took)
+	}
+	f.pass(2 * time.Second)
+	if r := f.due(); r.Outcome != helper.Blocked || f.status().Overdue == nil {
+		t.Errorf("at the end: %s, overdue is %+v", r.Outcome, f.status().Overdue)
+	}
+}
