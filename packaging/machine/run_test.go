@@ -22,6 +22,9 @@ var realPackages = []struct {
 	{"rtkit", "disabled", "rtkit-daemon.service", "pkaction --action-id org.freedesktop.RealtimeKit1.acquire-real-time"},
 }
 
+// addRepository tells apt of it.
+const addRepository = "echo 'deb [trusted=yes] file:/var/cache/repository ./' >/run/repository.list && apt-get " + fromRepository + "--quiet update"
+
 // fromRepository has apt look nowhere else.
 const fromRepository = "-o Dir::Etc::SourceList=/run/repository.list -o Dir::Etc::SourceParts=/dev/null "
 
@@ -31,15 +34,17 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	v := newInstalled(t, everything)
 	startWriter(t, v)
-	must(t, v.as(root), "echo 'deb [trusted=yes] file:/var/cache/repository ./' >/run/repository.list && apt-get "+fromRepository+"--quiet update")
+	atTheDesk(t, v)
+	must(t, v.as(root), addRepository)
 	lock(t, v)
 	startProber(t, v)
 	for _, step := range []step{
-		{"packages are installed", installPackages},
+		{"packages are installed, and the machine is asked to go off and to sleep", installWhileAsked},
 		{"what PID 1 writes", systemWide},
 		{"packages are removed", removePackages},
 		{"nothing else could write all the time", stopProber},
 		{"islands were writable all the time", expectWriter},
+		{"the machine goes off when it is asked to", asUsual},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
 			return
@@ -54,18 +59,6 @@ func allPackages() string {
 		names = append(names, p.name)
 	}
 	return strings.Join(names, " ")
-}
-
-func installPackages(t *testing.T, v *vm) {
-	apt(t, v, "install --no-install-recommends "+allPackages())
-	for _, p := range realPackages {
-		must(t, v.as(root), p.leaves)
-		if p.unit != "" {
-			if got, _ := v.as(root).run("systemctl is-enabled " + p.unit); strings.TrimSpace(got) != p.enabled {
-				t.Errorf("after installing %s its unit %s is %q, want %q", p.name, p.unit, got, p.enabled)
-			}
-		}
-	}
 }
 
 func removePackages(t *testing.T, v *vm) {
@@ -112,13 +105,22 @@ func stopProber(t *testing.T, v *vm) {
 // afterwards.
 func apt(t *testing.T, v *vm, what string) {
 	t.Helper()
-	out, err := v.as(root).runFor(installTime, nil, "DEBIAN_FRONTEND=noninteractive immutectl run --reason 'five packages' -- apt-get "+fromRepository+"--yes --quiet "+what)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out, err := runApt(v, what)
+	check(t, err)
 	t.Log(out)
+	expectWhole(t, v)
+}
+
+func runApt(v *vm, what string) (string, error) {
+	return v.as(root).runFor(installTime, nil, "DEBIAN_FRONTEND=noninteractive immutectl run --reason 'five packages' -- apt-get "+fromRepository+"--yes --quiet "+what)
+}
+
+// expectWhole fails unless the system is locked and well, and dpkg has done all its work.
+func expectWhole(t *testing.T, v *vm) {
+	t.Helper()
 	expectState(t, v, helper.Locked)
 	expectDpkgClean(t, v)
+	must(t, v.as(root), "apt-get check")
 	if got, err := v.as(root).run("systemctl is-system-running"); strings.TrimSpace(got) != "running" {
 		t.Errorf("the guest is %s, %v", got, err)
 	}

@@ -58,6 +58,9 @@ func (p person) runFor(atMost time.Duration, input io.Reader, command string) (s
 	ctx, cancel := context.WithTimeout(context.Background(), atMost)
 	defer cancel()
 	cmd := p.ssh(ctx, host, command)
+	// The connection that is kept has our pipes as well, and in a guest that sleeps the
+	// command does not end.
+	cmd.WaitDelay = time.Second
 	cmd.Stdin = input
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
