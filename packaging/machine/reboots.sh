@@ -1,11 +1,12 @@
 #!/bin/bash
-# What the guest does in a boot that looks at the seal: reboots.sh watch|look. It is
+# What the guest does in a boot that looks at the seal: reboots.sh watch|look|hang. It is
 # driven by words of the kernel's command line, and writes what it finds to a serial
 # port of its own, so that such a boot needs no login and ends by itself:
 #
 #   leave=locked|unlocked  how to leave the system before it is switched off
 #   cut=lock|unlock|seal   begin that, stop in the middle, and wait for the power cut
 #   cut=window             the same, in the middle of a window
+#   cut=boot               hang when the system is sealed, and wait for the power cut
 #   prepare=cut            have the seal of the next boot do so
 #   prepare=extension      have the next boot lay a configuration extension over /etc
 #   tell=history           tell of the last window
@@ -63,10 +64,16 @@ watch() {
 	done
 }
 
+# hang is what keeps the boot from coming up.
+hang() {
+	tell
+	note "halfway in the boot"
+	exec sleep infinity
+}
+
 # look tells how the system came up, and leaves it as it was asked to.
 look() {
-	note seal $(systemctl show --property=ActiveState --property=Result immutability-seal.service)
-	probe
+	tell
 	local leave verb
 	if [[ -e /etc/extension.conf ]]; then
 		note extension
@@ -103,6 +110,12 @@ look() {
 	note "end"
 	# Services are killed, not stopped one by one; mounts are taken off as ever.
 	systemctl reboot --force
+}
+
+# tell tells what became of the seal, and how the system is now.
+tell() {
+	note seal $(systemctl show --property=ActiveState --property=Result immutability-seal.service)
+	probe
 }
 
 # probe tries to write where nothing may be written, and tells the state.

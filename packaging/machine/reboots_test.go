@@ -35,13 +35,22 @@ After=sysinit.target dbus.socket immutray-came-up.service
 [Service]
 ExecStart=/bin/bash ` + rebootsPath + ` look
 `,
+	"reboots-hang.service": `[Unit]
+DefaultDependencies=no
+After=` + sealUnit + `
+Before=sysinit.target immutray-came-up.service
+ConditionKernelCommandLine=cut=boot
+[Service]
+Type=oneshot
+ExecStart=/bin/bash ` + rebootsPath + ` hang
+`,
 	// To come as far as this target is what such a boot is for.
 	"immutray-came-up.service.d/reboots.conf": `[Service]
 ExecCondition=
 `,
 	rebootsTarget: `[Unit]
 Requires=sysinit.target dbus.socket
-Wants=reboots-watch.service reboots-look.service
+Wants=reboots-watch.service reboots-look.service reboots-hang.service
 `,
 	// There is nothing else in the bare machine that anything waits for.
 	"systemd-udev-trigger.service.d/disk.conf": `[Service]
@@ -96,7 +105,7 @@ type bootReport struct {
 	written []string      // the protected paths that could be written to
 	trouble []string      // frozen islands, errors
 	updated string        // the versions of what was updated, and whether an update is still asked for
-	halfway string        // where it was stopped: the mount flags then, or "in a window"
+	halfway string        // where it was stopped: the mount flags then, "in a window" or "in the boot"
 	history []pastWindow
 	ended   bool
 	// extension is whether a configuration extension lay over /etc.

@@ -28,7 +28,6 @@ func seal(t *testing.T, suite string) {
 
 	boots := []bootCase{updated, leftLockedRW}
 	if suite == everything {
-		// The first boot that ends with a power cut is the tenth.
 		boots = append(boots, withExtension(leftUnlocked(3))...)
 		boots = append(boots, lost()...)
 		boots = append(boots, powerCuts()...)
@@ -107,13 +106,17 @@ func withExtension(boots []bootCase) []bootCase {
 	return boots
 }
 
-// lost are boots that are sealed but do not come up, one more than that is borne: it comes
-// up unlocked, however the one before it was left, and counting begins anew.
+// lost are boots that are sealed, hang and are switched off, as many as are borne, and one
+// more: it comes up unlocked, and counting begins anew. The first finds the system unlocked.
 func lost() []bootCase {
-	const doesNotComeUp = " systemd.mask=immutray-came-up.service" + leftOut + noHistory
 	var cases []bootCase
-	for i, left := range []string{"unlocked", "unlocked", "locked"} {
-		cases = append(cases, bootCase{fmt.Sprintf("lost %d", i+1), "leave=" + left + doesNotComeUp, sealed(left)})
+	for i := range 3 {
+		cases = append(cases, bootCase{fmt.Sprintf("hangs, power cut %d", i+1), "cut=boot" + leftOut + noHistory, func(t *testing.T, r bootReport) {
+			r.expectSealed(t)
+			if r.halfway != "in the boot" || len(r.failed) > 0 || len(r.trouble) > 0 {
+				t.Errorf("stopped at %q, want in the boot; units failed: %q; trouble: %q", r.halfway, r.failed, r.trouble)
+			}
+		}})
 	}
 	return append(cases, bootCase{"after three that were lost", leftOut + noHistory, func(t *testing.T, r bootReport) {
 		if !slices.Equal(r.seal, sealSkipped) || r.status.State != helper.Unlocked || len(r.written) != 2 {
