@@ -89,8 +89,12 @@ func (m *monitor) asleep() (bool, error) {
 func (m *monitor) wakeUp() error { return m.run("system_wakeup", nil) }
 
 // save writes the memory and the devices of the machine to a file, from which QEMU's
-// "-incoming" goes on; the machine then stands still.
+// "-incoming" goes on; the machine then stands still. It does so from the beginning: of one
+// that runs meanwhile, pages were saved once that did not belong together.
 func (m *monitor) save(file string) error {
+	if err := m.run("stop", nil); err != nil {
+		return err
+	}
 	if err := m.run("migrate", map[string]any{"uri": "exec:cat >" + file}); err != nil {
 		return err
 	}
@@ -108,6 +112,21 @@ func (m *monitor) save(file string) error {
 		}
 		return fmt.Errorf("it is %s", answer.Status)
 	})
+}
+
+// goOn lets a machine run that was saved, when QEMU has read it.
+func (m *monitor) goOn() error {
+	err := waitFor("QEMU to read the machine", saveTime, func() error {
+		var answer struct{ Status string } // RunState in QAPI
+		if err := m.ask("query-status", nil, &answer); err != nil || answer.Status == "paused" {
+			return err
+		}
+		return fmt.Errorf("it is %s", answer.Status)
+	})
+	if err != nil {
+		return err
+	}
+	return m.run("cont", nil)
 }
 
 // saveTime is how long half a gigabyte may take on the way to a slow disk.

@@ -43,7 +43,7 @@ func bootedOf(suite string) (saved, error) {
 		return saved{}, fmt.Errorf("cannot ask QEMU for its version: %w", err)
 	}
 	arguments := strings.Join((&vm{base: b}).arguments(b.packedKernel(), []string{textMode}), " ")
-	made, err := once("booted-"+suite, cacheTime, hash(string(key), string(qemuVersion), arguments, rest), func(dir string) error {
+	made, err := once("booted-"+suite, cacheTime, hash(string(key), string(qemuVersion), arguments, rest, manner), func(dir string) error {
 		return saveMachine(b, b.disk(), dir, func(v *vm) error {
 			if err := v.startQEMU(b.packedKernel(), []string{textMode}); err != nil {
 				return err
@@ -77,6 +77,9 @@ func installedOf(suite string, pkg []byte) (saved, error) {
 	}
 	return saved{booted.base, made}, nil
 }
+
+// manner tells machines apart that were saved in another way, and can't go on in this one.
+const manner = "standing still"
 
 // rest waits in the guest until nobody is logged in any longer, and says so.
 const rest = `systemctl is-system-running --wait >/dev/null
@@ -127,6 +130,9 @@ func saveMachine(b base, below disk, dir string, comeSoFar func(*vm) error) erro
 // goOn switches a machine with the disk of a saved one on, in the middle of its work.
 func (v *vm) goOn(from saved) error {
 	if err := v.startQEMU(from.base.packedKernel(), []string{textMode}, "-incoming", "exec:cat "+from.memory()); err != nil {
+		return err
+	}
+	if err := v.screen.goOn(); err != nil {
 		return err
 	}
 	if err := v.waitForLogin(); err != nil {

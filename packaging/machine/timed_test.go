@@ -28,6 +28,7 @@ func TestTimedWindows(t *testing.T) {
 		{"nothing failed", expectNothingFailed},
 		{"a new user", newUser},
 		{"a disk is plugged in", diskIsPluggedIn},
+		{"services that the boot has started", servicesWriteAfterUnlock},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
 			return
