@@ -29,6 +29,8 @@ func TestTimedWindows(t *testing.T) {
 		{"a new user", newUser},
 		{"a disk is plugged in", diskIsPluggedIn},
 		{"services that the boot has started", servicesWriteAfterUnlock},
+		{"a person is frozen", personIsFrozen},
+		{"soft reboots", softReboot},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, v) }) {
 			return
