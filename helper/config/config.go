@@ -2,10 +2,8 @@
 // paths are protected, and how. The file is optional; what it does not say is the
 // default.
 //
-// The format is the part of TOML 1.0 that such a file needs: comments, and keys
-// with a string, a whole number, true or false, or an array of strings. The helper
-// runs as root on what it reads here, so the parser is small, and the file is
-// refused unless only root can have written it.
+// The file is TOML, and refused unless only root can have written it: the helper runs as
+// root on what it reads here.
 package config
 
 import (

@@ -67,10 +67,9 @@ func ParseKept(data []byte) (Config, error) {
 
 // Check refuses what the file could not have said, of a configuration that was kept.
 func (c Config) Check() error {
-	var paths []string
 	least := 1
 	for _, list := range [][]string{c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly} {
-		if err := setPaths(&paths, Value{kind: listValue, list: list}, least); err != nil {
+		if err := checkPaths(list, least); err != nil {
 			return err
 		}
 		least = 0
@@ -123,9 +122,16 @@ func (c *Config) keys() []Key {
 
 func setPaths(to *[]string, v Value, least int) error {
 	paths, err := v.Texts()
-	if err != nil {
-		return err
+	if err == nil {
+		err = checkPaths(paths, least)
 	}
+	if err == nil {
+		*to = paths
+	}
+	return err
+}
+
+func checkPaths(paths []string, least int) error {
 	if len(paths) < least {
 		return errors.New("it names no path; leave the key out for the default")
 	}
@@ -137,7 +143,6 @@ func setPaths(to *[]string, v Value, least int) error {
 			return fmt.Errorf("%q is there twice", p)
 		}
 	}
-	*to = paths
 	return nil
 }
 

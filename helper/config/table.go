@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,7 +21,7 @@ func (t Table) Apply(keys []Key) error {
 	for _, e := range t.entries {
 		set := find(keys, e.key)
 		if set == nil {
-			return atLine(e.line, "unknown key %s; %s", e.key, suggestion(keys, e.key))
+			return atLine(e.line, "unknown key %s; %s", visible(e.key), suggestion(keys, e.key))
 		}
 		if err := set(e.value); err != nil {
 			return atLine(e.line, "%s: %w", e.key, err)
@@ -34,6 +35,14 @@ func (t Table) has(name string) bool {
 	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.key == name })
 }
 
+// visible returns a key as it is, or quoted if there is more in it than letters.
+func visible(key string) string {
+	if quoted := strconv.Quote(key); key == "" || strings.ContainsAny(key, " .") || quoted != `"`+key+`"` {
+		return quoted
+	}
+	return key
+}
+
 func find(keys []Key, name string) func(Value) error {
 	for _, k := range keys {
 		if k.Name == name {
@@ -43,61 +52,51 @@ func find(keys []Key, name string) func(Value) error {
 	return nil
 }
 
-type valueKind int
-
-const (
-	textValue valueKind = iota
-	numberValue
-	boolValue
-	listValue
-)
-
 // A Value is the value of one key.
-type Value struct {
-	kind   valueKind
-	text   string
-	number int64
-	flag   bool
-	list   []string
-}
+type Value struct{ any any }
 
 // Text returns the value of a key that must hold a text.
 func (v Value) Text() (string, error) {
-	if v.kind != textValue {
+	text, ok := v.any.(string)
+	if !ok {
 		return "", errors.New(`it must be a text in quotes, such as "text"`)
 	}
-	return v.text, nil
+	if strings.ContainsRune(text, 0) {
+		return "", errors.New(`it contains \u0000, which no path and no word can`)
+	}
+	return text, nil
 }
 
 // Texts returns the value of a key that must hold a list of texts.
 func (v Value) Texts() ([]string, error) {
-	if v.kind != listValue {
+	list, ok := v.any.([]any)
+	texts := make([]string, len(list))
+	for i, element := range list {
+		text, err := Value{element}.Text()
+		ok = ok && err == nil
+		texts[i] = text
+	}
+	if !ok {
 		return nil, errors.New(`it must be a list of texts, such as ["/", "/etc"]`)
 	}
-	return v.list, nil
-}
-
-// Number returns the value of a key that must hold a whole number.
-func (v Value) Number() (int64, error) {
-	if v.kind != numberValue {
-		return 0, errors.New("it must be a whole number, such as 5")
-	}
-	return v.number, nil
+	return texts, nil
 }
 
 // Bool returns the value of a key that must hold true or false.
 func (v Value) Bool() (bool, error) {
-	if v.kind != boolValue {
+	flag, ok := v.any.(bool)
+	if !ok {
 		return false, errors.New("it must be true or false, without quotes")
 	}
-	return v.flag, nil
+	return flag, nil
 }
 
 // Duration returns the value of a key that must hold a time span between least
 // and most, written as a text: "5s", "15m", "1h30m".
 func (v Value) Duration(least, most time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(v.text)
-	if v.kind != textValue || err != nil {
+	text, err := v.Text()
+	d, notDuration := time.ParseDuration(text)
+	if err != nil || notDuration != nil {
 		return 0, errors.New(`it must be a time with its unit in quotes, such as "5s", "15m" or "1h"`)
 	}
 	if d < least || d > most {
