@@ -36,14 +36,15 @@ func newUser(t *testing.T, v *vm) {
 
 	unlock(t, v)
 	check(t, v.shutDown())
-	check(t, v.start())
+	check(t, v.start(textMode))
 	check(t, v.waitForLogin())
 	expectState(t, v, helper.Locked)
 	expectRecord(t, v, outcome, "seal for root: done, the system is locked; "+needsSubvolume)
 	expectNothingFailed(t, v)
 
 	// What the words say, on the locked system.
-	must(t, v.as(root), "immutectl island "+newHome)
+	_, err := v.as(root).runFor(bootTime, nil, "immutectl island "+newHome)
+	check(t, err)
 	expectState(t, v, helper.Locked)
 	must(t, v.as(root), "runuser --user carol -- sh -c 'test -s ~/.profile && echo works >~/file'")
 	if out := must(t, v.as(root), "immutectl run -- true 2>&1"); out != "" {
