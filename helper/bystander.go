@@ -42,42 +42,62 @@ func (b Bystander) CanRestart() bool {
 	return b.IsService() && !slices.ContainsFunc(unrestarted, func(prefix string) bool { return strings.HasPrefix(b.Unit, prefix) })
 }
 
+// Restartable returns the units of those that can be restarted, each once.
+func Restartable(behind []Bystander) []string {
+	var units []string
+	for _, b := range behind {
+		if b.CanRestart() && !slices.Contains(units, b.Unit) {
+			units = append(units, b.Unit)
+		}
+	}
+	return units
+}
+
+// mostBehind is how many programs are named at most.
+const mostBehind = 5
+
 // StillReadOnlyWords says which programs an unlock has not reached, and what to do; "" when
 // there are none.
 func StillReadOnlyWords(behind []Bystander) string {
 	if len(behind) == 0 {
 		return ""
 	}
-	const most = 5
-	var names, units []string
-	services := 0
+	var todo []string
+	if units := Restartable(behind); len(units) > 0 {
+		todo = append(todo, "run \"systemctl restart "+strings.Join(units[:min(len(units), mostBehind)], " ")+"\"")
+	}
+	if words := StartAgainWords(behind); words != "" {
+		todo = append(todo, words)
+	}
+	return StillReadOnlyCount(behind) + ": " + strings.Join(todo, "; ")
+}
+
+// StillReadOnlyCount says how many programs an unlock has not reached.
+func StillReadOnlyCount(behind []Bystander) string {
+	what, see := "program", "sees"
+	if !slices.ContainsFunc(behind, func(b Bystander) bool { return !b.IsService() }) {
+		what = "service"
+	}
+	if len(behind) != 1 {
+		what, see = what+"s", "see"
+	}
+	return fmt.Sprintf("%d %s still %s it read-only", len(behind), what, see)
+}
+
+// StartAgainWords names those that can't be restarted while people work; "" when all can.
+func StartAgainWords(behind []Bystander) string {
+	var names []string
 	for _, b := range behind {
-		if b.IsService() {
-			services++
-		}
-		if b.CanRestart() {
-			units = append(units, b.Unit)
-		} else {
+		if !b.CanRestart() {
 			names = append(names, b.Name())
 		}
 	}
-	what, see := "program", "sees"
-	if services == len(behind) {
-		what = "service"
+	if len(names) == 0 {
+		return ""
 	}
-	if len(behind) > 1 {
-		what, see = what+"s", "see"
+	words := "start again " + strings.Join(names[:min(len(names), mostBehind)], ", ")
+	if more := len(names) - mostBehind; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
 	}
-	var todo []string
-	if len(units) > 0 {
-		todo = append(todo, "run \"systemctl restart "+strings.Join(units[:min(len(units), most)], " ")+"\"")
-	}
-	if len(names) > 0 {
-		text := strings.Join(names[:min(len(names), most)], ", ")
-		if more := len(names) - most; more > 0 {
-			text += fmt.Sprintf(" and %d more", more)
-		}
-		todo = append(todo, "start again "+text)
-	}
-	return fmt.Sprintf("%d %s still %s it read-only: %s", len(behind), what, see, strings.Join(todo, "; "))
+	return words
 }

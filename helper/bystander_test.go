@@ -1,6 +1,9 @@
 package helper
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestStillReadOnlyWords(t *testing.T) {
 	for _, c := range []struct {
@@ -12,6 +15,8 @@ func TestStillReadOnlyWords(t *testing.T) {
 			`1 service still sees it read-only: run "systemctl restart NetworkManager.service"`},
 		{[]Bystander{{Unit: "cups.service"}, {Unit: "dbus.service"}, {Unit: "user@1000.service"}},
 			`3 services still see it read-only: run "systemctl restart cups.service"; start again dbus.service, user@1000.service`},
+		{[]Bystander{{Unit: "cups.service", PID: 7}, {Unit: "cups.service", PID: 8}},
+			`2 services still see it read-only: run "systemctl restart cups.service"`},
 		{[]Bystander{{Unit: "session-1.scope", Program: "sh", PID: 7}},
 			"1 program still sees it read-only: start again sh (pid 7)"},
 		{[]Bystander{{}},
@@ -20,5 +25,15 @@ func TestStillReadOnlyWords(t *testing.T) {
 		if got := StillReadOnlyWords(c.behind); got != c.want {
 			t.Errorf("StillReadOnlyWords(%+v) = %q, want %q", c.behind, got, c.want)
 		}
+	}
+}
+
+func TestRestartableAreServicesThatPeopleCanDoWithoutForAMoment(t *testing.T) {
+	behind := []Bystander{
+		{Unit: "cups.service", PID: 7}, {Unit: "cups.service", PID: 8}, {Unit: "gdm.service"}, {Unit: "user@1000.service"},
+		{Unit: "session-1.scope", Program: "sh", PID: 9}, {}, {Unit: "NetworkManager.service"},
+	}
+	if got, want := Restartable(behind), []string{"cups.service", "NetworkManager.service"}; !slices.Equal(got, want) {
+		t.Errorf("Restartable() = %q, want %q", got, want)
 	}
 }

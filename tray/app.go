@@ -26,6 +26,7 @@ var errBusGone = errors.New("the session bus is gone")
 type app struct {
 	system      source
 	helper      requester
+	services    restarter
 	history     historian
 	clock       notify.Clock
 	settings    Settings
@@ -105,7 +106,7 @@ func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *not
 
 func (a *app) controller(quit func()) *Controller {
 	c := NewController()
-	c.System, c.Helper, c.History, c.Clock = a.system, a.helper, a.history, a.clock
+	c.System, c.Helper, c.Services, c.History, c.Clock = a.system, a.helper, a.services, a.history, a.clock
 	c.Settings, c.Version, c.Log, c.Quit = a.settings, a.version, a.log, quit
 	c.MayLock = mayLock
 	return c

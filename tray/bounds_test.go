@@ -16,6 +16,9 @@ func TestBuildBoundsItsLists(t *testing.T) {
 		s.Report.Status.Paths = append(s.Report.Status.Paths, path(fmt.Sprintf("/%d", i), helper.Writable, helper.Writable))
 		s.Trouble = &Trouble{Blocked: true, Err: errors.New("x"), Writers: append(writersOf(s.Trouble), helper.Writer{PID: i, Path: strings.Repeat("long", 1000)})}
 	}
+	for i := range 1000 {
+		s.Report.Status.StillReadOnly = append(s.Report.Status.StillReadOnly, helper.Bystander{PID: i, Program: strings.Repeat("long", 1000)})
+	}
 	s.Report.Status.State = helper.Unlocked
 	s.Report.Problem = &Problem{Lines: []string{strings.Repeat("word ", 10000)}}
 	s.Past = &Past{Err: errors.New(strings.Repeat("word ", 10000))}
@@ -29,6 +32,9 @@ func TestBuildBoundsItsLists(t *testing.T) {
 	}
 	if text := m.text(); !strings.Contains(text, "(and 993 more)") || !strings.Contains(text, "(and 989 more)") {
 		t.Errorf("what is left out is not counted:\n%s", text)
+	}
+	if n := counts[IDAgain]; n == 0 || n > maxAgain || counts["too long"] > 0 {
+		t.Errorf("%d lines name who is to be started again, and %d are too long", n, counts["too long"])
 	}
 	if n := len(m.Tooltip); n > 500 {
 		t.Errorf("the tooltip has %d bytes", n)

@@ -102,6 +102,7 @@ func childMain(in io.Reader, out io.Writer) int {
 	a := &app{
 		system:   played,
 		helper:   asked,
+		services: services{},
 		clock:    notify.NewBootClock(),
 		settings: *first.Settings,
 		version:  "1.2.3",

@@ -55,6 +55,12 @@ type reminders interface {
 	SnoozedUntil() (time.Time, bool)
 }
 
+// A restarter restarts services of the system. The error is a helper.ErrCancelled when the
+// password prompt was dismissed.
+type restarter interface {
+	Restart(ctx context.Context, units []string) error
+}
+
 // A screen shows a model. After an error what it shows is unknown.
 type screen interface{ Show(Model) error }
 
@@ -63,6 +69,7 @@ type screen interface{ Show(Model) error }
 type Controller struct {
 	System    source
 	Helper    requester
+	Services  restarter
 	History   historian // nil: the menu has none
 	Notes     poster
 	Reminders reminders
@@ -79,21 +86,22 @@ type Controller struct {
 	out *mailbox // what is to be told; a daemon may keep us waiting
 
 	// The rest belongs to Run's goroutine.
-	ctx       context.Context
-	report    Report
-	read      bool // report has been read
-	asked     helper.Verb
-	trouble   *Trouble
-	memory    memory
-	sure      bool                 // it is asked whether to lock although programs are writing
-	awaited   *helper.LockHolder   // the package manager at whose end to lock; may be nil
-	lookAt    time.Time            // when to look for that end
-	told      *notify.Notification // of what keeps the system from being locked; nil: nothing
-	clicked   time.Time
-	shown     *Model    // nil: nothing, or nobody knows what
-	unshown   bool      // the last attempt to show failed
-	noTray    time.Time // since when there is no tray; zero when there is one
-	noTrayDue bool      // it is to be told, once
+	ctx        context.Context
+	report     Report
+	read       bool // report has been read
+	asked      helper.Verb
+	trouble    *Trouble
+	memory     memory
+	restarting bool                 // services are asked to be restarted
+	sure       bool                 // it is asked whether to lock although programs are writing
+	awaited    *helper.LockHolder   // the package manager at whose end to lock; may be nil
+	lookAt     time.Time            // when to look for that end
+	told       *notify.Notification // of what keeps the system from being locked; nil: nothing
+	clicked    time.Time
+	shown      *Model    // nil: nothing, or nobody knows what
+	unshown    bool      // the last attempt to show failed
+	noTray     time.Time // since when there is no tray; zero when there is one
+	noTrayDue  bool      // it is to be told, once
 }
 
 // NewController returns a controller whose fields are to be set.
@@ -242,14 +250,15 @@ func (c *Controller) show() {
 
 func (c *Controller) snapshot() Snapshot {
 	s := Snapshot{
-		Now:     c.now(),
-		Report:  c.report,
-		Asked:   c.asked,
-		Trouble: c.trouble,
-		Past:    c.memory.past,
-		Awaited: c.awaited,
-		Sure:    c.sure,
-		Snooze:  c.Settings.Remind.Snooze,
+		Now:        c.now(),
+		Report:     c.report,
+		Asked:      c.asked,
+		Trouble:    c.trouble,
+		Past:       c.memory.past,
+		Awaited:    c.awaited,
+		Sure:       c.sure,
+		Restarting: c.restarting,
+		Snooze:     c.Settings.Remind.Snooze,
 	}
 	if until, ok := c.Reminders.SnoozedUntil(); ok {
 		// The moment is computed anew each time; a second more or less is no change.
@@ -333,6 +342,8 @@ func (c *Controller) chosen(id ID) {
 		c.takeBack()
 	case IDWait:
 		c.await()
+	case IDRestart:
+		c.restart()
 	case IDSnooze:
 		c.Reminders.Snooze()
 	case IDRemind:

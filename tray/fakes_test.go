@@ -39,6 +39,7 @@ type stage struct {
 	failure error // of every notification
 	mayNot  error // why a lock would ask for a password
 	answers chan reply
+	restart chan error  // how a restart ends
 	locking atomic.Bool // as the reminders were told
 }
 
@@ -59,9 +60,11 @@ func newStageWith(t *testing.T, settings Settings, report Report, change func(*C
 		changed: make(chan struct{}),
 		wall:    testNow,
 		answers: make(chan reply),
+		restart: make(chan error),
 	}
 	c := NewController()
 	c.System, c.Helper, c.Notes, c.Reminders, c.Screen, c.Clock = s.system, s, fakeNotes{s}, fakeReminders{s}, s, s.clock
+	c.Services = s
 	c.Settings, c.Version = settings, "1.2.3"
 	c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.Quit = func() { s.note("quit") }
@@ -212,6 +215,29 @@ func (s *stage) Do(ctx context.Context, r helper.Request) (*helper.Result, error
 		return r.Result, r.err()
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+func (s *stage) Restart(ctx context.Context, units []string) error {
+	s.note("restart %s", strings.Join(units, " "))
+	select {
+	case err := <-s.restart:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// endRestart ends the restart, while the system is as the report says.
+func (s *stage) endRestart(err error, left Report) {
+	s.t.Helper()
+	s.system.mu.Lock()
+	s.system.report = left // nobody watches: only who reads sees it
+	s.system.mu.Unlock()
+	select {
+	case s.restart <- err:
+	case <-time.After(patience):
+		s.t.Fatal("nothing was to be restarted")
 	}
 }
 

@@ -196,6 +196,8 @@ func (h *Host) makeMenu() {
 	h.addList(IDPath, maxPaths)
 	systray.AddSeparator()
 	h.add(IDLock, IDQuarter, IDHour, IDUnlock, IDSnooze, IDSnoozed, IDRemind)
+	h.add(IDBehind, IDRestart)
+	h.addList(IDAgain, maxAgain)
 	h.add(IDAwaited, IDUnwait, IDBusy, IDWait)
 	h.addWithLines(IDWriters, maxLines)
 	h.add(IDForce, IDSure, IDUnsure)

@@ -115,6 +115,7 @@ func newApp(logger *slog.Logger) *app {
 			Failed: func(err error) { logger.Warn("changes may show late", "error", err) },
 		},
 		helper:      &helper.Client{},
+		services:    services{},
 		history:     &history.Reader{},
 		clock:       clock,
 		settings:    settings,

@@ -43,6 +43,8 @@ type Trouble struct {
 	MoreWriters int
 	// Holder is the package manager whose end can be waited for; nil when it is none.
 	Holder *helper.LockHolder
+	// Restart is set when it was services that could not be restarted; Verb is empty then.
+	Restart bool
 }
 
 // A Snapshot is everything that the picture depends on.
@@ -56,6 +58,8 @@ type Snapshot struct {
 	Awaited *helper.LockHolder
 	// Sure is set while it is asked whether to lock although programs are writing.
 	Sure bool
+	// Restarting is set while services are asked to be restarted.
+	Restarting bool
 	// RemindersOff is until when the person wants no reminder; zero when he does.
 	RemindersOff time.Time
 	Snooze       time.Duration
@@ -84,6 +88,9 @@ const (
 	IDWait    ID = "wait"
 	IDAwaited ID = "awaited"
 	IDUnwait  ID = "unwait"
+	IDBehind  ID = "behind" // programs still see the system read-only
+	IDRestart ID = "restart"
+	IDAgain   ID = "again"   // a list
 	IDTrouble ID = "trouble" // with a submenu
 	IDHistory ID = "history" // with a submenu
 	IDLine    ID = "line"    // a list, of every submenu
@@ -98,6 +105,7 @@ const (
 	maxPaths   = 8
 	maxWhy     = 6
 	maxLines   = 12
+	maxAgain   = 4
 	labelWidth = 60 // runes of a line in the menu
 )
 
@@ -195,6 +203,7 @@ func actions(s Snapshot) []Item {
 	if shown == unlocked || shown == partlyLocked {
 		items = append(items, reminderItems(s)...)
 	}
+	items = append(items, behindItems(s)...)
 	items = append(items, packageManagerItems(s)...)
 	items = append(items, writerItems(s)...)
 	return append(items, troubleItems(s.Trouble)...)

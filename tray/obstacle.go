@@ -121,6 +121,9 @@ func problem(s Snapshot) *notify.Notification {
 		n = notify.Installing(*t.Holder, icon)
 	case t != nil && t.Blocked:
 		n = notify.Blocked(t.Writers, t.MoreWriters, icon)
+	case t != nil && t.Restart:
+		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
+		n.Summary = "Restarting failed"
 	case t != nil:
 		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
 	case o != nil && !closedToNewWrites(s.Report.Status):

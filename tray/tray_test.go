@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -383,6 +384,10 @@ func TestEveryEntryHasASlot(t *testing.T) {
 	}
 	for range maxPaths + 3 {
 		full.Status.Paths = append(full.Status.Paths, path("/p", helper.ReadOnly, helper.ReadOnly))
+	}
+	full.Status.StillReadOnly = []helper.Bystander{{Unit: "cups.service"}}
+	for i := range 5 {
+		full.Status.StillReadOnly = append(full.Status.StillReadOnly, helper.Bystander{Unit: fmt.Sprintf("docker.%s%d.service", strings.Repeat("long", 20), i)})
 	}
 	past := make(playedPast, maxPast)
 	settings := DefaultSettings()
