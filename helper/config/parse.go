@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 )
@@ -72,5 +73,13 @@ func syntaxError(err error) error {
 	if !errors.As(err, &parse) {
 		return err
 	}
-	return atLine(parse.Position.Line, "%s", strings.TrimPrefix(parse.Message, "toml: "))
+	return atLine(parse.Position.Line, "%s", strings.Map(printable, strings.TrimPrefix(parse.Message, "toml: ")))
+}
+
+// printable keeps an error one line of text, whatever the file has in it.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
