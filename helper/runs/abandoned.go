@@ -22,12 +22,14 @@ const Replacement = 2 * time.Second
 func Abandoned(stateDir string) []helper.Run {
 	dir := filepath.Join(stateDir, recordsName)
 	deadline := time.Now().Add(Replacement)
+	ended := map[int]bool{} // they hold their records until the last of their threads is gone
 	for {
 		// What can't be read is looked at the next time.
 		alive, dead, _ := list(dir)
 		wait := false
 		for _, e := range alive {
-			wait = stopped.End(e.Holder) || wait
+			ended[e.Holder] = ended[e.Holder] || stopped.End(e.Holder)
+			wait = wait || ended[e.Holder]
 		}
 		over := time.Now().After(deadline)
 		var found []helper.Run

@@ -221,7 +221,10 @@ func (f *fixture) signal(s unix.Signal, pid int) {
 		if s == unix.SIGSTOP {
 			return state == "T"
 		}
-		return state == "" || state == "Z" // proc_pid_status(5)
+		// As long as one of its threads is about to end, its files are open (exit_files in
+		// kernel/exit.c).
+		threads, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "task"))
+		return state == "" || state == "Z" && len(threads) < 2 // proc_pid_status(5)
 	})
 }
 

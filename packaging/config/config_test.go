@@ -38,7 +38,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 		t.Errorf("uncommented, the example means\n%+v\nthe default is\n%+v", got, want)
 	}
 	// So that a new key is not forgotten here.
-	const noKeys = 1 // Refused
+	const noKeys = 2 // OnBtrfs, Refused
 	if keys, fields := len(setting.FindAllString(string(data), -1)), reflect.TypeOf(want).NumField()-noKeys; keys != fields {
 		t.Errorf("the example has %d keys, the configuration %d", keys, fields)
 	}

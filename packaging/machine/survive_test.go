@@ -79,7 +79,7 @@ func awaitNoCommand(t *testing.T, v *vm) {
 // the mounts and /run as they were (systemd-soft-reboot.service(8)). A window goes on, and
 // ends when it was to end; where the seal is enabled, it seals.
 func softReboot(t *testing.T, v *vm) {
-	must(t, v.as(root), "immutectl lock && immutectl unlock --for 8m")
+	must(t, v.as(root), "immutectl lock && immutectl unlock --for 8m && systemctl disable --quiet "+sealUnit)
 	before, err := v.state()
 	check(t, err)
 	bootSoftly(t, v)
