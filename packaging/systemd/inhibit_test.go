@@ -21,8 +21,9 @@ func (i inhibitors) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Err
 	}
 	i.asked <- [4]string{what, who, why, mode}
 	i.held <- read
-	time.AfterFunc(time.Second, func() { write.Close() }) // it is sent after this returns
-	return dbus.UnixFD(write.Fd()), nil
+	fd := dbus.UnixFD(write.Fd())
+	time.AfterFunc(10*time.Second, func() { write.Close() }) // it is sent after this returns
+	return fd, nil
 }
 
 // While the system is unlocked, and no longer, shutdown and sleep wait for whatever installs
