@@ -151,13 +151,15 @@ func TestAbandoned(t *testing.T) {
 	Clear(dir, "dead")
 	Clear(dir, "alive") // which is nobody's to clear
 	put("again", os.Getpid()).die()
+	another := make(chan *Record, 1) // what nobody refers to, the garbage collector closes
 	go func() {
 		time.Sleep(Replacement / 10)
-		put("again", os.Getpid())
+		another <- put("again", os.Getpid())
 	}()
 	if found := Abandoned(dir); len(found) > 0 {
 		t.Errorf("abandoned are %+v, whose runner has started another guardian", found)
 	}
+	defer (<-another).Close()
 	put("stuck", os.Getpid()).die()
 	began = time.Now()
 	if found := Abandoned(dir); len(found) != 1 || found[0].ID != "stuck" || time.Since(began) < Replacement {
