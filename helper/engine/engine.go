@@ -131,6 +131,7 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 		}
 		switch err {
 		case 0:
+			noteHolder(turn)
 			leave()
 			return work()
 		case unix.EWOULDBLOCK, unix.EINTR:

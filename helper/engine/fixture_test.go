@@ -354,6 +354,7 @@ func perform(role, path string) (work func() error, err error) {
 		whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
 		return idle, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &whole)
 	case "has the turn":
+		defer noteHolder(f)
 		return idle, unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	return nil, fmt.Errorf("no role %q", role)

@@ -1,9 +1,14 @@
 package engine
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/packaging/practice/lab"
 )
 
 // First come, first served, but who forces goes first, and whoever is dead holds up nobody.
@@ -81,7 +87,14 @@ func TestForceGoesFirst(t *testing.T) {
 	defer writer.stop()
 	blocked := make(chan *helper.Result)
 	go func() { blocked <- f.run(helper.Lock) }()
-	time.Sleep(300 * time.Millisecond) // it works the same if that is too short
+	await(t, "the turn of the lock", func() bool {
+		turn, err := os.Open(filepath.Join(f.State, "lock"))
+		if err != nil {
+			return false
+		}
+		defer turn.Close()
+		return unix.Flock(int(turn.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil
+	})
 	began := time.Now()
 	r := forcing.Run(context.Background(), helper.Request{Verb: helper.LockForce, ID: "force"})
 	if took := time.Since(began); r.Outcome != helper.Done || took > 30*time.Second {
@@ -119,5 +132,93 @@ func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// lockLike has a flock on one file and another open; perl's own open would ask for that
+// one's attributes.
+const lockLike = `
+use POSIX;
+open my $l, "+<", $ARGV[0] or die;
+flock $l, 2 or die;
+defined POSIX::open($ARGV[1], O_RDWR) or die;
+$| = 1;
+print "ready\n";
+<STDIN>;
+`
+
+// Anybody can lock a file of the same number as that of the turn, on a file system of his
+// own, and be stopped: that one is left alone, and has nobody wait who waits for the turn.
+func TestWhoIsStoppedElsewhereHoldsUpNobody(t *testing.T) {
+	lab.Require(t, "perl:perl-base")
+	f := newFixture(t)
+	server := t.TempDir()
+	hung := lab.MountHungServer(t, server)
+	var files []*os.File
+	for range 2 {
+		dir := lab.Dir(t)
+		f.command("mount", "-t", "tmpfs", "none", dir)
+		t.Cleanup(func() { f.command("umount", "--lazy", dir) })
+		file, err := os.Create(filepath.Join(dir, "lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		files = append(files, file)
+	}
+	turn := files[0]
+	cmd := exec.Command("perl", "-e", lockLike, files[1].Name(), filepath.Join(server, "file"))
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		hung.Release(t) // for which its end waits
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("it says %q: %v", line, err)
+	}
+	if err := unix.Kill(cmd.Process.Pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	isStopped := func() bool {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+		return strings.Contains(string(status), "\nState:\tT")
+	}
+	await(t, "the process to stop", isStopped)
+	if !hasFlock(cmd.Process.Pid, turn) {
+		t.Fatal("its lock is not on a file of that number")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		line{f.State}.endStopped(turn)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Error("the look for who has the turn hangs")
+	}
+	if !isStopped() {
+		t.Error("the process was ended")
+	}
+}
+
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s in vain", what)
+		}
 	}
 }
