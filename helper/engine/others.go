@@ -109,6 +109,7 @@ func (o *others) close(ctx context.Context) (busy []*protected.Path, err error) 
 func (o *others) closeIn(ctx, look context.Context, all []*namespaces.Namespace) (busy []*protected.Path) {
 	for len(all) > 0 {
 		var waiting []*namespaces.Namespace
+		before := busy
 		busy = nil
 		for _, f := range o.visitor.Set(look, all, o.isOpen) {
 			paths := o.take(f)
@@ -116,7 +117,10 @@ func (o *others) closeIn(ctx, look context.Context, all []*namespaces.Namespace)
 				busy, waiting = append(busy, paths...), append(waiting, f.In)
 			}
 		}
-		if all = waiting; len(all) > 0 && (!sleep(ctx, retryEvery) || look.Err() != nil) {
+		if look.Err() != nil {
+			return append(busy, before...) // those that could not be asked again
+		}
+		if all = waiting; len(all) > 0 && !sleep(ctx, retryEvery) {
 			return busy
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -16,6 +17,8 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/namespaces"
+	"immutray.org/helper/protected"
 	"immutray.org/helper/statefile"
 )
 
@@ -244,4 +247,53 @@ func TestNoCommandRunsBesideAWriter(t *testing.T) {
 		}
 		f.expect(name, helper.Locked)
 	}
+}
+
+// What was busy in another namespace does not count as closed because the time for looking is
+// over before it is asked again.
+func TestWhatWasBusyIsNotForgotten(t *testing.T) {
+	f := newFixture(t)
+	service := f.settle("exec 3>root/held", 0)
+	p, err := protected.Open(f.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	o, err := lookForOthers(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.end()
+	set, err := namespaces.Find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	its := slices.DeleteFunc(slices.Clone(set.Namespaces), func(n *namespaces.Namespace) bool {
+		return !slices.Contains(n.Tasks, service.pid())
+	})
+	if len(its) != 1 {
+		t.Fatalf("the service is in %d namespaces", len(its))
+	}
+	// Asked before and after the first round; over in the second.
+	look := &shortLived{Context: t.Context(), left: 2}
+	if busy := o.closeIn(t.Context(), look, its); !slices.Contains(busy, p) {
+		t.Errorf("busy are %v, want %q", busy, p.Name)
+	}
+}
+
+// A shortLived context is over after it was asked so often.
+type shortLived struct {
+	context.Context
+	mu   sync.Mutex
+	left int
+}
+
+func (s *shortLived) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left--; s.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
