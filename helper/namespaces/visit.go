@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/mount"
 )
 
 const (
@@ -85,8 +86,11 @@ func tour[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(*i
 	done := make(chan struct{})
 	over := new(atomic.Bool)
 	defer over.Store(true)
-	go onThread(func() {
+	go mount.OnOwnThread(func() {
 		defer close(done)
+		// setns(2) refuses a thread that shares its root directory with others. Should this
+		// fail, that does.
+		_ = unix.Unshare(unix.CLONE_FS)
 		for i, n := range all {
 			if over.Load() {
 				return
@@ -126,24 +130,4 @@ func (n *Namespace) enter() error {
 		return fmt.Errorf("setns: %w", err)
 	}
 	return nil
-}
-
-// onThread calls work on a thread of its own, which ends with it. That is never the first
-// of the process: the first would not end, and is what /proc/self shows.
-func onThread(work func()) {
-	runtime.LockOSThread() // and never unlocked
-	if unix.Gettid() == unix.Getpid() {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			onThread(work)
-		}()
-		<-done
-		runtime.UnlockOSThread()
-		return
-	}
-	// setns(2) refuses a thread that shares its root directory with others. Should this
-	// fail, that does.
-	_ = unix.Unshare(unix.CLONE_FS)
-	work()
 }
