@@ -122,7 +122,7 @@ test-run: machine-package
 
 # A machine that waits for the end of windows has time for another beside it.
 test-system: machine-package
-	$(MACHINETEST) -skip '^Test(Seal|Desk|Run)$$'
+	$(MACHINETEST) -skip '^Test(Seal|Desk|Run|PowerMoments)$$'
 
 ## test-machine: only what boots a Debian in a virtual machine; SUITES="bookworm trixie sid"
 test-machine: tools-test machine-package

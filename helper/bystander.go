@@ -62,14 +62,14 @@ func StillReadOnlyWords(behind []Bystander) string {
 	if len(behind) == 0 {
 		return ""
 	}
-	var todo []string
+	var remedies []string
 	if units := Restartable(behind); len(units) > 0 {
-		todo = append(todo, "run \"systemctl restart "+strings.Join(units[:min(len(units), mostBehind)], " ")+"\"")
+		remedies = append(remedies, "run \"systemctl restart "+strings.Join(units[:min(len(units), mostBehind)], " ")+"\"")
 	}
 	if words := StartAgainWords(behind); words != "" {
-		todo = append(todo, words)
+		remedies = append(remedies, words)
 	}
-	return StillReadOnlyCount(behind) + ": " + strings.Join(todo, "; ")
+	return StillReadOnlyCount(behind) + ": " + strings.Join(remedies, "; ")
 }
 
 // StillReadOnlyCount says how many programs an unlock has not reached.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/packaging/practice/lab"
 )
 
 func unfinished(t *testing.T, m Machine) int {
@@ -24,7 +26,7 @@ func unfinished(t *testing.T, m Machine) int {
 func kept(t *testing.T) (m Machine, file string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("the directory has to be root's")
+		lab.Unavailable(t, "the directory has to be root's")
 	}
 	m = Machine{Kept: filepath.Join(t.TempDir(), "immutray")}
 	return m, filepath.Join(m.Kept, unfinishedName)
