@@ -1,7 +1,7 @@
 # Immutray: see README.md. "make help" lists the targets.
 
 # The Go command: the first on this machine that is new enough (go.mod says 1.24).
-GO ?= $(or $(shell packaging/practice/install-tools.sh go),go)
+GO ?= $(or $(shell packaging/tryout/install-tools.sh go),go)
 # The version that the programs report.
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 
@@ -88,7 +88,7 @@ build:
 run: tools-run build
 	rm -rf $(BUILD)/practice
 	$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/practice/staged
-	$(GOBUILD) -o $(BUILD)/practice/practice ./packaging/practice
+	$(GOBUILD) -o $(BUILD)/practice/practice ./packaging/tryout
 	$(BUILD)/practice/practice -staged $(BUILD)/practice/staged -pictures $(PICTURES) $(if $(TOUR),-tour)
 
 ## test: everything; as root on Debian it installs what is missing
@@ -109,7 +109,7 @@ NOJOBS = env -u MAKEFLAGS -u MFLAGS
 # A program with the race detector would sleep for a second when it ends, and the tests
 # start thousands.
 test-packages: build
-	$(NOJOBS) GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) $(GO) test -p 1 $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/machine$$)
+	$(NOJOBS) GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) $(GO) test -p 1 $(RACE) $(TESTFLAGS) $$($(GO) list ./... | grep -v /packaging/testbed/machine$$)
 
 test-boots: machine-package
 	$(MACHINETEST) -run '^TestSeal$$'
@@ -128,7 +128,7 @@ test-system: machine-package
 test-machine: tools-test machine-package
 	$(MACHINETEST)
 
-MACHINETEST = $(NOJOBS) IMMUTRAY_PACKAGES=$(abspath $(BUILD)/machine/packages) CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/machine
+MACHINETEST = $(NOJOBS) IMMUTRAY_PACKAGES=$(abspath $(BUILD)/machine/packages) CGO_ENABLED=0 $(GO) test $(MACHINEFLAGS) ./packaging/testbed/machine
 
 # What the machines install.
 machine-package:
@@ -225,7 +225,7 @@ clean:
 	rm -rf $(BUILD)
 
 tools-run:
-	packaging/practice/install-tools.sh run
+	packaging/tryout/install-tools.sh run
 
 tools-test:
-	packaging/practice/install-tools.sh test
+	packaging/tryout/install-tools.sh test

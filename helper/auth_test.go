@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // The words of pkexec 122 to 127, as they come.

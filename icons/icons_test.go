@@ -14,7 +14,7 @@ import (
 	"slices"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // The panels that the states must be readable on: Adwaita's dark and light.

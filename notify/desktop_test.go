@@ -16,7 +16,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/notify/notifytest"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // The reminder against xfce4-notifyd itself, which the bus starts: posted as

@@ -9,7 +9,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/runs"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestCommandsAtWork(t *testing.T) {

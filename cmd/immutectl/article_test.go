@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // article returns the article's immutectl, pointed at the test system.

@@ -14,7 +14,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // promLine is one of the lines that the text format has: a comment about a family, or a

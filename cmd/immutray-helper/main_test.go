@@ -18,7 +18,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/cmdline"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func unfinished(t *testing.T, m Machine) int {

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 const valid = "paths = [\"/srv\"]\n"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestParseFstab(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 	"immutray.org/helper/config"
 	"immutray.org/helper/mount"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestSeal(t *testing.T) {

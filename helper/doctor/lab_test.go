@@ -14,7 +14,7 @@ import (
 
 	"immutray.org/helper/config"
 	"immutray.org/helper/mount"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }

@@ -10,7 +10,7 @@ import (
 
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // The article's layout keeps apart what must stay writable, but not what Debian writes to

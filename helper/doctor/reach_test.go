@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper/config"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A file system that never answers is not asked, wherever it is mounted, and whether or

@@ -12,7 +12,7 @@ import (
 
 	"immutray.org/helper/btrfs"
 	"immutray.org/helper/config"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A world is a machine with an installer's layout, on a real btrfs. What runs in it has it

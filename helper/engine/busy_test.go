@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // crowd has hundreds of processes, each with as much as a user can have that is to be looked

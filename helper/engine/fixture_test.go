@@ -20,7 +20,7 @@ import (
 	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
 	"immutray.org/helper/lockstate"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // actorVariable makes the test binary play a program on a test system instead.

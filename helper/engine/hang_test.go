@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // What any user can do: a process that makes everyone hang who looks into it. A lock has

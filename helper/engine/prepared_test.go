@@ -16,7 +16,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // newPrepared is a timed fixture whose machine was locked once, and is unlocked.

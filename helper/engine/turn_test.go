@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // First come, first served, but who forces goes first, and whoever is dead holds up nobody.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // Who asks may hang in execve(2) while we ask who that is.

@@ -15,7 +15,7 @@ import (
 	"immutray.org/helper/engine"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A kept system is one without systemd, whose helpers stay to end their windows.

@@ -19,7 +19,7 @@ import (
 	"immutray.org/helper/inforce"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A machineWithFile has systemd, units that do what those of ours do, real subvolumes and

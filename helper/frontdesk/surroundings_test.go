@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // probeVariable makes the test program report what leaveCaller makes of it.

@@ -18,7 +18,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/lockstate"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // timerManager stands in for systemd as far as timers go. It takes what systemd 252 takes

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper/config"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A mount of another file system is an island whatever it answers, and is not asked: it

@@ -12,7 +12,7 @@ import (
 
 	"immutray.org/helper/config"
 	"immutray.org/helper/protected"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }

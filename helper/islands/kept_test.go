@@ -11,7 +11,7 @@ import (
 
 	"immutray.org/helper/config"
 	"immutray.org/helper/protected"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // An island freezes also with what is mounted below it, and with what it is made of. What

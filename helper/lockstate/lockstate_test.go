@@ -14,7 +14,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMain(m *testing.M) {

@@ -6,7 +6,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // Each attempt to lock at the end of a window wakes who watches, without a look at the

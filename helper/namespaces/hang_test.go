@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // Whoever looks which namespace a process is in hangs with it.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestEveryNamespaceIsFound(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/godbus/dbus/v5/prop"
 
 	"immutray.org/helper/btrfs"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }

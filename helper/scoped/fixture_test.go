@@ -21,7 +21,7 @@ import (
 	"immutray.org/helper/engine"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A fixture is a test system, locked.

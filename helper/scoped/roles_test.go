@@ -25,7 +25,7 @@ import (
 	"immutray.org/helper/frontdesk"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/wholefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // roleVariable makes the test binary a runner or a guardian instead;

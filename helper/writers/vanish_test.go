@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // during repeats something until the function that it returns is called, which the

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // Who has mapped a file for himself keeps its mount busy, and can't change the file.

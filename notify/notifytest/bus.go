@@ -18,7 +18,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // patience is how long a test waits for something before it fails. Nothing depends

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 var entries = []string{"immutray.desktop", "immutray-autostart.desktop"}

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 var pages = []string{"immutectl.1", "immutray.1", "immutray-helper.8"}

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 const file = "org.immutray.Immutray.metainfo.xml"

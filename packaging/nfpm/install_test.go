@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A scratch is this machine as a throw-away copy: what is written goes to upper, and

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // tree is the module's directory, where the Makefile is.

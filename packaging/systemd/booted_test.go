@@ -16,7 +16,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A booted system has systemd as PID 1 of its own namespaces, with the units as they are

@@ -11,7 +11,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/journal"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A recorder is a booted system with a journal and immutectl.

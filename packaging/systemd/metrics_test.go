@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMetricsAreWrittenEveryMinute(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A time zone that was refused because of the lock is one that timedated takes for set: it

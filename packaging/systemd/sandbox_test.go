@@ -17,7 +17,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/cmdline"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // A sandbox runs the helper under what the unit allows it, as far as that can be had

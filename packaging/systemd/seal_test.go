@@ -11,7 +11,7 @@ import (
 
 	"immutray.org/helper"
 	decision "immutray.org/helper/boot"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestTheBootRunsEachOnce(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/statefile"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // sweepLimit is how long after the end of a window the system is locked, or somebody named

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }

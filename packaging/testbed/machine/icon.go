@@ -8,7 +8,7 @@ import (
 	"image/png"
 
 	"immutray.org/icons"
-	"immutray.org/packaging/practice/desktop"
+	"immutray.org/packaging/tryout/desktop"
 )
 
 // onPanel is about an icon as the panel of the guest draws it.

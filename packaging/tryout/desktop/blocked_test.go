@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/desktop"
-	"immutray.org/packaging/practice/pkexec"
-	"immutray.org/packaging/practice/system"
+	"immutray.org/packaging/tryout/desktop"
+	"immutray.org/packaging/tryout/pkexec"
+	"immutray.org/packaging/tryout/system"
 )
 
 const busyFile = "/etc/busy"

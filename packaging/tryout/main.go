@@ -15,10 +15,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/lab"
-	"immutray.org/packaging/practice/pkexec"
-	"immutray.org/packaging/practice/system"
-	"immutray.org/packaging/practice/tour"
+	"immutray.org/packaging/testbed/lab"
+	"immutray.org/packaging/tryout/pkexec"
+	"immutray.org/packaging/tryout/system"
+	"immutray.org/packaging/tryout/tour"
 )
 
 // Exit codes.

@@ -20,7 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/desktop"
+	"immutray.org/packaging/tryout/desktop"
 )
 
 // The recipe of the guest.

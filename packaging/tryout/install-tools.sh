@@ -51,7 +51,7 @@ test_tools=(
 	bsdtar:libarchive-tools # lists rpm's and Arch's packages
 	systemd-analyze:systemd
 	pkexec:pkexec
-	# A Debian in a virtual machine: packaging/machine.
+	# A Debian in a virtual machine: packaging/testbed/machine.
 	mmdebstrap:mmdebstrap
 	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 	qemu-system-x86_64:qemu-system-x86

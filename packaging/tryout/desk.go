@@ -11,8 +11,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"immutray.org/packaging/practice/desktop"
-	"immutray.org/packaging/practice/system"
+	"immutray.org/packaging/tryout/desktop"
+	"immutray.org/packaging/tryout/system"
 )
 
 // A desk is the graphical session of the person who started this, whose panel can

@@ -13,7 +13,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"immutray.org/packaging/practice/system"
+	"immutray.org/packaging/tryout/system"
 )
 
 // Size is the screen's.

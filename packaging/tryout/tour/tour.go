@@ -12,9 +12,9 @@ import (
 	"strings"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/desktop"
-	"immutray.org/packaging/practice/pkexec"
-	"immutray.org/packaging/practice/system"
+	"immutray.org/packaging/tryout/desktop"
+	"immutray.org/packaging/tryout/pkexec"
+	"immutray.org/packaging/tryout/system"
 )
 
 // settings make the applet remind soon enough to wait for it, once.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
-	"immutray.org/packaging/practice/pkexec"
+	"immutray.org/packaging/testbed/lab"
+	"immutray.org/packaging/tryout/pkexec"
 )
 
 // stagedVariable tells the test inside the namespaces what was installed for it.

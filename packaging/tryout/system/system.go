@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/lab"
-	"immutray.org/packaging/practice/pkexec"
+	"immutray.org/packaging/testbed/lab"
+	"immutray.org/packaging/tryout/pkexec"
 )
 
 // RunDir holds what the practice system itself needs while it runs.

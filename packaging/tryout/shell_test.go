@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // With a terminal and without a display there is a shell in the practice system.

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/practice/desktop"
-	"immutray.org/packaging/practice/pkexec"
-	"immutray.org/packaging/practice/system"
+	"immutray.org/packaging/tryout/desktop"
+	"immutray.org/packaging/tryout/pkexec"
+	"immutray.org/packaging/tryout/system"
 )
 
 func TestMain(m *testing.M) { system.Main(m) }

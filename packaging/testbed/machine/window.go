@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"immutray.org/packaging/practice/desktop"
+	"immutray.org/packaging/tryout/desktop"
 )
 
 // onDisplay runs a command that may look at the display, whoever is at the desk. Root

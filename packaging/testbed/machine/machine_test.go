@@ -9,11 +9,11 @@ import (
 	"sync"
 	"testing"
 
-	"immutray.org/packaging/practice/lab"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // pictures is where the tests leave what was on the screen.
-const pictures = "../../build/machine"
+const pictures = "../../../build/machine"
 
 // newMachine returns a machine with a Debian suite that has just been booted, without
 // the desktop, and has nothing installed yet.
@@ -73,7 +73,7 @@ var debianPackage = sync.OnceValues(func() ([]byte, error) {
 	packages := os.Getenv("IMMUTRAY_PACKAGES")
 	if packages == "" {
 		packages = filepath.Join(pictures, "packages")
-		if out, err := exec.Command("make", "--no-print-directory", "-C", "../..", "machine-package").CombinedOutput(); err != nil {
+		if out, err := exec.Command("make", "--no-print-directory", "-C", "../../..", "machine-package").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("cannot build the package: %w: %s", err, out)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/packaging/practice/desktop"
-	"immutray.org/packaging/practice/system"
+	"immutray.org/packaging/tryout/desktop"
+	"immutray.org/packaging/tryout/system"
 )
 
 // remindSoon is for who practises and does not want to wait five minutes.

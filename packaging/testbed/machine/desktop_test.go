@@ -12,7 +12,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/icons"
-	"immutray.org/packaging/practice/desktop"
+	"immutray.org/packaging/tryout/desktop"
 )
 
 // A desk is a machine with somebody at it.

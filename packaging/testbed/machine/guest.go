@@ -11,7 +11,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/icons"
-	"immutray.org/packaging/practice/desktop"
+	"immutray.org/packaging/tryout/desktop"
 )
 
 // The people of the guest (see image.sh).
