@@ -4,7 +4,7 @@
 // client that asks the helper through pkexec.
 //
 // It decides nothing and changes nothing; package engine does the work, package
-// frontdesk receives the request.
+// server receives the request.
 package helper
 
 import (

@@ -20,7 +20,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
-	"immutray.org/helper/frontdesk"
+	"immutray.org/helper/server"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/packagemanager"
@@ -104,8 +104,8 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 	var told []string
 	runner := &scoped.Runner{
 		Config:   c,
-		Mounts:   frontdesk.MachineMounts(),
-		Asked:    frontdesk.AskedToRun(c, r),
+		Mounts:   server.MachineMounts(),
+		Asked:    server.AskedToRun(c, r),
 		Guardian: a.guardian,
 		Unlocked: func(r *helper.Result) {
 			if len(r.Notices) == 0 {
@@ -193,7 +193,7 @@ func (a *app) guard(ctx context.Context) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.ErrRootOnly))
 	}
-	if err := frontdesk.Leave(); err != nil {
+	if err := server.Leave(); err != nil {
 		return a.failed(helper.ExitFailed, err)
 	}
 	_ = os.WriteFile("/proc/self/comm", []byte(commName), 0)
@@ -211,8 +211,8 @@ func (a *app) guard(ctx context.Context) error {
 			return &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun}
 		},
 		Helper:  a.requester(),
-		Leave:   frontdesk.LeaveCgroup,
-		Inhibit: frontdesk.Inhibit,
+		Leave:   server.LeaveCgroup,
+		Inhibit: server.Inhibit,
 	}
 	if err := g.Serve(ctx, conn); err != nil {
 		return a.failed(helper.ExitFailed, err)

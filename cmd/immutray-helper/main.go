@@ -1,11 +1,11 @@
 // Command immutray-helper is the part of Immutray that runs as root: it locks
-// and unlocks the operating system, on request and at boot. See package frontdesk.
+// and unlocks the operating system, on request and at boot. See package server.
 package main
 
 import (
 	"os"
 
-	"immutray.org/helper/frontdesk"
+	"immutray.org/helper/server"
 )
 
-func main() { os.Exit(frontdesk.Main(os.Args, os.Stdout, os.Stderr)) }
+func main() { os.Exit(server.Main(os.Args, os.Stdout, os.Stderr)) }

@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"immutray.org/helper/sandbox"
+)
+
+// unitsPatience is how long PID 1 may take to tell about services: as long as it goes on
+// answering. After a boot that was sealed it is asked about every service with a sandbox, and
+// on a slow machine it takes seconds for them.
+const unitsPatience = busPatience
+
+// services are those that PID 1 knows.
+type services struct{ pid1 }
+
+// Describe returns what the services called names want of their mounts, as far as PID 1
+// tells in time.
+func (s services) Describe(ctx context.Context, names []string) map[string]sandbox.Unit {
+	described := map[string]sandbox.Unit{}
+	ctx, cancel := context.WithTimeout(ctx, unitsPatience)
+	defer cancel()
+	// What is not told in time is missing.
+	_ = s.talk(ctx, func(ctx context.Context, l *line) error {
+		// A bus takes only so many calls that are not answered yet
+		// (max_replies_per_connection in dbus-daemon(1)).
+		for some := range slices.Chunk(names, 32) {
+			if err := l.describe(ctx, some, described); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return described
+}
+
+// describe asks about services, all at once. An error says that the rest would not be
+// answered either.
+func (l *line) describe(ctx context.Context, names []string, described map[string]sandbox.Unit) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	calls := make([]*dbus.Call, len(names))
+	for i, name := range names {
+		calls[i] = l.Object(systemdName, unitPath(name)).GoWithContext(ctx, properties+".GetAll", 0, nil, systemdService)
+	}
+	for i, call := range calls {
+		late := time.AfterFunc(l.patience, cancel)
+		<-call.Done
+		if !late.Stop() {
+			return &unheardError{context.DeadlineExceeded}
+		}
+		var values map[string]dbus.Variant
+		if call.Store(&values) == nil {
+			described[names[i]] = describe(values)
+		}
+	}
+	return nil
+}
+
+// unitPath returns the object of a unit (bus_label_escape in systemd's
+// src/basic/bus-label.c).
+func unitPath(name string) dbus.ObjectPath {
+	var path strings.Builder
+	path.WriteString(string(systemdPath) + "/unit/")
+	for i, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9' && i > 0:
+			path.WriteByte(c)
+		default:
+			fmt.Fprintf(&path, "_%02x", c)
+		}
+	}
+	return dbus.ObjectPath(path.String())
+}
+
+// describe reads the properties of a service (org.freedesktop.systemd1(5)). One that this
+// systemd does not have is not set.
+func describe(values map[string]dbus.Variant) sandbox.Unit {
+	text := func(name string) string {
+		v, _ := values[name].Value().(string)
+		return v
+	}
+	texts := func(name string) []string {
+		v, _ := values[name].Value().([]string)
+		return v
+	}
+	unit := sandbox.Unit{Sandbox: sandbox.New(sandbox.Settings{
+		ProtectSystem:          text("ProtectSystem"),
+		ProtectHome:            text("ProtectHome"),
+		RootDirectory:          text("RootDirectory"),
+		RootImage:              text("RootImage"),
+		ReadWritePaths:         texts("ReadWritePaths"),
+		ReadOnlyPaths:          texts("ReadOnlyPaths"),
+		InaccessiblePaths:      texts("InaccessiblePaths"),
+		ExecPaths:              texts("ExecPaths"),
+		NoExecPaths:            texts("NoExecPaths"),
+		BindPaths:              destinations(values["BindPaths"]),
+		BindReadOnlyPaths:      destinations(values["BindReadOnlyPaths"]),
+		ConfigurationDirectory: texts("ConfigurationDirectory"),
+		RuntimeDirectory:       texts("RuntimeDirectory"),
+		StateDirectory:         texts("StateDirectory"),
+		CacheDirectory:         texts("CacheDirectory"),
+		LogsDirectory:          texts("LogsDirectory"),
+		Private:                isPrivate(values),
+	})}
+	for _, name := range []string{"MainPID", "ControlPID"} {
+		if pid, _ := values[name].Value().(uint32); pid != 0 {
+			unit.Processes = append(unit.Processes, int(pid))
+		}
+	}
+	return unit
+}
+
+func destinations(v dbus.Variant) []string {
+	var binds []struct {
+		Source, Destination string
+		Ignore              bool
+		Flags               uint64
+	}
+	if v.Value() == nil || v.Store(&binds) != nil {
+		return nil
+	}
+	paths := make([]string, len(binds))
+	for i, b := range binds {
+		paths[i] = b.Destination
+	}
+	return paths
+}
+
+// isPrivate reports whether a setting that has no path gives the unit a mount namespace
+// (exec_needs_mount_namespace in systemd's src/core/execute.c).
+func isPrivate(values map[string]dbus.Variant) bool {
+	for _, name := range []string{
+		"PrivateTmp", "PrivateTmpEx", "PrivateDevices", "PrivateMounts", "PrivateNetwork", "PrivateIPC", "PrivatePIDs",
+		"ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectControlGroupsEx",
+		"ProtectHostname", "ProtectHostnameEx", "MountAPIVFS", "BindLogSockets", "MountFlags", "LogNamespace", "ProtectProc", "ProcSubset",
+		"DynamicUser",
+	} {
+		switch v := values[name].Value().(type) {
+		case bool:
+			if v {
+				return true
+			}
+		case uint64:
+			if v != 0 {
+				return true
+			}
+		case string:
+			if v != "" && v != "no" && v != "default" && v != "all" {
+				return true
+			}
+		}
+	}
+	for _, name := range []string{"TemporaryFileSystem", "MountImages", "ExtensionImages"} {
+		if !isEmpty(values[name]) {
+			return true
+		}
+	}
+	directories, _ := values["ExtensionDirectories"].Value().([]string)
+	return len(directories) > 0
+}
+
+// isEmpty reports whether an array has no members.
+func isEmpty(v dbus.Variant) bool {
+	array := reflect.ValueOf(v.Value())
+	return array.Kind() != reflect.Slice || array.Len() == 0
+}
