@@ -54,7 +54,7 @@ LDFLAGS ?= -X immutray.org/helper.version=$(VERSION)
 # The race detector needs a C compiler.
 RACE ?= $(if $(shell command -v gcc),-race)
 # Not from the cache: what the kernel does is no input that Go knows of. The tests of one
-# package, those of the units, wait for the ends of windows for ten minutes.
+# package, testbed/systemd, wait for the ends of windows for ten minutes.
 TESTFLAGS ?= -count=1 -timeout 20m
 # The Debian suites that the machine tests boot. An hour also makes an image of each.
 SUITES ?= trixie

@@ -1,5 +1,5 @@
 // Package systemd holds the units in which the helper does its work. It has no code,
-// only tests of the files.
+// only checks of these files. packaging/testbed/systemd tests them under a real systemd.
 package systemd
 
 import (
@@ -154,6 +154,15 @@ func TestNoMountNamespace(t *testing.T) {
 			if slices.Contains(forbidden, o.name) {
 				t.Errorf("%s: %s=%s gives it a mount namespace of its own", unit, o.name, o.value)
 			}
+		}
+	}
+}
+
+// What has to be there in every target.
+func TestUnitsOutliveAChangeOfTarget(t *testing.T) {
+	for _, unit := range []string{unitOf(helper.Lock), unitOf(helper.LockForce), unitOf(helper.Unlock), relock, reclaim, onSleep, onLogout, "immutray-logout.path"} {
+		if got := values(read(t, unit), "IgnoreOnIsolate"); len(got) != 1 || got[0] != "yes" {
+			t.Errorf("%s: IgnoreOnIsolate=%q", unit, got)
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"immutray.org/helper"
 )
 
 // addTarget adds a target to change to, which wants nothing but what is named.
@@ -69,14 +67,5 @@ func TestAChangeOfTarget(t *testing.T) {
 	b.await("the lock", b.isLocked)
 	if took := time.Since(released); took > 35*time.Second {
 		t.Errorf("locked %v after the writer was gone, want 35s at most", took)
-	}
-}
-
-// What has to be there in every target.
-func TestUnitsOutliveAChangeOfTarget(t *testing.T) {
-	for _, unit := range []string{unitOf(helper.Lock), unitOf(helper.LockForce), unitOf(helper.Unlock), relock, reclaim, onSleep, onLogout, "immutray-logout.path"} {
-		if got := values(read(t, unit), "IgnoreOnIsolate"); len(got) != 1 || got[0] != "yes" {
-			t.Errorf("%s: IgnoreOnIsolate=%q", unit, got)
-		}
 	}
 }

@@ -1,12 +1,12 @@
 # Boots systemd as PID 1 of the namespaces that unshare(1) has made, with a message bus,
-# the units of this directory and, in a file, the article's btrfs: no more than what a
-# window needs. Nothing of the machine is in reach; the test ends it all.
+# the units of the directory UNITS and, in a file, a btrfs of the classic layout: no more
+# than what a window needs. It reaches nothing of the machine; the test ends all of it.
 #
 #   boot.sh CGROUP UNITS PROGRAMS [KEPT BOOT]
 #
-# All of it is in CGROUP, a name that no other boot has: what one leaves behind, such as
-# a frozen scope, would be the next one's. With KEPT, a directory, it has a journal and /var/lib in there, as the boot with the id
-# BOOT.
+# All of it is in CGROUP, a name that no other boot has: the next boot would find what this
+# one leaves behind, such as a frozen scope. With KEPT, a directory, it has a journal and
+# /var/lib in there, as the boot with the id BOOT.
 set -eu
 if [ -n "$1" ]; then
 	mount --make-rprivate /

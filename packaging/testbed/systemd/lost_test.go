@@ -13,15 +13,15 @@ import (
 // state after them.
 func (r recorder) start(t *testing.T) helper.Status {
 	t.Helper()
-	r.output("systemctl", "start", unitOf(helper.Seal), unitOf(helper.Unseal))
+	r.output("systemctl", "start", seal, unseal)
 	var s helper.Status
 	text := r.output(immutectl, "status", "--json")
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	for _, verb := range []helper.Verb{helper.Seal, helper.Unseal} {
-		if r.try("systemctl", "is-failed", "--quiet", unitOf(verb)) == nil {
-			t.Errorf("%s failed", unitOf(verb))
+	for _, unit := range []string{seal, unseal} {
+		if r.try("systemctl", "is-failed", "--quiet", unit) == nil {
+			t.Errorf("%s failed", unit)
 		}
 	}
 	return s
