@@ -19,13 +19,14 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/detach"
 	"immutray.org/helper/engine"
-	"immutray.org/helper/server"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/packagemanager"
 	"immutray.org/helper/reserves"
 	"immutray.org/helper/scoped"
+	"immutray.org/helper/server"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -193,7 +194,7 @@ func (a *app) guard(ctx context.Context) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.ErrRootOnly))
 	}
-	if err := server.Leave(); err != nil {
+	if err := detach.FromCaller(); err != nil {
 		return a.failed(helper.ExitFailed, err)
 	}
 	_ = os.WriteFile("/proc/self/comm", []byte(commName), 0)

@@ -21,8 +21,8 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/detach"
 	"immutray.org/helper/engine"
-	"immutray.org/helper/server"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/wholefile"
 	"immutray.org/packaging/testbed/lab"
@@ -117,7 +117,7 @@ func newID() string {
 
 func guardianMain(dir string) int {
 	s := readSetup(dir)
-	if err := server.Leave(); err != nil {
+	if err := detach.FromCaller(); err != nil {
 		panic(err)
 	}
 	pid := strconv.Itoa(os.Getpid())

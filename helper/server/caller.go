@@ -30,6 +30,15 @@ const (
 	priorityNotice  = 5
 )
 
+// pkexecUID returns the variable of the environment in which pkexec says who asks, nil
+// where it is not set.
+func pkexecUID() *string {
+	if value, ok := os.LookupEnv("PKEXEC_UID"); ok {
+		return &value
+	}
+	return nil
+}
+
 // callerUID returns who asked: pkexec's caller, else root. pkexec alone can set the
 // variable, but the number is used for the record only, never to decide.
 func callerUID(pkexecUID *string) (uint32, error) {

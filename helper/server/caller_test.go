@@ -19,3 +19,23 @@ func TestReadLinkDoesNotWaitForAProcessThatHangs(t *testing.T) {
 		t.Errorf("readLink of one that hangs = %v", err)
 	}
 }
+
+// A variable that is empty is set: then pkexec has not said who asks.
+func TestCaller(t *testing.T) {
+	for value, want := range map[string]uint32{"0": 0, "1000": 1000, "4294967294": 4294967294} {
+		t.Setenv("PKEXEC_UID", value)
+		if got, err := callerUID(pkexecUID()); got != want || err != nil {
+			t.Errorf("callerUID(%s) = %d, %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", "x", "-1", "4294967295", "4294967296"} {
+		t.Setenv("PKEXEC_UID", value)
+		if got, err := callerUID(pkexecUID()); err == nil {
+			t.Errorf("callerUID(%q) = %d", value, got)
+		}
+	}
+	os.Unsetenv("PKEXEC_UID")
+	if got, err := callerUID(pkexecUID()); got != 0 || err != nil {
+		t.Errorf("callerUID() without pkexec = %d, %v", got, err)
+	}
+}

@@ -148,17 +148,3 @@ func (k *keeper) isWanted() bool {
 	}
 	return lockstate.For(c).Read().State != helper.Locked
 }
-
-// detach takes descriptors away from whoever is at their other ends.
-func detach(fds ...int) error {
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot leave the caller: open /dev/null: %w", err)
-	}
-	for _, fd := range fds {
-		if err := unix.Dup3(null, fd, 0); err != nil {
-			return fmt.Errorf("cannot leave the caller: dup3: %w", err)
-		}
-	}
-	return nil
-}

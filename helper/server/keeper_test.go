@@ -182,19 +182,3 @@ func TestKeeperOfNothing(t *testing.T) {
 	}
 	s.mustBeGone(t, "refused")
 }
-
-// Whoever waits for the end of the output must not wait for the end of the window.
-func TestDetach(t *testing.T) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer read.Close()
-	defer write.Close()
-	if err := detach(int(write.Fd())); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := io.ReadAll(read); err != nil || len(data) > 0 {
-		t.Errorf("read %q, %v, want the end", data, err)
-	}
-}

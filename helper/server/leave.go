@@ -18,13 +18,6 @@ const reclaimPrefix = "immutray-reclaim@"
 // reclaimEvery is how often it is looked whether somebody does.
 const reclaimEvery = 10 * time.Second
 
-// Leave frees a process of root's from who started it, as the helper frees itself:
-// environment, directory, umask, limits, signals, session.
-func Leave() error {
-	_, err := leaveCaller()
-	return err
-}
-
 // MachineMounts returns where the mount namespace is found in which PID 1 has the mounts
 // of the machine, "" where that is our own, or where PID 1 is not systemd.
 func MachineMounts() string {

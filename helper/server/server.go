@@ -19,6 +19,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/detach"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/inforce"
 	"immutray.org/helper/journal"
@@ -55,10 +56,11 @@ exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 `
 
 // Main runs the helper with its whole command line and returns the exit code. It
-// changes the process it runs in: see [leaveCaller].
+// changes the process that it runs in: see package detach.
 func Main(args []string, stdout, stderr io.Writer) int {
-	alive := aliveOf()
-	pkexecUID, surroundings := leaveCaller()
+	// Nothing else of the environment means anything.
+	alive, pkexecUID := aliveOf(), pkexecUID()
+	surroundings := detach.FromCaller()
 	d := &desk{
 		stdout:       stdout,
 		stderr:       stderr,
@@ -73,7 +75,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		journal:      journal.Send,
 		run:          (*engine.Engine).Run,
 		reclaim:      (*engine.Engine).Reclaim,
-		detach:       func() error { return detach(0, 1, 2) },
+		detach:       detach.Output,
 	}
 	manager := pid1{bus: systemBus, direct: systemdSocket, note: d.told.add}
 	d.jobs, d.timers = systemd{manager}, timers{manager}
@@ -85,7 +87,7 @@ type desk struct {
 	stdout, stderr io.Writer
 	patience       time.Duration // with who reads them
 	kept           string        // the directory of what root keeps over boots
-	surroundings   error         // what leaveCaller could not do
+	surroundings   error         // why the caller's surroundings could not be left
 	alive          alive
 	load           func(named string) (config.Config, error)
 	keepConfig     func(config.Config) error // of the machine, when it was used with success

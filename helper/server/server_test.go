@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(probeVariable) != "" {
-		os.Exit(probe()) // see TestLeaveCaller
+		os.Exit(probe())
 	}
 	lab.Main(m)
 }

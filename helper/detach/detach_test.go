@@ -1,8 +1,9 @@
-package server
+package detach
 
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -16,26 +17,29 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// probeVariable makes the test program report what leaveCaller makes of it.
+func TestMain(m *testing.M) {
+	if os.Getenv(probeVariable) != "" {
+		os.Exit(probe())
+	}
+	lab.Main(m)
+}
+
+// probeVariable makes the test program report what FromCaller makes of it.
 const probeVariable = "IMMUTRAY_TEST_PROBE"
 
 type surroundings struct {
-	PkexecUID *string
-	Error     string
-	Environ   []string
-	Dir       string
-	Umask     int
-	Ignored   []bool // PIPE HUP INT QUIT TSTP TTIN TTOU
-	Leader    bool   // of its own session
-	Limits    map[string]unix.Rlimit
-	ForUser   string // why a user's request can't be served here
-	Systemd   bool
+	Error   string
+	Environ []string
+	Dir     string
+	Umask   int
+	Ignored []bool // PIPE HUP INT QUIT TSTP TTIN TTOU
+	Leader  bool   // of its own session
+	Limits  map[string]unix.Rlimit
 }
 
 func probe() int {
 	var s surroundings
-	var err error
-	if s.PkexecUID, err = leaveCaller(); err != nil {
+	if err := FromCaller(); err != nil {
 		s.Error = err.Error()
 	}
 	s.Environ = os.Environ()
@@ -52,10 +56,6 @@ func probe() int {
 		unix.Getrlimit(l.resource, &have)
 		s.Limits[l.name] = have
 	}
-	if err := (kernel{}).checkRoot(true); err != nil {
-		s.ForUser = err.Error()
-	}
-	s.Systemd = kernel{}.systemd()
 	if err := json.NewEncoder(os.Stdout).Encode(s); err != nil {
 		return 1
 	}
@@ -66,7 +66,7 @@ func probe() int {
 // last of them, if it ends in "exec …".
 func leave(t *testing.T, setup string, env ...string) surroundings {
 	t.Helper()
-	lab.Require(t, "prlimit:util-linux", "setpriv:util-linux", "unshare:util-linux")
+	lab.Require(t, "prlimit:util-linux", "setpriv:util-linux")
 	if !strings.Contains(setup, "exec ") {
 		setup += "\nexec "
 	}
@@ -84,14 +84,11 @@ func leave(t *testing.T, setup string, env ...string) surroundings {
 	return s
 }
 
-func TestLeaveCaller(t *testing.T) {
+func TestFromCaller(t *testing.T) {
 	s := leave(t, "umask 000; cd /tmp; trap '' INT; prlimit --pid $$ --core=1000: --fsize=1000000: --nofile=33: --cpu=100:",
 		"PKEXEC_UID=1000", "HOME=/root", "LD_PRELOAD=", "GODEBUG=x=1", "LANG=de_DE.UTF-8")
 	if s.Error != "" {
 		t.Fatal(s.Error)
-	}
-	if s.PkexecUID == nil || *s.PkexecUID != "1000" {
-		t.Errorf("PKEXEC_UID is %v, want 1000", s.PkexecUID)
 	}
 	if len(s.Environ) > 0 {
 		t.Errorf("the environment has %q", s.Environ)
@@ -115,45 +112,11 @@ func TestLeaveCaller(t *testing.T) {
 	}
 }
 
-func TestLeaveCallerWithoutPkexec(t *testing.T) {
-	if s := leave(t, ""); s.PkexecUID != nil {
-		t.Errorf("PKEXEC_UID is %q, want none", *s.PkexecUID)
-	}
-	if s := leave(t, "", "PKEXEC_UID="); s.PkexecUID == nil || *s.PkexecUID != "" {
-		t.Errorf("PKEXEC_UID is %v, want it set and empty", s.PkexecUID)
-	}
-}
-
 // Limits that can't be raised are said, so that nothing is begun.
-func TestLeaveCallerFailsClosed(t *testing.T) {
+func TestFromCallerFailsClosed(t *testing.T) {
 	s := leave(t, "prlimit --pid $$ --fsize=1000000:1000000\n"+asUser())
 	if want := fmt.Sprintf("cannot set RLIMIT_FSIZE: %v", syscall.EPERM); s.Error != want {
 		t.Errorf("error %q, want %q", s.Error, want)
-	}
-}
-
-func TestCheckRoot(t *testing.T) {
-	if s := leave(t, asUser()); s.ForUser != "cannot work: only root can" {
-		t.Errorf("as a user: %q", s.ForUser)
-	}
-	s := leave(t, "exec unshare --user --map-root-user ")
-	if want := "cannot work in a user namespace: its root is not the root of this computer"; s.ForUser != want {
-		t.Errorf("in a user namespace: %q, want %q", s.ForUser, want)
-	}
-	if s := leave(t, ""); os.Getuid() == 0 && s.ForUser != "" {
-		t.Errorf("as root: %q", s.ForUser)
-	}
-}
-
-// In a PID namespace the machine's /run may be visible. What is asked for in there must
-// not be done to the machine.
-func TestSystemdOfAnotherPIDNamespace(t *testing.T) {
-	if os.Getuid() != 0 || !lab.Inside() {
-		return // the first test of this file says what is missing
-	}
-	s := leave(t, `exec unshare --mount /bin/sh -c 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec "$0"' `)
-	if s.Systemd {
-		t.Error("systemd() = true where PID 1 is not systemd")
 	}
 }
 
@@ -185,4 +148,20 @@ func programForAll(t *testing.T) string {
 		}
 	}
 	return path
+}
+
+// Whoever waits for the end of the output must not wait for the end of the window.
+func TestOutput(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	if err := discard(int(write.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(read); err != nil || len(data) > 0 {
+		t.Errorf("read %q, %v, want the end", data, err)
+	}
 }
