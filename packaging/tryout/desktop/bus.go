@@ -97,13 +97,6 @@ func (l *Listener) Posted() []Notification {
 	return append([]Notification{}, l.posted...)
 }
 
-// Closed returns how many were closed by who had posted them.
-func (l *Listener) Closed() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
 // WaitForNotification waits until one is posted that matches, not counting the
 // first skip ones.
 func (s *Session) WaitForNotification(l *Listener, what string, skip int, match func(Notification) bool) (found Notification, err error) {

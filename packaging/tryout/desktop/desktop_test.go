@@ -18,8 +18,6 @@ import (
 	"immutray.org/packaging/tryout/system"
 )
 
-func TestMain(m *testing.M) { system.Main(m) }
-
 // A desk is one desktop for one test, and what happens on it.
 type desk struct {
 	*desktop.Session
@@ -30,7 +28,7 @@ type desk struct {
 // newDesk starts a desktop on a system in the given state.
 func newDesk(t *testing.T, state helper.State, settings string, o desktop.Options) *desk {
 	t.Helper()
-	system.Require(t)
+	requirePractice(t)
 	verb := map[helper.State]string{helper.Locked: "lock", helper.Unlocked: "unlock"}[state]
 	if err := system.Immutectl(verb); err != nil {
 		t.Fatal(err)
@@ -67,7 +65,7 @@ func (d *desk) showFailure() {
 		d.t.Log(err)
 		return
 	}
-	path := filepath.Join(system.FailedDir, strings.ReplaceAll(d.t.Name(), "/", "-")+".png")
+	path := filepath.Join(failedDir, strings.ReplaceAll(d.t.Name(), "/", "-")+".png")
 	if err := desktop.Save(screen, path); err != nil {
 		d.t.Log(err)
 		return
@@ -283,7 +281,7 @@ func TestSecondStartLeavesTheFirstAlone(t *testing.T) {
 
 // The system on which all this happens is the practice system, and not the machine.
 func TestRootIsTheTestsOwn(t *testing.T) {
-	system.Require(t)
+	requirePractice(t)
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)

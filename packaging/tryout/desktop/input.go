@@ -73,20 +73,6 @@ func (s *Session) Window(title string) string {
 	return id
 }
 
-// NotificationPlace waits for a notification of xfce4-notifyd's on the screen, and
-// returns where it is.
-func (s *Session) NotificationPlace() (place image.Rectangle, err error) {
-	err = s.WaitFor("a notification on the screen", func() (bool, error) {
-		out, err := s.xdotool("search", "--onlyvisible", "--class", "notifyd", "getwindowgeometry", "--shell")
-		if err != nil {
-			return false, nil // there is none yet
-		}
-		place, err = parseGeometry(out)
-		return err == nil, err
-	})
-	return place, err
-}
-
 // parseGeometry reads what "xdotool getwindowgeometry --shell" says of one window.
 func parseGeometry(text string) (image.Rectangle, error) {
 	var window, x, y, width, height, screen int

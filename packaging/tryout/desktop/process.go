@@ -60,16 +60,6 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // PID returns the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// ExitCode returns how the program ended; -1 when by a signal, or not yet.
-func (p *Process) ExitCode() int {
-	select {
-	case <-p.done:
-		return p.cmd.ProcessState.ExitCode()
-	default:
-		return -1
-	}
-}
-
 func (p *Process) state() string {
 	select {
 	case <-p.done:

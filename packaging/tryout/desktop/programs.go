@@ -49,30 +49,16 @@ func (s *Session) StartPanel() error {
 	})
 }
 
-// StopPanel ends the panel as a crash would, and waits until the tray is gone.
-func (s *Session) StopPanel() error {
-	s.panel.Kill()
-	return s.WaitForName(WatcherName, false)
-}
-
 // StartNotifications starts xfce4-notifyd and waits until it is on the bus.
 func (s *Session) StartNotifications() error {
 	program, err := serviceProgram("org.xfce.xfce4-notifyd.Notifications.service")
 	if err != nil {
 		return err
 	}
-	p, err := s.Start(program)
-	if err != nil {
+	if _, err := s.Start(program); err != nil {
 		return err
 	}
-	s.notifyd = p
 	return s.WaitForName(NotificationsName, true)
-}
-
-// StopNotifications ends xfce4-notifyd as a crash would.
-func (s *Session) StopNotifications() error {
-	s.notifyd.Kill()
-	return s.WaitForName(NotificationsName, false)
 }
 
 // serviceProgram returns the program that a service file starts: its place differs

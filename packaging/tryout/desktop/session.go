@@ -41,7 +41,6 @@ type Session struct {
 	bus         *dbus.Conn
 	processes   []*Process
 	panel       *Process
-	notifyd     *Process
 }
 
 // Options leave parts of the desktop out, or show it.

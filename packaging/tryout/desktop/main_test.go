@@ -1,4 +1,4 @@
-package system
+package desktop_test
 
 import (
 	"fmt"
@@ -10,26 +10,26 @@ import (
 
 	"immutray.org/packaging/testbed/lab"
 	"immutray.org/packaging/tryout/pkexec"
+	"immutray.org/packaging/tryout/system"
 )
 
 // stagedVariable tells the test inside the namespaces what was installed for it.
 const stagedVariable = "IMMUTRAY_PRACTICE_STAGED"
 
-// FailedDir is where tests leave pictures of what went wrong: build/failed of the
+// failedDir is where tests leave pictures of what went wrong: build/failed of the
 // tree.
-const FailedDir = RunDir + "/failed"
+const failedDir = system.RunDir + "/failed"
 
-// Main is the TestMain of a package whose tests run in a practice system: the
-// programs are built and installed into it, and the tests run with it as their
-// root directory. Where that can't be, they run outside, and [Require] skips them,
-// or fails them when CI=true.
-func Main(m *testing.M) {
+// The programs are built and installed into a practice system, and the tests run with it
+// as their root directory. Where that can't be, they run outside, and requirePractice skips
+// them, or fails them when CI=true.
+func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
 }
 
 func testMain(m *testing.M) int {
 	if pkexec.Invoked() {
-		return pkexec.Main(Authority, os.Args[1:])
+		return pkexec.Main(system.Authority, os.Args[1:])
 	}
 	if lab.Unusable() != nil {
 		return m.Run()
@@ -48,11 +48,11 @@ func testMain(m *testing.M) int {
 	if !inside {
 		return code
 	}
-	err := Become(Options{
+	err := system.Become(system.Options{
 		Staged: filepath.Join(staged, "root"),
 		Pkexec: "/proc/self/exe",
-		Person: DefaultPerson(),
-		Keep:   append(testFiles(os.Args[1:]), Kept{Source: filepath.Join(staged, "failed"), Target: FailedDir}),
+		Person: system.DefaultPerson(),
+		Keep:   append(testFiles(os.Args[1:]), system.Kept{Source: filepath.Join(staged, "failed"), Target: failedDir}),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -61,8 +61,8 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// Require ends a test that is not in a practice system.
-func Require(t testing.TB) {
+// requirePractice ends a test that is not in a practice system.
+func requirePractice(t testing.TB) {
 	t.Helper()
 	if err := lab.Unusable(); err != nil {
 		lab.Unavailable(t, err.Error())
@@ -103,12 +103,12 @@ func stage() (string, error) {
 
 // testFiles returns the directories that "go test" wants its test program to write
 // to, such as the log of what it opened.
-func testFiles(args []string) []Kept {
-	var dirs []Kept
+func testFiles(args []string) []system.Kept {
+	var dirs []system.Kept
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		if strings.HasPrefix(strings.TrimLeft(name, "-"), "test.") && filepath.IsAbs(value) {
-			dirs = append(dirs, KeptInPlace(filepath.Dir(value)))
+			dirs = append(dirs, system.KeptInPlace(filepath.Dir(value)))
 		}
 	}
 	return dirs
