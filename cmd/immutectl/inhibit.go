@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"immutray.org/helper/server"
+	"immutray.org/helper/inhibit"
 )
 
 // inhibitCommand is what immutray-inhibit.service runs for a window.
@@ -22,7 +22,7 @@ func (a *app) inhibitCommand() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), unix.SIGTERM)
 			defer stop()
-			server.InhibitWhileUnlocked(ctx, c)
+			inhibit.WhileUnlocked(ctx, c)
 			return nil
 		},
 	}

@@ -21,12 +21,14 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/detach"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/inhibit"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/packagemanager"
 	"immutray.org/helper/reserves"
 	"immutray.org/helper/scoped"
 	"immutray.org/helper/server"
+	"immutray.org/helper/systemd"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -212,8 +214,8 @@ func (a *app) guard(ctx context.Context) error {
 			return &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun}
 		},
 		Helper:  a.requester(),
-		Leave:   server.LeaveCgroup,
-		Inhibit: server.Inhibit,
+		Leave:   systemd.LeaveCgroup,
+		Inhibit: inhibit.DuringRun,
 	}
 	if err := g.Serve(ctx, conn); err != nil {
 		return a.failed(helper.ExitFailed, err)

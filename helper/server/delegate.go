@@ -10,21 +10,13 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/systemd"
 )
 
 // jobs starts units.
 type jobs interface {
 	// Start starts a unit and waits until it has ended.
-	Start(ctx context.Context, unit string) (end, error)
-}
-
-// An end is how the run of a unit ended.
-type end struct {
-	result string // systemd's word: done, failed, canceled, timeout, dependency, skipped
-	// merged says of a failure that it is that of a run which had begun before we asked.
-	merged bool
-	// status is what the process of a failed run exited with, -1 where that is not known.
-	status int
+	Start(ctx context.Context, unit string) (systemd.End, error)
 }
 
 const (
@@ -62,20 +54,20 @@ func (d *desk) delegate(ctx context.Context, c config.Config, r helper.Request) 
 // has started may take it before us; a start too many would lock once more, perhaps
 // after someone's unlock. A run of ours that failed without taking it would fail again.
 func (d *desk) start(ctx context.Context, unit string, t *ticket) error {
-	var last end
+	var last systemd.End
 	for range maxStarts {
 		if !t.isWaiting() {
 			return nil
 		}
 		var err error
 		last, err = d.jobs.Start(ctx, unit)
-		if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errUnheard) {
+		if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, systemd.ErrNoAnswer) {
 			return tooLate(unit)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot have systemd start %s: %w", unit, err)
 		}
-		if last.result != "done" && !last.merged {
+		if last.Result != "done" && !last.Merged {
 			break
 		}
 	}
@@ -87,13 +79,13 @@ func (d *desk) start(ctx context.Context, unit string, t *ticket) error {
 
 // neverWorked tells what is known of a unit that ended before it began to work. Its own
 // words are in the journal; its exit status is the helper's.
-func neverWorked(unit string, e end) error {
-	how := e.result
+func neverWorked(unit string, e systemd.End) error {
+	how := e.Result
 	switch {
-	case e.status == helper.ExitConfigRefused:
+	case e.Status == helper.ExitConfigRefused:
 		return fmt.Errorf("cannot have systemd start %s: %w; see \"journalctl -u %s\"", unit, config.ErrRefused, unit)
-	case e.status >= 0:
-		how += fmt.Sprintf(", exit status %d", e.status)
+	case e.Status >= 0:
+		how += fmt.Sprintf(", exit status %d", e.Status)
 	}
 	return fmt.Errorf("cannot have systemd start %s: it ended (%s) before it began to work; see \"journalctl -u %s\"", unit, how, unit)
 }

@@ -14,21 +14,22 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/systemd"
 )
 
-var done, failed = end{result: "done", status: -1}, end{result: "failed", status: helper.ExitFailed}
+var done, failed = systemd.End{Result: "done", Status: -1}, systemd.End{Result: "failed", Status: helper.ExitFailed}
 
 // units stands in for PID 1: it runs what a unit would run, and like systemd makes one
 // run of several starts while a run is going on.
 type units struct {
-	run func(unit string) end
+	run func(unit string) systemd.End
 
 	mu      sync.Mutex
 	running map[string]chan struct{}
 	starts  int
 }
 
-func (u *units) Start(ctx context.Context, unit string) (end, error) {
+func (u *units) Start(ctx context.Context, unit string) (systemd.End, error) {
 	u.mu.Lock()
 	u.starts++
 	if over := u.running[unit]; over != nil {
@@ -72,7 +73,7 @@ func newDelegating(t *testing.T) *delegating {
 }
 
 // work runs the helper as the unit does.
-func (d *delegating) work(unit string) end {
+func (d *delegating) work(unit string) systemd.End {
 	verb := strings.TrimSuffix(strings.TrimPrefix(unit, "immutray-"), ".service")
 	desk := *d.worker.desk // two units may run at the same time
 	desk.stdout, desk.stderr = io.Discard, io.Discard
@@ -121,10 +122,10 @@ func TestDelegateBlocked(t *testing.T) {
 // Our start can be merged with a run that looked at the queue before we did, however
 // that one ends.
 func TestDelegateStartsAgainAfterMerge(t *testing.T) {
-	for _, merged := range []end{done, {result: "failed", merged: true, status: helper.ExitBlocked}} {
+	for _, merged := range []systemd.End{done, {Result: "failed", Merged: true, Status: helper.ExitBlocked}} {
 		d := newDelegating(t)
 		first := true
-		d.units.run = func(unit string) end {
+		d.units.run = func(unit string) systemd.End {
 			if first {
 				first = false
 				return merged
@@ -145,20 +146,20 @@ func TestDelegateUnitNeverWorks(t *testing.T) {
 		suffix = `; see "journalctl -u immutray-lock.service"`
 	)
 	for _, test := range []struct {
-		end    end
+		end    systemd.End
 		code   int
 		why    string
 		starts int
 	}{
 		{failed, helper.ExitFailed, "it ended (failed, exit status 1) before it began to work", 1},
-		{end{result: "failed", status: 203}, helper.ExitFailed, "it ended (failed, exit status 203) before it began to work", 1},
-		{end{result: "failed", status: helper.ExitConfigRefused}, helper.ExitConfigRefused, "configuration refused", 1},
-		{end{result: "failed", status: -1}, helper.ExitFailed, "it ended (failed) before it began to work", 1},
-		{end{result: "canceled", status: -1}, helper.ExitFailed, "it ended (canceled) before it began to work", 1},
+		{systemd.End{Result: "failed", Status: 203}, helper.ExitFailed, "it ended (failed, exit status 203) before it began to work", 1},
+		{systemd.End{Result: "failed", Status: helper.ExitConfigRefused}, helper.ExitConfigRefused, "configuration refused", 1},
+		{systemd.End{Result: "failed", Status: -1}, helper.ExitFailed, "it ended (failed) before it began to work", 1},
+		{systemd.End{Result: "canceled", Status: -1}, helper.ExitFailed, "it ended (canceled) before it began to work", 1},
 		{done, helper.ExitFailed, "it ended (done) before it began to work", maxStarts},
 	} {
 		d := newDelegating(t)
-		d.units.run = func(string) end { return test.end }
+		d.units.run = func(string) systemd.End { return test.end }
 		r, code := d.serve(t, nil, "lock")
 		if want := prefix + test.why + suffix; code != test.code || r.Outcome.ExitCode() != code || r.Error != want || d.units.starts != test.starts {
 			t.Errorf("exit %d, %q after %d starts, want exit %d, %q after %d", code, r.Error, d.units.starts, test.code, want, test.starts)
@@ -171,7 +172,7 @@ func TestDelegateUnitNeverWorks(t *testing.T) {
 
 func TestDelegateUnitDies(t *testing.T) {
 	d := newDelegating(t)
-	d.units.run = func(string) end {
+	d.units.run = func(string) systemd.End {
 		if _, ok, err := d.queue().take(helper.Lock); !ok || err != nil {
 			t.Errorf("take() = %t, %v", ok, err)
 		}
@@ -188,7 +189,7 @@ func TestDelegateUnitDies(t *testing.T) {
 func TestDelegateAwaitsAnothersRun(t *testing.T) {
 	d := newDelegating(t)
 	finish := make(chan struct{})
-	d.units.run = func(string) end {
+	d.units.run = func(string) systemd.End {
 		q := d.queue()
 		stop, err := q.work()
 		if err != nil {
@@ -218,15 +219,15 @@ func TestDelegateGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 1)
 	defer cancel()
 	<-ctx.Done()
-	d.desk.jobs = startFunc(func(ctx context.Context, _ string) (end, error) { return end{}, ctx.Err() })
+	d.desk.jobs = startFunc(func(ctx context.Context, _ string) (systemd.End, error) { return systemd.End{}, ctx.Err() })
 	code := d.desk.serve(ctx, []string{"x", "lock"}, nil)
 	r := parseOutput(t, d.out.String())
 	if want := "cannot wait for immutray-lock.service any longer; it may still be at work"; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
 	}
 	d.out.Reset()
-	d.desk.jobs = startFunc(func(context.Context, string) (end, error) {
-		return end{}, errors.New("Unit immutray-lock.service not found.")
+	d.desk.jobs = startFunc(func(context.Context, string) (systemd.End, error) {
+		return systemd.End{}, errors.New("Unit immutray-lock.service not found.")
 	})
 	code = d.desk.serve(context.Background(), []string{"x", "lock"}, nil)
 	r = parseOutput(t, d.out.String())
@@ -238,9 +239,9 @@ func TestDelegateGivesUp(t *testing.T) {
 	}
 }
 
-type startFunc func(ctx context.Context, unit string) (end, error)
+type startFunc func(ctx context.Context, unit string) (systemd.End, error)
 
-func (f startFunc) Start(ctx context.Context, unit string) (end, error) { return f(ctx, unit) }
+func (f startFunc) Start(ctx context.Context, unit string) (systemd.End, error) { return f(ctx, unit) }
 
 // Every one of many who ask at the same time gets the answer to his own request, and
 // nothing is done twice.

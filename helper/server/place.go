@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"immutray.org/helper/systemd"
 )
 
 // A place is where the work is done.
@@ -54,17 +56,7 @@ func (d *desk) placeFor(t task, forUser bool) (place, error) {
 // kernel is the machine that we run on.
 type kernel struct{}
 
-// systemd is sd_booted(3), and a look at PID 1: a PID namespace may have another one
-// although the machine's /run is visible in it, and nothing asked for in there is
-// meant for the machine.
-func (kernel) systemd() bool {
-	info, err := os.Lstat("/run/systemd/system")
-	if err != nil || !info.IsDir() {
-		return false
-	}
-	name, err := os.ReadFile("/proc/1/comm")
-	return err == nil && string(name) == "systemd\n"
-}
+func (kernel) systemd() bool { return systemd.Booted() }
 
 func (kernel) sharesMounts() (bool, error) {
 	own, err := os.Readlink("/proc/self/ns/mnt")
@@ -94,4 +86,13 @@ func (kernel) checkRoot(forUser bool) error {
 		return errors.New("cannot work in a user namespace: its root is not the root of this computer")
 	}
 	return nil
+}
+
+// MachineMounts returns where the mount namespace is found in which PID 1 has the mounts
+// of the machine, "" where that is our own, or where PID 1 is not systemd.
+func MachineMounts() string {
+	if shares, err := (kernel{}).sharesMounts(); err != nil || shares || !systemd.Booted() {
+		return ""
+	}
+	return "/proc/1/ns/mnt"
 }

@@ -23,6 +23,7 @@ import (
 	"immutray.org/helper/engine"
 	"immutray.org/helper/inforce"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/systemd"
 )
 
 const usage = `usage: immutray-helper lock|lock-force|unlock|seal|unseal [--config FILE]
@@ -59,26 +60,26 @@ exit codes: 0 done, 1 failed, 2 usage, 3 blocked by writers, 4 not prepared,
 // changes the process that it runs in: see package detach.
 func Main(args []string, stdout, stderr io.Writer) int {
 	// Nothing else of the environment means anything.
-	alive, pkexecUID := aliveOf(), pkexecUID()
+	unit, pkexecUID := systemd.OwnUnit(), pkexecUID()
 	surroundings := detach.FromCaller()
 	d := &desk{
 		stdout:       stdout,
 		stderr:       stderr,
 		patience:     patience,
 		surroundings: surroundings,
-		alive:        alive,
+		unit:         unit,
 		kept:         keptDir,
 		load:         inforce.Named,
 		keepConfig:   inforce.Machine().Keep,
 		machine:      kernel{},
-		logins:       logind{address: systemBus},
+		logins:       systemd.SystemLogind(),
 		journal:      journal.Send,
 		run:          (*engine.Engine).Run,
 		reclaim:      (*engine.Engine).Reclaim,
 		detach:       detach.Output,
 	}
-	manager := pid1{bus: systemBus, direct: systemdSocket, note: d.told.add}
-	d.jobs, d.timers = systemd{manager}, timers{manager}
+	manager := systemd.PID1(d.told.add)
+	d.jobs, d.timers = manager, systemd.Timers{Manager: manager}
 	return d.serve(context.Background(), args, pkexecUID)
 }
 
@@ -88,7 +89,7 @@ type desk struct {
 	patience       time.Duration // with who reads them
 	kept           string        // the directory of what root keeps over boots
 	surroundings   error         // why the caller's surroundings could not be left
-	alive          alive
+	unit           systemd.Unit  // that this process runs in
 	load           func(named string) (config.Config, error)
 	keepConfig     func(config.Config) error // of the machine, when it was used with success
 	machine        machine
@@ -123,7 +124,7 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 		return d.check(t)
 	}
 	if err == nil && t.work {
-		defer d.alive.say()()
+		defer d.unit.KeepAlive()()
 	}
 	if err == nil {
 		var done *helper.Result
@@ -174,7 +175,7 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 		switch {
 		case isNoRoom(err) && t.verb == helper.Lock:
 			return d.lockUnasked(ctx, c, r)
-		case (errors.Is(err, errUnheard) || isNoRoom(err)) && d.mayLockHere(t, forUser):
+		case (errors.Is(err, systemd.ErrNoAnswer) || isNoRoom(err)) && d.mayLockHere(t, forUser):
 			// Neither is a bus needed to lock, nor PID 1, nor room for a request.
 			why := "systemd does not answer"
 			if isNoRoom(err) {
@@ -216,7 +217,7 @@ func (d *desk) mayLockHere(t task, forUser bool) bool {
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: services{pid1{bus: systemBus, direct: systemdSocket}}, Boot: d.machineOf(t)}
+	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: systemd.Services{Manager: systemd.PID1(nil)}, Boot: d.machineOf(t)}
 	if !t.forMachine() {
 		// Its history is another, and so is what was last good.
 		e.Keep = nil

@@ -16,6 +16,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/systemd"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -40,9 +41,9 @@ func (m fakeMachine) checkRoot(forUser bool) error { return m.notRoot }
 // noJobs is for tests in which no unit may be started.
 type noJobs struct{ t *testing.T }
 
-func (j noJobs) Start(_ context.Context, unit string) (end, error) {
+func (j noJobs) Start(_ context.Context, unit string) (systemd.End, error) {
 	j.t.Errorf("unit %s was started", unit)
-	return end{}, errors.New("no units here")
+	return systemd.End{}, errors.New("no units here")
 }
 
 // Found in a machine test: root's "unshare --mount immutectl lock" set the mount flag

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -13,22 +13,22 @@ import (
 	"immutray.org/helper/sandbox"
 )
 
-// unitsPatience is how long PID 1 may take to tell about services: as long as it goes on
+// servicesTimeout is how long PID 1 may take to tell about services: as long as it goes on
 // answering. After a boot that was sealed it is asked about every service with a sandbox, and
 // on a slow machine it takes seconds for them.
-const unitsPatience = busPatience
+const servicesTimeout = talkTimeout
 
-// services are those that PID 1 knows.
-type services struct{ pid1 }
+// Services are the services that PID 1 knows.
+type Services struct{ Manager }
 
 // Describe returns what the services called names want of their mounts, as far as PID 1
 // tells in time.
-func (s services) Describe(ctx context.Context, names []string) map[string]sandbox.Unit {
+func (s Services) Describe(ctx context.Context, names []string) map[string]sandbox.Unit {
 	described := map[string]sandbox.Unit{}
-	ctx, cancel := context.WithTimeout(ctx, unitsPatience)
+	ctx, cancel := context.WithTimeout(ctx, servicesTimeout)
 	defer cancel()
 	// What is not told in time is missing.
-	_ = s.talk(ctx, func(ctx context.Context, l *line) error {
+	_ = s.talk(ctx, func(ctx context.Context, l *conn) error {
 		// A bus takes only so many calls that are not answered yet
 		// (max_replies_per_connection in dbus-daemon(1)).
 		for some := range slices.Chunk(names, 32) {
@@ -43,7 +43,7 @@ func (s services) Describe(ctx context.Context, names []string) map[string]sandb
 
 // describe asks about services, all at once. An error says that the rest would not be
 // answered either.
-func (l *line) describe(ctx context.Context, names []string, described map[string]sandbox.Unit) error {
+func (l *conn) describe(ctx context.Context, names []string, described map[string]sandbox.Unit) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	calls := make([]*dbus.Call, len(names))
@@ -51,10 +51,10 @@ func (l *line) describe(ctx context.Context, names []string, described map[strin
 		calls[i] = l.Object(systemdName, unitPath(name)).GoWithContext(ctx, properties+".GetAll", 0, nil, systemdService)
 	}
 	for i, call := range calls {
-		late := time.AfterFunc(l.patience, cancel)
+		late := time.AfterFunc(l.timeout, cancel)
 		<-call.Done
 		if !late.Stop() {
-			return &unheardError{context.DeadlineExceeded}
+			return &noAnswerError{context.DeadlineExceeded}
 		}
 		var values map[string]dbus.Variant
 		if call.Store(&values) == nil {

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// timers are transient timers of PID 1, which outlive everything of the user's and this
+// Timers are transient timers of PID 1, which outlive everything of the user's and this
 // process too. Each is an instance of its own, so that one can be armed before another
 // is stopped; a timer starts the service of its name, immutray-relock@.service, which
 // tries until the lock is done.
-type timers struct{ pid1 }
+type Timers struct{ Manager }
 
 const (
 	relockPrefix = "immutray-relock@"
@@ -49,13 +49,13 @@ type (
 // another moment in a container (timer_enter_waiting in systemd's timer.c). When the
 // time of day is set, and at every wake-up, OnClockChange= has the helper look, and set
 // the timer anew.
-func (t timers) Arm(ctx context.Context, id string, after time.Duration) error {
+func (t Timers) Arm(ctx context.Context, id string, after time.Duration) error {
 	now := time.Now()
 	sinceStart, err := monotonicNow()
 	if err != nil {
 		return err
 	}
-	return t.bounded(ctx, func(ctx context.Context, l *line) error {
+	return t.bounded(ctx, func(ctx context.Context, l *conn) error {
 		// It counts when the job is done: then the timer runs.
 		result, err := l.run(ctx, systemdManager+".StartTransientUnit",
 			relockTimer(id), "fail", timerProperties(now, sinceStart, after), []auxiliary{})
@@ -99,8 +99,8 @@ func untilTheEnd() []property {
 
 // Disarm stops the timers. It does not wait until they have stopped: PID 1 does first
 // what it was asked first.
-func (t timers) Disarm(ctx context.Context, except string) error {
-	return t.bounded(ctx, func(ctx context.Context, l *line) error {
+func (t Timers) Disarm(ctx context.Context, except string) error {
+	return t.bounded(ctx, func(ctx context.Context, l *conn) error {
 		var units []struct {
 			Name, Description, Load, Active, Sub, Following string
 			Path                                            dbus.ObjectPath
@@ -125,9 +125,9 @@ func (t timers) Disarm(ctx context.Context, except string) error {
 	})
 }
 
-// bounded is talk, which takes as long as busPatience at most.
-func (t timers) bounded(ctx context.Context, do func(context.Context, *line) error) error {
-	ctx, cancel := context.WithTimeout(ctx, busPatience)
+// bounded is talk, which takes as long as talkTimeout at most.
+func (t Timers) bounded(ctx context.Context, do func(context.Context, *conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, talkTimeout)
 	defer cancel()
 	if err := t.talk(ctx, do); err != nil {
 		return fmt.Errorf("systemd: %w", err)

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -18,15 +18,6 @@ const reclaimPrefix = "immutray-reclaim@"
 // reclaimEvery is how often it is looked whether somebody does.
 const reclaimEvery = 10 * time.Second
 
-// MachineMounts returns where the mount namespace is found in which PID 1 has the mounts
-// of the machine, "" where that is our own, or where PID 1 is not systemd.
-func MachineMounts() string {
-	if shares, err := (kernel{}).sharesMounts(); err != nil || shares || !(kernel{}).systemd() {
-		return ""
-	}
-	return "/proc/1/ns/mnt"
-}
-
 // LeaveCgroup moves this process, where PID 1 is systemd, out of the cgroup of who
 // started it, so that it is not killed or frozen with that: into a scope of its own. As
 // long as the process lives PID 1 looks every few seconds whether it does what it is there
@@ -35,22 +26,22 @@ func LeaveCgroup(ctx context.Context) error {
 	// Nor is it the one that goes when memory runs out. It is so small that nobody would
 	// gain anything.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0)
-	if !(kernel{}).systemd() {
+	if !Booted() {
 		return nil
 	}
-	if err := leaveCgroup(ctx, pid1{bus: systemBus, direct: systemdSocket}, os.Getpid()); err != nil {
+	if err := leaveCgroup(ctx, PID1(nil), os.Getpid()); err != nil {
 		return fmt.Errorf("cannot leave the caller's cgroup: %w", err)
 	}
 	return nil
 }
 
-func leaveCgroup(ctx context.Context, manager pid1, pid int) error {
+func leaveCgroup(ctx context.Context, manager Manager, pid int) error {
 	instance := strconv.Itoa(pid)
 	scope, timer := "immutray-run-"+instance+".scope", reclaimPrefix+instance+".timer"
 	// Not the service of the timer: a start of that while it runs would come to nothing.
 	atEnd := []string{reclaimPrefix + "end-" + instance + ".service"}
 	value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
-	return timers{manager}.bounded(ctx, func(ctx context.Context, l *line) error {
+	return Timers{manager}.bounded(ctx, func(ctx context.Context, l *conn) error {
 		result, err := l.run(ctx, systemdManager+".StartTransientUnit", scope, "fail", []property{
 			{"Description", value("Lock the operating system when a command has ended")},
 			{"PIDs", value([]uint32{uint32(pid)})},

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -17,20 +17,26 @@ const (
 	properties     = "org.freedesktop.DBus.Properties"
 )
 
-// systemd starts units by PID 1.
-type systemd struct{ pid1 }
+// An End is how the run of a unit ended.
+type End struct {
+	Result string // systemd's word: done, failed, canceled, timeout, dependency, skipped
+	// Merged says of a failure that it is that of a run which had begun before we asked.
+	Merged bool
+	// Status is what the process of a failed run exited with, -1 where that is not known.
+	Status int
+}
 
 // Start starts a unit and waits for its job to be removed, which for a oneshot unit
 // is when its process has ended.
-func (s systemd) Start(ctx context.Context, unit string) (end, error) {
+func (m Manager) Start(ctx context.Context, unit string) (End, error) {
 	asked, err := monotonicNow()
 	if err != nil {
-		return end{}, err
+		return End{}, err
 	}
-	var e end
-	err = s.talk(ctx, func(ctx context.Context, l *line) error {
+	var e End
+	err = m.talk(ctx, func(ctx context.Context, l *conn) error {
 		result, err := l.run(ctx, systemdManager+".StartUnit", unit, "replace")
-		if e = (end{result: result, status: -1}); err == nil && result == "failed" {
+		if e = (End{Result: result, Status: -1}); err == nil && result == "failed" {
 			e = failure(ctx, l, unit, uint64(asked.Microseconds()))
 		}
 		return err
@@ -50,8 +56,8 @@ func monotonicNow() (time.Duration, error) {
 
 // failure looks at the run that failed, after it was asked for at a time in
 // microseconds of CLOCK_MONOTONIC. What can't be learned of it is left out.
-func failure(ctx context.Context, l *line, unit string, asked uint64) end {
-	e := end{result: "failed", status: -1}
+func failure(ctx context.Context, l *conn, unit string, asked uint64) End {
+	e := End{Result: "failed", Status: -1}
 	var path dbus.ObjectPath
 	if l.ask(ctx, systemdPath, systemdManager+".GetUnit", []any{unit}, &path) != nil {
 		return e
@@ -61,12 +67,12 @@ func failure(ctx context.Context, l *line, unit string, asked uint64) end {
 		return e
 	}
 	began, _ := service["ExecMainStartTimestampMonotonic"].Value().(uint64)
-	e.merged = began != 0 && began < asked
+	e.Merged = began != 0 && began < asked
 	// For a process that was killed the status is the number of the signal.
 	const exited = 1 // CLD_EXITED of waitid(2)
 	if code, _ := service["ExecMainCode"].Value().(int32); code == exited {
 		status, _ := service["ExecMainStatus"].Value().(int32)
-		e.status = int(status)
+		e.Status = int(status)
 	}
 	return e
 }

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -16,14 +16,17 @@ const (
 	logindSession = "org.freedesktop.login1.Session"
 )
 
-// logind is systemd-logind on the bus at address (org.freedesktop.login1(5)).
-type logind struct{ address string }
+// Logind is systemd-logind's D-Bus interface (org.freedesktop.login1(5)).
+type Logind struct{ address string }
 
-// People implements [logins]. Greeters, cron's jobs and systemd's own sessions have
-// other classes than people. A session that is closing has logged out: it may stay so
-// for days, because of one program that was left running in it.
-func (l logind) People(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, busPatience)
+// SystemLogind returns the logind of this computer.
+func SystemLogind() Logind { return Logind{address: systemBus} }
+
+// People counts the sessions of people, wherever they sit. Greeters, cron's jobs and
+// systemd's own sessions have other classes than people. A session that is closing has
+// logged out: it may stay so for days, because of one program that was left running in it.
+func (l Logind) People(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, talkTimeout)
 	defer cancel()
 	people, err := l.people(ctx)
 	if err != nil {
@@ -32,7 +35,7 @@ func (l logind) People(ctx context.Context) (int, error) {
 	return people, nil
 }
 
-func (l logind) people(ctx context.Context) (int, error) {
+func (l Logind) people(ctx context.Context) (int, error) {
 	conn, err := dbus.Connect(l.address, dbus.WithContext(ctx))
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"errors"
@@ -30,13 +30,13 @@ func TestInhibitWhileTheMachineGoesOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.times.Store(1 << 30)
-	if _, err := (logind{b.address}).inhibit(t.Context(), "", time.Second); !errors.Is(err, helper.ErrGoingOff) {
-		t.Errorf("inhibit() while the machine goes off = %v", err)
+	if _, err := (Logind{b.address}).Inhibit(t.Context(), "", time.Second); !errors.Is(err, helper.ErrGoingOff) {
+		t.Errorf("Inhibit() while the machine goes off = %v", err)
 	}
 	i.times.Store(2)
-	release, err := logind{b.address}.inhibit(t.Context(), "", time.Minute)
+	release, err := Logind{b.address}.Inhibit(t.Context(), "", time.Minute)
 	if err != nil {
-		t.Fatalf("inhibit() at the end of a sleep = %v", err)
+		t.Fatalf("Inhibit() at the end of a sleep = %v", err)
 	}
 	release()
 }
@@ -92,11 +92,11 @@ func TestInhibit(t *testing.T) {
 		if _, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue); err != nil {
 			t.Fatal(err)
 		}
-		release, err := logind{b.address}.inhibit(t.Context(), changing(helper.Run{Command: []string{"/usr/bin/apt", "--password=x"}}.Program()), 0)
+		release, err := Logind{b.address}.Inhibit(t.Context(), "why", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := [4]string{"shutdown:sleep", "Immutray", `"apt" is changing the operating system`, "block"}
+		want := [4]string{"shutdown:sleep", "Immutray", "why", "block"}
 		if got := <-i.asked; got != want {
 			t.Errorf("asked for %q, want %q", got, want)
 		}
@@ -125,8 +125,8 @@ func TestInhibit(t *testing.T) {
 			t.Error("the lock is held after the end of the command")
 		}
 		b.stop()
-		if _, err := (logind{b.address}).inhibit(t.Context(), "", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "cannot have shutdown and sleep wait: ") {
-			t.Errorf("inhibit() without a bus = %v", err)
+		if _, err := (Logind{b.address}).Inhibit(t.Context(), "", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "cannot have shutdown and sleep wait: ") {
+			t.Errorf("Inhibit() without a bus = %v", err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"bufio"
@@ -132,7 +132,7 @@ func TestStart(t *testing.T) {
 		}()
 		return job7, nil
 	})
-	if got, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "immutray-lock.service"); got != (end{result: "canceled", status: -1}) || err != nil {
+	if got, err := (Manager{bus: b.address}).Start(context.Background(), "immutray-lock.service"); got != (End{Result: "canceled", Status: -1}) || err != nil {
 		t.Errorf("Start() = %+v, %v, want the result of our job", got, err)
 	}
 }
@@ -161,21 +161,21 @@ func TestStartOfARunThatFails(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		run  func() service
-		want end
+		want End
 	}{
-		{"ours", func() service { return describe(monotonic(t), exited, 6) }, end{result: "failed", status: 6}},
-		{"one that had begun", func() service { return describe(before, exited, 3) }, end{result: "failed", status: 3, merged: true}},
-		{"killed", func() service { return describe(monotonic(t), killed, 6) }, end{result: "failed", status: -1}},
-		{"no process", func() service { return describe(0, 0, 0) }, end{result: "failed", status: -1}},
-		{"nothing told", func() service { return service{} }, end{result: "failed", status: -1}},
+		{"ours", func() service { return describe(monotonic(t), exited, 6) }, End{Result: "failed", Status: 6}},
+		{"one that had begun", func() service { return describe(before, exited, 3) }, End{Result: "failed", Status: 3, Merged: true}},
+		{"killed", func() service { return describe(monotonic(t), killed, 6) }, End{Result: "failed", Status: -1}},
+		{"no process", func() service { return describe(0, 0, 0) }, End{Result: "failed", Status: -1}},
+		{"nothing told", func() service { return service{} }, End{Result: "failed", Status: -1}},
 	} {
 		runs <- test.run
-		if got, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "immutray-lock.service"); got != test.want || err != nil {
+		if got, err := (Manager{bus: b.address}).Start(context.Background(), "immutray-lock.service"); got != test.want || err != nil {
 			t.Errorf("%s: Start() = %+v, %v, want %+v", test.name, got, err, test.want)
 		}
 	}
 	runs <- func() service { return service{} }
-	if got, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "other.service"); got != (end{result: "failed", status: -1}) || err != nil {
+	if got, err := (Manager{bus: b.address}).Start(context.Background(), "other.service"); got != (End{Result: "failed", Status: -1}) || err != nil {
 		t.Errorf("Start() of a unit that is gone = %+v, %v", got, err)
 	}
 }
@@ -197,7 +197,7 @@ func TestStartOverBeforeReply(t *testing.T) {
 		m.jobRemoved(7, job7, unit, "done")
 		return job7, nil
 	})
-	if got, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "immutray-lock.service"); got != (end{result: "done", status: -1}) || err != nil {
+	if got, err := (Manager{bus: b.address}).Start(context.Background(), "immutray-lock.service"); got != (End{Result: "done", Status: -1}) || err != nil {
 		t.Errorf("Start() = %+v, %v, want done", got, err)
 	}
 }
@@ -207,18 +207,18 @@ func TestStartFails(t *testing.T) {
 	newManager(t, b, func(*manager, string, string) (dbus.ObjectPath, *dbus.Error) {
 		return "", dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", []any{"Unit immutray-lock.service not found."})
 	})
-	if got, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "immutray-lock.service"); err == nil || err.Error() != "Unit immutray-lock.service not found." {
+	if got, err := (Manager{bus: b.address}).Start(context.Background(), "immutray-lock.service"); err == nil || err.Error() != "Unit immutray-lock.service not found." {
 		t.Errorf("Start() = %+v, %v, want systemd's own words", got, err)
 	}
 }
 
 func TestStartWithoutSystemd(t *testing.T) {
 	b := newBus(t)
-	if _, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "x.service"); err == nil {
+	if _, err := (Manager{bus: b.address}).Start(context.Background(), "x.service"); err == nil {
 		t.Error("Start() with nobody on the bus = nil, want an error")
 	}
 	b.stop()
-	if _, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "x.service"); err == nil {
+	if _, err := (Manager{bus: b.address}).Start(context.Background(), "x.service"); err == nil {
 		t.Error("Start() without a bus = nil, want an error")
 	}
 }
@@ -229,7 +229,7 @@ func TestStartConnectionLost(t *testing.T) {
 		go b.daemon.Process.Kill()
 		return job7, nil
 	})
-	if got, err := (systemd{pid1{bus: b.address}}).Start(context.Background(), "x.service"); err == nil {
+	if got, err := (Manager{bus: b.address}).Start(context.Background(), "x.service"); err == nil {
 		t.Errorf("Start() = %+v, nil, want an error: nobody knows how it ended", got)
 	}
 }
@@ -242,7 +242,7 @@ func TestStartGivesUp(t *testing.T) {
 		cancel()
 		return job7, nil
 	})
-	if _, err := (systemd{pid1{bus: b.address}}).Start(ctx, "x.service"); !errors.Is(err, context.Canceled) {
+	if _, err := (Manager{bus: b.address}).Start(ctx, "x.service"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Start() = %v, want that it was cancelled", err)
 	}
 }

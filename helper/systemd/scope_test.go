@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"errors"
@@ -50,18 +50,18 @@ func TestLeaveCgroup(t *testing.T) {
 	if _, err := conn.RequestName(systemdName, dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
-	if err := leaveCgroup(t.Context(), pid1{bus: b.address}, 1); err != nil {
+	if err := leaveCgroup(t.Context(), Manager{bus: b.address}, 1); err != nil {
 		t.Fatal(err)
 	}
 	made := <-s.made
 	if pids, _ := made["PIDs"].Value().([]uint32); len(pids) != 1 || pids[0] != 1 {
 		t.Errorf("made %v", made)
 	}
-	if err := leaveCgroup(t.Context(), pid1{bus: b.address}, 2); err == nil || err.Error() != "systemd: the start of immutray-run-2.scope ended (failed)" {
+	if err := leaveCgroup(t.Context(), Manager{bus: b.address}, 2); err == nil || err.Error() != "systemd: the start of immutray-run-2.scope ended (failed)" {
 		t.Errorf("leaveCgroup() = %v", err)
 	}
 	b.stop()
-	if err := leaveCgroup(t.Context(), pid1{bus: b.address}, 3); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
+	if err := leaveCgroup(t.Context(), Manager{bus: b.address}, 3); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
 		t.Errorf("leaveCgroup() without a bus = %v", err)
 	}
 }

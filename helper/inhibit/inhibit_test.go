@@ -1,4 +1,4 @@
-package server
+package inhibit
 
 import (
 	"context"
@@ -11,17 +11,17 @@ import (
 	"immutray.org/helper"
 )
 
-// In a window the machine waits as long as a package manager is at work, whether that ends
-// or only gives up its lock; it is free at once when it has ended. Nobody stays when the
-// system has been locked for a while.
-func TestInhibitWhileUnlocked(t *testing.T) {
+// While the system is unlocked, the machine waits as long as a package manager runs, whether
+// that ends or only gives up its lock; it is free at once when that has ended. The watch
+// ends when the system has been locked for a while.
+func TestWhileUnlocked(t *testing.T) {
 	var locked atomic.Bool
 	var holder atomic.Pointer[helper.LockHolder]
 	var waits atomic.Int32
 	named := make(chan string, 8)
-	a := &attendant{
-		locked: locked.Load,
-		atWork: holder.Load,
+	w := &watch{
+		locked:  locked.Load,
+		running: holder.Load,
 		inhibit: func(_ context.Context, program string) (func(), error) {
 			named <- program
 			waits.Add(1)
@@ -32,7 +32,7 @@ func TestInhibitWhileUnlocked(t *testing.T) {
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		a.attend(t.Context())
+		w.untilLocked(t.Context())
 	}()
 	await := func(what string, done func() bool) {
 		t.Helper()
@@ -51,7 +51,7 @@ func TestInhibitWhileUnlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	holder.Store(&helper.LockHolder{Manager: "dpkg", PID: apt.Process.Pid, Program: "apt-get"})
-	await("at work", func() bool { return waits.Load() == 1 })
+	await("running", func() bool { return waits.Load() == 1 })
 	holder.Store(nil)
 	in.Close()
 	if err := apt.Wait(); err != nil {
@@ -70,21 +70,21 @@ func TestInhibitWhileUnlocked(t *testing.T) {
 		t.Fatal("still there after the lock")
 	}
 
-	// Who stays and gives up the lock, and one whose process nobody knows.
+	// One that gives up its lock and goes on, and whose process is not known.
 	locked.Store(false)
-	a.busy = time.Millisecond
+	w.busy = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	holder.Store(&helper.LockHolder{Manager: "pacman"})
 	again := make(chan struct{})
 	go func() {
 		defer close(again)
-		a.attend(ctx)
+		w.untilLocked(ctx)
 	}()
-	await("pacman at work", func() bool { return waits.Load() == 1 })
+	await("pacman is running", func() bool { return waits.Load() == 1 })
 	holder.Store(nil)
 	await("pacman has ended", func() bool { return waits.Load() == 0 })
 	holder.Store(&helper.LockHolder{Manager: "pacman"})
-	await("pacman at work again", func() bool { return waits.Load() == 1 })
+	await("pacman is running again", func() bool { return waits.Load() == 1 })
 	cancel()
 	<-again
 	if waits.Load() != 0 {
@@ -97,5 +97,12 @@ func TestInhibitWhileUnlocked(t *testing.T) {
 	}
 	if want := []string{"apt-get", "pacman", "pacman"}; !slices.Equal(all, want) {
 		t.Errorf("it waited for %q, want %q", all, want)
+	}
+}
+
+func TestReason(t *testing.T) {
+	run := helper.Run{Command: []string{"/usr/bin/apt", "--password=x"}}
+	if got, want := changing(run.Program()), `"apt" is changing the operating system`; got != want {
+		t.Errorf("logind shows %q, want %q", got, want)
 	}
 }

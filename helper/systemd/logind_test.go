@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -81,7 +81,7 @@ func TestPeople(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBus(t)
 			newLogind(t, b, test.logins...)
-			if got, err := (logind{b.address}).People(context.Background()); got != test.want || err != nil {
+			if got, err := (Logind{b.address}).People(context.Background()); got != test.want || err != nil {
 				t.Errorf("People() = %d, %v, want %d", got, err, test.want)
 			}
 		})
@@ -90,17 +90,17 @@ func TestPeople(t *testing.T) {
 
 func TestPeopleWithoutLogind(t *testing.T) {
 	b := newBus(t)
-	_, err := logind{b.address}.People(context.Background())
+	_, err := Logind{b.address}.People(context.Background())
 	if err == nil || !strings.HasPrefix(err.Error(), "cannot tell who is logged in: The name org.freedesktop.login1 was not provided") {
 		t.Errorf("without logind: %v", err)
 	}
-	if _, err := (logind{"unix:path=/nowhere"}).People(context.Background()); err == nil || !strings.HasPrefix(err.Error(), "cannot tell who is logged in: ") {
+	if _, err := (Logind{"unix:path=/nowhere"}).People(context.Background()); err == nil || !strings.HasPrefix(err.Error(), "cannot tell who is logged in: ") {
 		t.Errorf("without a bus: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
 	defer cancel()
 	<-ctx.Done()
-	if _, err := (logind{b.address}).People(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := (Logind{b.address}).People(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("too late: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ func (u slowUnit) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
 }
 
 // slowManager has so many services, and answers each question after a while.
-func slowManager(t *testing.T, number int, after time.Duration) (p pid1, names []string) {
+func slowManager(t *testing.T, number int, after time.Duration) (p Manager, names []string) {
 	t.Helper()
 	b := newBus(t)
 	conn, err := dbus.Connect(b.address)
@@ -44,14 +44,14 @@ func slowManager(t *testing.T, number int, after time.Duration) (p pid1, names [
 	if _, err := conn.RequestName(systemdName, dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
-	return pid1{bus: b.address, patience: 2 * time.Second}, names
+	return Manager{bus: b.address, timeout: 2 * time.Second}, names
 }
 
 // As long as PID 1 goes on answering it is waited for, however long that is in all: on a
 // slow machine it takes more time for all services than one answer ever may.
 func TestServicesAreDescribedByASlowPID1(t *testing.T) {
 	p, names := slowManager(t, 40, 100*time.Millisecond)
-	described := services{p}.Describe(t.Context(), names)
+	described := Services{p}.Describe(t.Context(), names)
 	for _, name := range names {
 		if got := described[name].Sandbox.Of("/etc", true); got != sandbox.ReadOnly {
 			t.Errorf("%s wants /etc %v, want that it is read-only", name, got)
@@ -62,7 +62,7 @@ func TestServicesAreDescribedByASlowPID1(t *testing.T) {
 func TestServicesAreNotWaitedForInVain(t *testing.T) {
 	p, names := slowManager(t, 1, time.Minute)
 	begin := time.Now()
-	if described := (services{p}).Describe(t.Context(), names); len(described) > 0 {
+	if described := (Services{p}).Describe(t.Context(), names); len(described) > 0 {
 		t.Errorf("described %+v by nobody", described)
 	}
 	if took := time.Since(begin); took > 20*time.Second {

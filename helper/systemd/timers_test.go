@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"context"
@@ -138,7 +138,7 @@ func (m *timerManager) armed() []string {
 func TestArmAndDisarm(t *testing.T) {
 	b := newBus(t)
 	m := newTimerManager(t, b)
-	relock := timers{pid1{bus: b.address}}
+	relock := Timers{Manager{bus: b.address}}
 	for _, id := range []string{"1", "2", "3"} {
 		if err := relock.Arm(t.Context(), id, time.Hour); err != nil {
 			t.Fatal(err)
@@ -184,7 +184,7 @@ func TestTimerProperties(t *testing.T) {
 		t.Errorf("timerProperties() =\n%q, want\n%q", got, want)
 	}
 	// And as it arrives. WakeSystem= would wake the machine to lock it.
-	if err := (timers{pid1{bus: b.address}}).Arm(t.Context(), "1", time.Hour); err != nil {
+	if err := (Timers{Manager{bus: b.address}}).Arm(t.Context(), "1", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	var timer map[string]dbus.Variant
@@ -201,7 +201,7 @@ func TestTimerProperties(t *testing.T) {
 
 func TestArmFails(t *testing.T) {
 	b := newBus(t)
-	relock := timers{pid1{bus: b.address}}
+	relock := Timers{Manager{bus: b.address}}
 	if err := relock.Arm(t.Context(), "1", time.Hour); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
 		t.Errorf("Arm() with nobody on the bus = %v", err)
 	}
@@ -239,11 +239,11 @@ func TestNeverUnlockedWithoutATimer(t *testing.T) {
 	isLocked := func() bool { return reader.Read().State == helper.Locked }
 	e := &engine.Engine{
 		Config: config.Config{Paths: system.Protected(), StateDir: system.State, UnlockDefault: time.Hour},
-		Relock: timers{pid1{bus: b.address}},
+		Relock: Timers{Manager{bus: b.address}},
 	}
 	run := func(r helper.Request) *helper.Result {
 		t.Helper()
-		r.ID = newID()
+		r.ID = fmt.Sprint(time.Now().UnixNano())
 		result := e.Run(t.Context(), r)
 		if result.Outcome != helper.Done || len(result.Notices) > 0 {
 			t.Fatalf("%+v: %s, %q, %q", r, result.Outcome, result.Error, result.Notices)

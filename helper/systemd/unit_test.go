@@ -1,4 +1,4 @@
-package server
+package systemd
 
 import (
 	"net"
@@ -9,24 +9,24 @@ import (
 	"immutray.org/helper"
 )
 
-// A process at work says so again and again, and no longer when it is done. Where nobody
-// listens it is no trouble.
-func TestAlive(t *testing.T) {
+// A process says that it is alive until it is done. Where PID 1 does not listen it is no
+// trouble.
+func TestKeepAlive(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	hear := func(patience time.Duration) string {
+	hear := func(timeout time.Duration) string {
 		buffer := make([]byte, 100)
-		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 			t.Fatal(err)
 		}
 		n, _ := conn.Read(buffer)
 		return string(buffer[:n])
 	}
-	stop := alive{socket: socket, every: 10 * time.Millisecond}.say()
+	stop := Unit{socket: socket, every: 10 * time.Millisecond}.KeepAlive()
 	for range 3 {
 		if got := hear(20 * time.Second); got != "EXTEND_TIMEOUT_USEC=30000000" {
 			t.Fatalf("it said %q", got)
@@ -41,7 +41,7 @@ func TestAlive(t *testing.T) {
 		}
 	}
 	for _, nobody := range []string{"", filepath.Join(t.TempDir(), "absent")} {
-		alive{socket: nobody, every: time.Millisecond}.say()()
+		Unit{socket: nobody, every: time.Millisecond}.KeepAlive()()
 	}
 	if 3*aliveEvery > helper.UnitSilence {
 		t.Errorf("it says so every %v, and may be silent for %v", aliveEvery, helper.UnitSilence)

@@ -1,4 +1,6 @@
-package server
+// Package systemd talks to systemd: it has PID 1 start units, timers and scopes, and asks
+// systemd-logind who is logged in and to delay shutdown.
+package systemd
 
 import (
 	"context"
@@ -20,73 +22,78 @@ const (
 	// bus-util.c); others are to use the bus (systemd(1)), as long as that answers.
 	systemdSocket = "unix:path=/run/systemd/private"
 
-	// answerPatience is how long one answer may take that costs PID 1 nothing.
-	answerPatience = 4 * time.Second
-	// busPatience bounds each talk with PID 1; it has other things to do meanwhile.
-	busPatience = 20 * time.Second
+	// answerTimeout is how long one answer may take that costs PID 1 nothing.
+	answerTimeout = 4 * time.Second
+	// talkTimeout bounds each talk with PID 1; it has other things to do meanwhile.
+	talkTimeout = 20 * time.Second
 )
 
-// pid1 is where to reach systemd's manager (org.freedesktop.systemd1(5)).
-type pid1 struct {
-	bus    string
-	direct string // without a bus; "" is nowhere
-	// note takes what the asker is to be told; it may be nil.
-	note     func(string)
-	patience time.Duration // 0 is answerPatience; shorter in tests
+// A Manager is PID 1's D-Bus interface (org.freedesktop.systemd1(5)).
+type Manager struct {
+	bus     string
+	direct  string        // without a bus; "" is nowhere
+	note    func(string)  // may be nil
+	timeout time.Duration // 0 is answerTimeout; shorter in tests
 }
 
-// errUnheard is the error of a question that was perhaps never heard, as against one that
-// systemd refused.
-var errUnheard = errors.New("no answer")
+// PID1 returns the manager of this computer. note takes what a person should be told of
+// how it was reached; it may be nil.
+func PID1(note func(string)) Manager {
+	return Manager{bus: systemBus, direct: systemdSocket, note: note}
+}
+
+// ErrNoAnswer is the error of a call that systemd has perhaps never received, as against one
+// that it has refused.
+var ErrNoAnswer = errors.New("no answer")
 
 // A line is a connection to PID 1.
-type line struct {
+type conn struct {
 	*dbus.Conn
-	overBus  bool
-	again    bool // it may have heard the question already
-	patience time.Duration
+	overBus bool
+	again   bool // it may have heard the question already
+	timeout time.Duration
 }
 
 // talk calls do with a connection to PID 1: over the bus and, where that does not answer,
 // directly.
-func (p pid1) talk(ctx context.Context, do func(context.Context, *line) error) error {
-	patience := p.patience
-	if patience == 0 {
-		patience = answerPatience
+func (m Manager) talk(ctx context.Context, do func(context.Context, *conn) error) error {
+	timeout := m.timeout
+	if timeout == 0 {
+		timeout = answerTimeout
 	}
-	l := &line{overBus: true, patience: patience}
-	err := l.with(ctx, p.bus, do)
-	if p.direct == "" || !errors.Is(err, errUnheard) || ctx.Err() != nil {
+	l := &conn{overBus: true, timeout: timeout}
+	err := l.with(ctx, m.bus, do)
+	if m.direct == "" || !errors.Is(err, ErrNoAnswer) || ctx.Err() != nil {
 		return err
 	}
-	l = &line{again: true, patience: patience}
-	if second := l.with(ctx, p.direct, do); second == nil || !errors.Is(second, errUnheard) {
-		if p.note != nil {
-			p.note("the system bus does not answer: systemd was asked without it")
+	l = &conn{again: true, timeout: timeout}
+	if second := l.with(ctx, m.direct, do); second == nil || !errors.Is(second, ErrNoAnswer) {
+		if m.note != nil {
+			m.note("the system bus does not answer: systemd was asked without it")
 		}
 		return second
 	}
 	return err
 }
 
-func (l *line) with(ctx context.Context, address string, do func(context.Context, *line) error) error {
+func (l *conn) with(ctx context.Context, address string, do func(context.Context, *conn) error) error {
 	// The connection is closed when its context ends.
 	life, end := context.WithCancel(ctx)
 	defer end()
-	late := time.AfterFunc(l.patience, end)
+	late := time.AfterFunc(l.timeout, end)
 	conn, err := l.dial(life, address)
 	if err != nil {
-		return unheard(ctx, err)
+		return noAnswer(ctx, err)
 	}
 	defer conn.Close()
 	l.Conn = conn
 	if !late.Stop() {
-		return unheard(ctx, context.DeadlineExceeded)
+		return noAnswer(ctx, context.DeadlineExceeded)
 	}
 	return do(ctx, l)
 }
 
-func (l *line) dial(ctx context.Context, address string) (*dbus.Conn, error) {
+func (l *conn) dial(ctx context.Context, address string) (*dbus.Conn, error) {
 	options := []dbus.ConnOption{dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler())}
 	if l.overBus {
 		return dbus.Connect(address, options...)
@@ -104,19 +111,19 @@ func (l *line) dial(ctx context.Context, address string) (*dbus.Conn, error) {
 }
 
 // ask calls a method of an object of systemd's, and stores what it answers in to.
-func (l *line) ask(ctx context.Context, path dbus.ObjectPath, method string, args []any, to ...any) error {
-	call, cancel := context.WithTimeout(ctx, l.patience)
+func (l *conn) ask(ctx context.Context, path dbus.ObjectPath, method string, args []any, to ...any) error {
+	call, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	answer := l.Object(systemdName, path).CallWithContext(call, method, 0, args...)
 	if answer.Err != nil {
-		return unheard(ctx, answer.Err)
+		return noAnswer(ctx, answer.Err)
 	}
 	return answer.Store(to...)
 }
 
 // run calls a method that begins a job and waits until the job is removed. It returns the
 // job's result.
-func (l *line) run(ctx context.Context, method string, args ...any) (string, error) {
+func (l *conn) run(ctx context.Context, method string, args ...any) (string, error) {
 	// Before the start: the job may be gone before its reply is here.
 	signals := make(chan *dbus.Signal, 16)
 	l.Signal(signals)
@@ -132,11 +139,11 @@ func (l *line) run(ctx context.Context, method string, args ...any) (string, err
 
 // subscribe has the ends of jobs told. Who asks directly is told in any case
 // (bus_foreach_bus in systemd's dbus.c).
-func (l *line) subscribe(ctx context.Context) error {
+func (l *conn) subscribe(ctx context.Context) error {
 	if !l.overBus {
 		return nil
 	}
-	match, cancel := context.WithTimeout(ctx, l.patience)
+	match, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	if err := l.AddMatchSignalContext(match,
 		dbus.WithMatchSender(systemdName),
@@ -144,14 +151,14 @@ func (l *line) subscribe(ctx context.Context) error {
 		dbus.WithMatchInterface(systemdManager),
 		dbus.WithMatchMember("JobRemoved"),
 	); err != nil {
-		return unheard(ctx, err)
+		return noAnswer(ctx, err)
 	}
 	return l.ask(ctx, systemdPath, systemdManager+".Subscribe", nil)
 }
 
-// unheard tells errors of the way to systemd from what it answered. Why ctx ended says more
+// noAnswer tells errors of the way to systemd from what it answered. Why ctx ended says more
 // than either: a connection closed with it has only that to say.
-func unheard(ctx context.Context, err error) error {
+func noAnswer(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -159,14 +166,14 @@ func unheard(ctx context.Context, err error) error {
 	if errors.As(err, &answer) && !strings.HasPrefix(answer.Name, "org.freedesktop.DBus.Error.") {
 		return err
 	}
-	return &unheardError{err}
+	return &noAnswerError{err}
 }
 
-type unheardError struct{ cause error }
+type noAnswerError struct{ cause error }
 
-func (e *unheardError) Error() string        { return e.cause.Error() }
-func (e *unheardError) Is(target error) bool { return target == errUnheard }
-func (e *unheardError) Unwrap() error        { return e.cause }
+func (e *noAnswerError) Error() string        { return e.cause.Error() }
+func (e *noAnswerError) Is(target error) bool { return target == ErrNoAnswer }
+func (e *noAnswerError) Unwrap() error        { return e.cause }
 
 // waitForJob returns the result of the job. Jobs of others are removed meanwhile.
 func waitForJob(ctx context.Context, signals <-chan *dbus.Signal, job dbus.ObjectPath) (string, error) {
@@ -176,7 +183,7 @@ func waitForJob(ctx context.Context, signals <-chan *dbus.Signal, job dbus.Objec
 			return "", ctx.Err()
 		case s, ok := <-signals:
 			if !ok {
-				return "", unheard(ctx, errors.New("the connection to systemd broke off"))
+				return "", noAnswer(ctx, errors.New("the connection to systemd broke off"))
 			}
 			var id uint32
 			var path dbus.ObjectPath
