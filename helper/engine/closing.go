@@ -77,8 +77,6 @@ func (e *Engine) lockPaths(ctx context.Context, paths []*protected.Path) []*clos
 // close locks the paths step by step, all of them together: what looks at every process
 // and at every mount namespace costs more than all the rest.
 func (e *Engine) close(ctx context.Context, all []*closing) {
-	look, cancel := lookAfter(ctx)
-	defer cancel()
 	for _, c := range goingOn(all) {
 		// What a program has written must be on the disk before its file can no longer be
 		// written: afterwards it has no way to repeat it.
@@ -88,6 +86,8 @@ func (e *Engine) close(ctx context.Context, all []*closing) {
 		}
 		c.raiseBarrier(ctx)
 	}
+	look, cancel := lookAfter(ctx)
+	defer cancel()
 	// From here on nobody begins to write but where the mount flag is not set yet.
 	o := e.closeOthers(ctx, goingOn(all))
 	defer o.end()
@@ -131,11 +131,12 @@ func outOfReach(p *protected.Path, still helper.Flag, again string) string {
 const lookPatience = 9 * time.Second
 
 // lookAfter returns the context of a look that may go on when the drain time, which ends
-// with ctx, is over: just then it is asked who is in the way.
+// with ctx, is over: just then it is asked who is in the way. A disk that has taken longer
+// than the drain time leaves the look its own.
 func lookAfter(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, limited := ctx.Deadline()
-	if !limited {
-		end = time.Now()
+	end := time.Now()
+	if drained, limited := ctx.Deadline(); limited && drained.After(end) {
+		end = drained
 	}
 	return context.WithDeadline(context.WithoutCancel(ctx), end.Add(lookPatience))
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -66,4 +67,15 @@ func TestAProcessThatHangsIsNamedInTime(t *testing.T) {
 	}
 
 	server.Release(t)
+}
+
+// A disk that was slow has used up the drain time; the look has its own all the same.
+func TestTheLookHasItsTimeAfterASlowDisk(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Minute))
+	defer cancel()
+	look, cancel := lookAfter(ctx)
+	defer cancel()
+	if end, _ := look.Deadline(); time.Until(end) < lookPatience-time.Second {
+		t.Errorf("the look has %v, want %v", time.Until(end), lookPatience)
+	}
 }

@@ -18,8 +18,11 @@ const (
 	maxReaders = 32
 	// quiet is how long there may be no answer before more readers begin.
 	quiet = 20 * time.Millisecond
-	// hangs is how long there may be none before those that are left count as hanging.
-	hangs = time.Second
+	// hangs is how long there may be none before those that are left count as hanging. It
+	// must not be the whole machine that stands still: then nobody looks for it either, and
+	// half of the looks are enough.
+	hangs = 2 * time.Second
+	looks = int(hangs/quiet) / 2
 )
 
 // readEach reads of every process and calls take with what was read, on the caller's
@@ -50,16 +53,17 @@ func readEach[T any](ctx context.Context, pids []int, read func(pid int) T, take
 	begin(minReaders)
 	watch := time.NewTicker(quiet)
 	defer watch.Stop()
-	last := time.Now()
+	last, vainly := time.Now(), 0
 	for left = len(pids); left > 0; {
 		select {
 		case answer := <-answers:
 			left--
-			last = time.Now()
+			last, vainly = time.Now(), 0
 			take(answer)
 		case now := <-watch.C:
+			vainly++
 			switch since := now.Sub(last); {
-			case since >= hangs:
+			case since >= hangs && vainly >= looks:
 				return left
 			case since >= quiet:
 				begin(minReaders)
@@ -83,12 +87,14 @@ func within[T any](ask func() (T, error), late func(T)) (T, error) {
 		value, err := ask()
 		answers <- answer{value, err}
 	}()
-	patience := time.NewTimer(hangs)
-	defer patience.Stop()
-	select {
-	case a := <-answers:
-		return a.value, a.err
-	case <-patience.C:
+	watch := time.NewTicker(quiet)
+	defer watch.Stop()
+	for range int(hangs / quiet) { // a machine that stands still is looked at less often
+		select {
+		case a := <-answers:
+			return a.value, a.err
+		case <-watch.C:
+		}
 	}
 	go func() {
 		if a := <-answers; a.err == nil {

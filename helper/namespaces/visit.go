@@ -105,16 +105,18 @@ func tour[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(*i
 			told <- a
 		}
 	})
-	watch := time.NewTicker(visitPatience / 4)
+	const looks = 20 // a machine that stands still is looked at less often
+	watch := time.NewTicker(visitPatience / looks)
 	defer watch.Stop()
-	for seen, last := 0, time.Now(); ; {
+	for seen, vainly := 0, 0; ; {
 		select {
 		case <-done:
-		case now := <-watch.C:
+		case <-watch.C:
+			vainly++
 			if len(told) > seen {
-				seen, last = len(told), now
+				seen, vainly = len(told), 0
 			}
-			if now.Sub(last) < visitPatience {
+			if vainly < looks {
 				continue
 			}
 		}

@@ -22,8 +22,9 @@ const (
 	// begun with, and long how long the whole of it may.
 	quiet = 50 * time.Millisecond
 	long  = 500 * time.Millisecond
-	// hangs is how long one step may take before the process counts as hanging.
-	hangs = 2 * time.Second
+	// hangs is how long one step may take before the process counts as hanging: longer than
+	// the disk of a busy machine takes.
+	hangs = 4 * time.Second
 	// watchEvery is how often that is looked at.
 	watchEvery = quiet / 2
 )

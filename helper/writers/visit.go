@@ -24,7 +24,8 @@ type visit struct {
 	tid   int          // the worker's thread
 
 	// The watcher's: how many steps it knows of, what the thread had run when there was no
-	// further one, since when there was neither, and how often it has looked in vain since.
+	// further one, since when it waits for the same answer, and how often it has been seen
+	// waiting since.
 	seen   int64
 	ran    string
 	since  time.Time
@@ -40,7 +41,7 @@ func (v *visit) watch(now time.Time) {
 	v.vainly++
 	if steps := v.steps.Load(); steps != v.seen {
 		v.seen, v.since, v.vainly = steps, now, 0
-	} else if ran := runtimeOf(v.tid); ran != v.ran {
+	} else if ran := runtimeOf(v.tid); ran != v.ran || !asksTheKernel(v.tid) {
 		v.ran, v.since, v.vainly = ran, now, 0
 	}
 }
@@ -79,6 +80,21 @@ func (v *visit) isOfTheKernel() bool {
 func runtimeOf(tid int) string {
 	data, _ := readAt(unix.AT_FDCWD, "/proc/self/task/"+strconv.Itoa(tid)+"/schedstat", make([]byte, 128))
 	return string(data)
+}
+
+// asksTheKernel reports whether one of our threads sleeps in a system call that a look into a
+// process makes. Else it is on its way: it runs or is to run, waits until Go's scheduler lets
+// it go on (futex(2)), or until a page of the program itself has been read from a slow disk,
+// which is in no call (proc_pid_syscall in fs/proc/base.c). Where the kernel does not say, it
+// asks.
+func asksTheKernel(tid int) bool {
+	data, err := readAt(unix.AT_FDCWD, "/proc/self/task/"+strconv.Itoa(tid)+"/syscall", make([]byte, 256))
+	if err != nil {
+		return true
+	}
+	call, _, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+	number, err := strconv.Atoi(call) // else it is "running"
+	return err == nil && number >= 0 && number != unix.SYS_FUTEX
 }
 
 // visits are those that last, of all scans of a Scanner.
