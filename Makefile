@@ -171,6 +171,7 @@ INSTALLED = \
 	$(BUILD)/bin/immutray-helper:$(LIBEXECDIR)/immutray-helper:755 \
 	packaging/polkit/org.immutray.policy:$(POLKITDIR)/org.immutray.policy:644 \
 	$(foreach f,$(wildcard $(addprefix packaging/systemd/*.,service path timer)),$(f):$(UNITDIR)/$(notdir $(f)):644) \
+	$(foreach f,$(wildcard packaging/systemd/*.service.d/*.conf),$(f):$(UNITDIR)/$(f:packaging/systemd/%=%):644) \
 	packaging/desktop/immutray.desktop:$(APPLICATIONSDIR)/immutray.desktop:644 \
 	packaging/desktop/immutray-autostart.desktop:$(AUTOSTARTDIR)/immutray.desktop:644 \
 	packaging/metainfo/org.immutray.Immutray.metainfo.xml:$(METAINFODIR)/org.immutray.Immutray.metainfo.xml:644 \
@@ -205,7 +206,7 @@ uninstall:
 		rest=$${entry#*:}; rm -f "$(DESTDIR)$${rest%:*}"; \
 	done
 	@for link in $(LINKED); do rm -f "$(DESTDIR)$${link#*:}"; done
-	@for dir in $(UNITDIR)/system-update.target.wants $(LIBEXECDIR) $(DOCDIR)/examples $(DOCDIR); do \
+	@for dir in $(addprefix $(UNITDIR)/,immutray-.service.d immutability-.service.d) $(UNITDIR)/system-update.target.wants $(LIBEXECDIR) $(DOCDIR)/examples $(DOCDIR); do \
 		test ! -d "$(DESTDIR)$$dir" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir"; \
 	done
 

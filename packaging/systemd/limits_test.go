@@ -13,7 +13,7 @@ import (
 // its process says that it is at work. One that is stopped is killed, and tried again within
 // a minute.
 func TestTimeLimits(t *testing.T) {
-	for _, unit := range units() {
+	for _, unit := range units(t) {
 		got := strings.Join(values(read(t, unit), "TimeoutStartSec"), " ")
 		want := helper.UnitSilence
 		switch unit {

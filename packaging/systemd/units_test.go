@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,10 +39,12 @@ const (
 	inhibit = "immutray-inhibit.service"
 )
 
-func units() []string {
-	names := []string{relock, reclaim, onSleep, onLogout, metrics, cameUp, inhibit}
-	for _, verb := range helper.Verbs() {
-		names = append(names, unitOf(verb))
+// units returns every service: the files of the directory.
+func units(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("*.service")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("the services: %q, %v", names, err)
 	}
 	return names
 }
@@ -49,7 +52,29 @@ func units() []string {
 // An option is one line of a unit.
 type option struct{ section, name, value string }
 
-func read(t *testing.T, name string) []option {
+// read returns the options of a unit as systemd puts them together: those of the file, and
+// then those of the drop-ins for what the unit's name begins with.
+func read(t *testing.T, unit string) []option {
+	t.Helper()
+	options := readFile(t, unit)
+	kind := filepath.Ext(unit)
+	name, _, _ := strings.Cut(strings.TrimSuffix(unit, kind), "@")
+	for i, c := range name {
+		if c != '-' {
+			continue
+		}
+		files, err := filepath.Glob(name[:i+1] + kind + ".d/*.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			options = append(options, readFile(t, file)...)
+		}
+	}
+	return options
+}
+
+func readFile(t *testing.T, name string) []option {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
@@ -149,7 +174,7 @@ func TestNoMountNamespace(t *testing.T) {
 		"LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted", "ImportCredential",
 		"StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory",
 	}
-	for _, unit := range units() {
+	for _, unit := range units(t) {
 		for _, o := range read(t, unit) {
 			if slices.Contains(forbidden, o.name) {
 				t.Errorf("%s: %s=%s gives it a mount namespace of its own", unit, o.name, o.value)
@@ -227,9 +252,46 @@ func TestTheEndOfAWindowIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestEachVerbHasItsUnit(t *testing.T) {
+	for _, verb := range helper.Verbs() {
+		if !slices.Contains(units(t), unitOf(verb)) {
+			t.Errorf("there is no %s", unitOf(verb))
+		}
+	}
+}
+
+// Most of this is in a drop-in: a service of another name would have none of it, and say
+// nothing. What systemd makes of it is in packaging/testbed/systemd.
+func TestEveryServiceIsHardened(t *testing.T) {
+	lab.Require(t, "systemd-analyze:systemd")
+	for _, unit := range units(t) {
+		options := read(t, unit)
+		for name, want := range map[string]string{
+			"LimitCORE": "0", "PrivateNetwork": "yes", "PrivateMounts": "no", "NoNewPrivileges": "yes",
+			"LockPersonality": "yes", "MemoryDenyWriteExecute": "yes", "RestrictRealtime": "yes",
+			"RestrictSUIDSGID": "yes", "RestrictAddressFamilies": "AF_UNIX", "SystemCallArchitectures": "native",
+			"SystemCallErrorNumber": "EPERM", "DevicePolicy": "closed", "IPAddressDeny": "any",
+			"KeyringMode": "private", "UMask": "0077", "ProtectClock": "yes", "ProtectHostname": "yes",
+		} {
+			if got := values(options, name); !slices.Equal(got, []string{want}) {
+				t.Errorf("%s: %s=%q, want %q", unit, name, got, want)
+			}
+		}
+		for _, name := range []string{"CapabilityBoundingSet", "RestrictNamespaces"} {
+			if got := values(options, name); len(got) != 1 {
+				t.Errorf("%s: %s=%q, want one", unit, name, got)
+			}
+		}
+		calls := allowedCalls(t, unit)
+		if calls["reboot"] || calls["chroot"] || calls["init_module"] || !calls["openat"] {
+			t.Errorf("%s: the system calls it may make are %v", unit, calls)
+		}
+	}
+}
+
 func TestExposure(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	for _, unit := range units() {
+	for _, unit := range units(t) {
 		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", "./"+unit).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s is more exposed than 3.5: %v\n%s", unit, err, out)
@@ -239,12 +301,12 @@ func TestExposure(t *testing.T) {
 
 func TestUnitsAreValid(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
-	for _, unit := range units() {
+	for _, unit := range units(t) {
 		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unit).CombinedOutput()
 		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 			// Where the tests run the programs need not be installed.
 			notInstalled := strings.Contains(line, helper.HelperPath+" is not executable") || strings.Contains(line, "immutectl is not executable")
-			if strings.Contains(line, unit) && !notInstalled {
+			if (strings.Contains(line, unit) || strings.Contains(line, ".service.d/")) && !notInstalled {
 				t.Errorf("%v: %s", err, line)
 			}
 		}

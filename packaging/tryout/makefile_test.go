@@ -16,8 +16,10 @@ func installed() []string {
 		"etc/xdg/autostart/immutray.desktop",
 		"usr/bin/immutectl",
 		"usr/bin/immutray",
+		"usr/lib/systemd/system/immutability-.service.d/10-common.conf",
 		"usr/lib/systemd/system/immutability-seal.service",
 		"usr/lib/systemd/system/immutability-unseal.service",
+		"usr/lib/systemd/system/immutray-.service.d/10-common.conf",
 		"usr/lib/systemd/system/immutray-came-up.service",
 		"usr/lib/systemd/system/immutray-inhibit.service",
 		"usr/lib/systemd/system/immutray-lock-force.service",
@@ -117,7 +119,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("uninstall removed what it had not installed: %v", err)
 	}
-	for _, dir := range []string{"usr/lib/systemd/system/system-update.target.wants", "usr/libexec/immutray", "usr/share/doc/immutray"} {
+	for _, dir := range []string{"usr/lib/systemd/system/immutray-.service.d", "usr/lib/systemd/system/immutability-.service.d", "usr/lib/systemd/system/system-update.target.wants", "usr/libexec/immutray", "usr/share/doc/immutray"} {
 		if _, err := os.Stat(filepath.Join(dest, dir)); err == nil {
 			t.Errorf("%s is left after uninstall", dir)
 		}

@@ -21,7 +21,8 @@ units=$2 programs=$3 kept=${4-} boot=${5-}
 mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/units /run/etc /run/dbus /run/systemd
-cp "$units"/*.service "$units"/*.path /run/units/
+# As "make install" does: systemd 252 reads no drop-ins in a directory that is a link.
+cp -rL "$units"/*.service "$units"/*.service.d "$units"/*.path /run/units/
 cp -r "$programs" /run/programs
 
 # The programs and their configuration have to be where the units look for them.

@@ -1,0 +1,1 @@
+immutray-.service.d
