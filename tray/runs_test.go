@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -61,7 +61,7 @@ func TestACommandIsAtWorkUntilItsEnd(t *testing.T) {
 		lab.Unavailable(t, "root is needed to record a command")
 	}
 	s := newSystem(t, "/etc")
-	record, err := runs.Put(filepath.Dir(s.Config.File), helper.Run{ID: "r", PID: 4711, Command: []string{"vi"}, SystemWide: true})
+	record, err := records.Put(filepath.Dir(s.Config.File), helper.Run{ID: "r", PID: 4711, Command: []string{"vi"}, SystemWide: true})
 	if err != nil {
 		t.Fatal(err)
 	}

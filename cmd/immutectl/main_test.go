@@ -18,10 +18,9 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in testdata; then read it")
 
 // TestMain lets the test binary be immutectl as well: testscript starts it under
-// that name, and that starts itself as a guardian. The tests themselves run in the lab's
-// namespaces where that is possible.
+// that name. The tests themselves run in the lab's namespaces where that is possible.
 func TestMain(m *testing.M) {
-	commands := map[string]func(){"immutectl": immutectl, guardianName: immutectl}
+	commands := map[string]func(){"immutectl": immutectl}
 	if _, ok := commands[filepath.Base(os.Args[0])]; !ok && lab.Unusable() == nil {
 		if code, inside := lab.Enter(); !inside {
 			os.Exit(code)

@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
 	"time"
@@ -18,17 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
-	"immutray.org/helper/detach"
-	"immutray.org/helper/engine"
-	"immutray.org/helper/inhibit"
-	"immutray.org/helper/islands"
-	"immutray.org/helper/journal"
 	"immutray.org/helper/packagemanager"
 	"immutray.org/helper/reserves"
-	"immutray.org/helper/scoped"
-	"immutray.org/helper/server"
-	"immutray.org/helper/systemd"
+	"immutray.org/helper/run"
+	"immutray.org/helper/run/namespace"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -105,11 +96,10 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 		}
 	}
 	var told []string
-	runner := &scoped.Runner{
+	runner := &run.Runner{
 		Config:   c,
-		Mounts:   server.MachineMounts(),
-		Asked:    server.AskedToRun(c, r),
-		Guardian: a.guardian,
+		Mounts:   namespace.OfMachine(),
+		Guardian: func() *exec.Cmd { return run.Guardian(a.helperFile, a.configFile) },
 		Unlocked: func(r *helper.Result) {
 			if len(r.Notices) == 0 {
 				a.printNotice("the system is unlocked already, and stays so")
@@ -133,8 +123,8 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 
 // ended is the failure that a command's end comes to. Its own exit code is ours, unless
 // all went well with the command, but not with the lock.
-func (a *app) ended(end scoped.End, err error) error {
-	var interrupted *scoped.InterruptedError
+func (a *app) ended(end run.End, err error) error {
+	var interrupted *run.InterruptedError
 	switch {
 	case errors.As(err, &interrupted):
 		return &failure{code: end.Code, err: errCancelled}
@@ -158,78 +148,6 @@ func (a *app) ended(end scoped.End, err error) error {
 		f.detail = writersTable(end.Result.Writers, end.Result.MoreWriters)
 	}
 	return f
-}
-
-const (
-	// guardianCommand is how immutectl starts itself as a guardian.
-	guardianCommand = "guard"
-	// guardianName is what a guardian is called then: who kills every immutectl by name
-	// does not mean what locks again afterwards.
-	guardianName = "immutray-guardian"
-	// commName is the same within the 15 bytes of a thread's name (proc_pid_comm(5)).
-	commName = "immutray-guard"
-)
-
-func (a *app) guardian() *exec.Cmd {
-	var args []string
-	if a.configFile != "" {
-		args = append(args, "--config", a.configFile)
-	}
-	if a.helperFile != "" {
-		args = append(args, "--helper", a.helperFile)
-	}
-	cmd := exec.Command("/proc/self/exe", append(args, guardianCommand)...)
-	cmd.Args[0] = guardianName
-	return cmd
-}
-
-func (a *app) guardCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    guardianCommand,
-		Args:   noArguments,
-		Hidden: true, // it is of use to "immutectl run" alone
-		RunE:   func(cmd *cobra.Command, _ []string) error { return a.guard(cmd.Context()) },
-	}
-}
-
-func (a *app) guard(ctx context.Context) error {
-	if !a.root {
-		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.ErrRootOnly))
-	}
-	if err := detach.FromCaller(); err != nil {
-		return a.failed(helper.ExitFailed, err)
-	}
-	_ = os.WriteFile("/proc/self/comm", []byte(commName), 0)
-	unix.CloseOnExec(scoped.GuardianSocket)
-	socket := os.NewFile(scoped.GuardianSocket, "runner")
-	conn, err := net.FileConn(socket)
-	socket.Close()
-	if err != nil {
-		return a.failed(helper.ExitFailed, fmt.Errorf("cannot guard a command: %w", helper.Because(err)))
-	}
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
-	defer stop()
-	g := &scoped.Guardian{
-		Engine: func(c config.Config) *engine.Engine {
-			return &engine.Engine{Config: c, Prepared: islands.RecordOf(a.configFile, c.StateDir), Journal: a.recordOfRun}
-		},
-		Helper:  a.requester(),
-		Leave:   systemd.LeaveCgroup,
-		Inhibit: inhibit.DuringRun,
-	}
-	if err := g.Serve(ctx, conn); err != nil {
-		return a.failed(helper.ExitFailed, err)
-	}
-	return nil
-}
-
-// recordOfRun sends a record to the journal. As of every change, the history is that of
-// the configuration.
-func (a *app) recordOfRun(e journal.Entry) {
-	if a.configFile != "" && a.configFile != config.Path {
-		e.Fields[journal.Config] = a.configFile
-	}
-	_ = journal.Send(e) // without a journal there is no history, and all else goes on
 }
 
 // within returns the command of "immutectl run" that sees the system as s tells: this

@@ -15,7 +15,7 @@ import (
 // above protected paths, such as backup programs have of the whole file system. Their
 // flag is none of ours to set: they show islands too. With one of them others could write
 // while the property is cleared.
-func (l *Loan) around(paths []*protected.Path) error {
+func (g *Grant) around(paths []*protected.Path) error {
 	o, err := lookForOthers(paths...)
 	if err != nil {
 		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
@@ -35,11 +35,11 @@ func (l *Loan) around(paths []*protected.Path) error {
 			return fmt.Errorf("cannot run the command: %s: %w", bystander(f.In).Name(), helper.Because(f.Err))
 		}
 		for _, m := range f.Mounts {
-			own := f.In.Self && slices.ContainsFunc(l.paths, func(p *protected.Path) bool { return p.MountID == m.ID })
+			own := f.In.Self && slices.ContainsFunc(g.paths, func(p *protected.Path) bool { return p.MountID == m.ID })
 			if own || m.Share != namespaces.Around || m.ReadOnly() {
 				continue
 			}
-			if err := l.putUpWith(mountBeside{m.Point, f.In}, o.pathOf(m)); err != nil {
+			if err := g.putUpWith(mountBeside{m.Point, f.In}, o.pathOf(m)); err != nil {
 				return err
 			}
 		}
@@ -62,13 +62,13 @@ func (b mountBeside) String() string {
 
 // putUpWith notes such a mount, or returns an error if it is not to be put up with. Of the
 // copies that a mount has in other namespaces one is told.
-func (l *Loan) putUpWith(b mountBeside, p *protected.Path) error {
-	if !l.run.EvenSo {
+func (g *Grant) putUpWith(b mountBeside, p *protected.Path) error {
+	if !g.run.EvenSo {
 		return fmt.Errorf("cannot run the command: %v is writable and shows %q too: others could write there (--even-so puts up with that)", b, p.Name)
 	}
-	if !l.told[b.point] {
-		l.told[b.point] = true
-		l.beside = append(l.beside, b.String())
+	if !g.told[b.point] {
+		g.told[b.point] = true
+		g.beside = append(g.beside, b.String())
 	}
 	return nil
 }

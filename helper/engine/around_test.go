@@ -24,32 +24,32 @@ func TestMountsAroundInOtherNamespaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Both made theirs before ours was closed; the user keeps his.
-	lend := func(evenSo bool) (*Loan, *helper.Result) {
-		return f.engine.Lend(context.Background(), helper.Run{ID: "run", User: "root", Command: []string{"true"}, EvenSo: evenSo})
+	lend := func(evenSo bool) (*Grant, *helper.Result) {
+		return f.engine.Grant(context.Background(), helper.Run{ID: "run", User: "root", Command: []string{"true"}, EvenSo: evenSo})
 	}
-	loan, r := lend(false)
+	grant, r := lend(false)
 	want := fmt.Sprintf("%q in the mounts of sh (pid %d) is writable", f.Top, service.pid())
-	if loan != nil || !strings.HasPrefix(r.Error, "cannot run the command: "+want+" and shows ") {
-		t.Fatalf("lent %v, %s: %q; want it refused for %s", loan != nil, r.Outcome, r.Error, want)
+	if grant != nil || !strings.HasPrefix(r.Error, "cannot run the command: "+want+" and shows ") {
+		t.Fatalf("lent %v, %s: %q; want it refused for %s", grant != nil, r.Outcome, r.Error, want)
 	}
 	f.expect("refused", helper.Locked)
 
-	loan, r = lend(true)
-	if loan == nil || !slices.ContainsFunc(r.Notices, func(n string) bool { return strings.HasPrefix(n, want) }) {
-		t.Fatalf("even so: lent %v, %s: %q %q; want a notice of %s", loan != nil, r.Outcome, r.Error, r.Notices, want)
+	grant, r = lend(true)
+	if grant == nil || !slices.ContainsFunc(r.Notices, func(n string) bool { return strings.HasPrefix(n, want) }) {
+		t.Fatalf("even so: lent %v, %s: %q %q; want a notice of %s", grant != nil, r.Outcome, r.Error, r.Notices, want)
 	}
 	if !service.can("touch top/ROOTVOL/.probe") {
 		t.Error("the service can't write: the test shows nothing")
 	}
-	f.giveBack(loan)
+	f.giveBack(grant)
 
 	service.stop()
-	loan, r = lend(false)
-	if loan == nil {
+	grant, r = lend(false)
+	if grant == nil {
 		t.Fatalf("a user's copy keeps the command from its work: %s: %s", r.Outcome, r.Error)
 	}
 	if !user.can("touch top/.probe") {
 		t.Error("the user has no writable copy: the test shows nothing")
 	}
-	f.giveBack(loan)
+	f.giveBack(grant)
 }

@@ -56,7 +56,7 @@ func TestABackupIsNamed(t *testing.T) {
 		f.expect("after "+what, helper.Locked)
 	}
 	check("unlock", f.run(helper.Unlock))
-	_, result := f.engine.Lend(context.Background(), helper.Run{ID: "test", EvenSo: true, Command: []string{"true"}})
+	_, result := f.engine.Grant(context.Background(), helper.Run{ID: "test", EvenSo: true, Command: []string{"true"}})
 	check("run", result)
 
 	// It is waited for, some time from when the unlock has begun.

@@ -26,7 +26,7 @@ import (
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/writers"
 )
@@ -280,7 +280,7 @@ func (e *Engine) leave(t *targets, result *helper.Result, next *statefile.State)
 func (e *Engine) read(paths []helper.PathStatus, window *helper.Window) helper.Status {
 	status := helper.Status{Paths: paths}
 	status.SetConfigError(e.Config.Refused)
-	found, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
+	found, _ := records.List(e.Config.StateDir) // those that can't be read are among them
 	for i, r := range found {
 		found[i] = r.Named() // for the state file is for everyone
 	}

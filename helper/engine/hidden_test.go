@@ -144,7 +144,7 @@ func TestNoCommandBelowAnOverlay(t *testing.T) {
 	f := newFixture(t)
 	f.must(helper.Lock)
 	f.overlay(false)
-	_, r := f.engine.Lend(t.Context(), helper.Run{ID: "run", PID: os.Getpid()})
+	_, r := f.engine.Grant(t.Context(), helper.Run{ID: "run", PID: os.Getpid()})
 	if r.Outcome == helper.Done || !strings.Contains(r.Error, "something (overlay) is mounted over") {
 		t.Errorf("lend = %s: %s", r.Outcome, r.Error)
 	}

@@ -210,14 +210,14 @@ func TestNobodyElseWritesWhileACommandRuns(t *testing.T) {
 	if got := r.writable("root", "root/etc"); len(got) > 0 {
 		t.Fatalf("with the property set %q are writable", got)
 	}
-	loan, result := f.engine.Lend(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
-	if loan == nil {
-		t.Fatalf("no loan: %+v", result)
+	grant, result := f.engine.Grant(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
+	if grant == nil {
+		t.Fatalf("no grant: %+v", result)
 	}
 	if got := r.writable("root", "root/etc"); len(got) > 0 {
 		t.Errorf("while a command runs others can write to %q", got)
 	}
-	if result := loan.Return(context.Background(), nil); result.Outcome != helper.Done {
+	if result := grant.End(context.Background(), nil); result.Outcome != helper.Done {
 		t.Errorf("return: %+v", result)
 	}
 	f.must(helper.Unlock)
@@ -237,10 +237,10 @@ func TestNoCommandRunsBesideAWriter(t *testing.T) {
 		r := f.settle(script, 0)
 		f.setProperties()
 		f.setMountFlags()
-		loan, result := f.engine.Lend(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
-		if loan != nil {
-			t.Errorf("%s: there is a loan", name)
-			loan.Return(context.Background(), nil)
+		grant, result := f.engine.Grant(context.Background(), helper.Run{ID: "1", Command: []string{"true"}, PID: os.Getpid()})
+		if grant != nil {
+			t.Errorf("%s: there is a grant", name)
+			grant.End(context.Background(), nil)
 		}
 		if name == "out of reach" && !strings.Contains(result.Error, fmt.Sprintf("pid %d", r.pid())) {
 			t.Errorf("%s: %s, want it named", name, result.Error)

@@ -86,27 +86,27 @@ func TestANewDirectoryStopsOnlyAPersonsOwnLock(t *testing.T) {
 // On a locked system a command can run, and makes such a directory itself.
 func TestACommandMakesANewDirectory(t *testing.T) {
 	f := newPrepared(t)
-	loan := f.lend(helper.Run{})
-	if err := loan.paths[0].SetMountReadOnly(false); err != nil { // as in the command's own namespace
+	grant := f.grant(helper.Run{})
+	if err := grant.paths[0].SetMountReadOnly(false); err != nil { // as in the command's own namespace
 		t.Fatal(err)
 	}
 	f.useradd()
-	if err := loan.paths[0].SetMountReadOnly(true); err != nil {
+	if err := grant.paths[0].SetMountReadOnly(true); err != nil {
 		t.Fatal(err)
 	}
-	f.expectFrozen("after the command", loan.Return(context.Background(), nil))
+	f.expectFrozen("after the command", grant.End(context.Background(), nil))
 
 	f.CloseTop()
-	loan, r := f.engine.Lend(context.Background(), helper.Run{ID: "next"})
-	if loan == nil {
+	grant, r := f.engine.Grant(context.Background(), helper.Run{ID: "next"})
+	if grant == nil {
 		t.Fatalf("the next command is refused: %s: %s", r.Outcome, r.Error)
 	}
-	f.expectFrozen("after the next command", loan.Return(context.Background(), nil))
-	loan, r = f.engine.Lend(context.Background(), helper.Run{ID: "system-wide", SystemWide: true})
-	if loan == nil {
+	f.expectFrozen("after the next command", grant.End(context.Background(), nil))
+	grant, r = f.engine.Grant(context.Background(), helper.Run{ID: "system-wide", SystemWide: true})
+	if grant == nil {
 		t.Fatalf("a system-wide command is refused: %s: %s", r.Outcome, r.Error)
 	}
-	f.expectFrozen("after a system-wide command", loan.Return(context.Background(), nil))
+	f.expectFrozen("after a system-wide command", grant.End(context.Background(), nil))
 }
 
 // Nothing locks a machine by itself that could never be locked.

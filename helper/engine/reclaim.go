@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/statefile"
 )
 
@@ -15,10 +15,10 @@ import (
 // none.
 func (e *Engine) Reclaim(ctx context.Context) *helper.Result {
 	var last *helper.Result
-	for _, run := range runs.Abandoned(e.Config.StateDir) {
+	for _, run := range records.Abandoned(e.Config.StateDir) {
 		result := e.reclaim(ctx, run)
 		if result.Outcome == helper.Done {
-			runs.Clear(e.Config.StateDir, run.ID)
+			records.Clear(e.Config.StateDir, run.ID)
 		}
 		if last == nil || last.Outcome == helper.Done {
 			last = result
@@ -34,14 +34,14 @@ func (e *Engine) reclaim(ctx context.Context, run helper.Run) *helper.Result {
 		}
 		return e.Run(ctx, helper.Request{Verb: helper.Lock, AfterRun: true, ID: run.ID, UID: run.UID, User: run.User, Reason: "nobody answers for " + run.Program()})
 	}
-	l := &Loan{engine: e.recording(run), run: run, record: &runs.Record{}, open: map[string]bool{}, again: true}
-	result := l.newResult()
-	if err := l.openPaths(); err != nil {
+	g := &Grant{engine: e.recording(run), run: run, record: &records.Record{}, open: map[string]bool{}, again: true}
+	result := g.newResult()
+	if err := g.openPaths(); err != nil {
 		fail(result, err)
 		result.Finished = time.Now()
 		return result
 	}
-	return l.Return(ctx, nil)
+	return g.End(ctx, nil)
 }
 
 // isOf reports whether the window that is open, if there is one, may be that of a

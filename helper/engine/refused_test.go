@@ -24,18 +24,18 @@ func (f *fixture) shortened() *Engine {
 
 // What was lent is what is taken back, by whoever does it.
 func TestWhatWasLentIsTakenBackWhateverIsNamedByThen(t *testing.T) {
-	for name, end := range map[string]func(*fixture, *Loan){
-		"by another guardian": func(f *fixture, l *Loan) {
+	for name, end := range map[string]func(*fixture, *Grant){
+		"by another guardian": func(f *fixture, l *Grant) {
 			l.record.Close() // as when the first is dead
 			again, r := f.shortened().TakeOver(context.Background(), l.run)
 			if again == nil {
 				f.t.Fatalf("taken over: %s: %s", r.Outcome, r.Error)
 			}
-			if r := again.Return(context.Background(), nil); r.Outcome != helper.Done {
+			if r := again.End(context.Background(), nil); r.Outcome != helper.Done {
 				f.t.Errorf("returned: %s: %s", r.Outcome, r.Error)
 			}
 		},
-		"by the next lock": func(f *fixture, l *Loan) {
+		"by the next lock": func(f *fixture, l *Grant) {
 			l.record.Close() // as when everybody who answers for it is dead
 			r := f.shortened().Run(context.Background(), helper.Request{Verb: helper.Lock, ID: "next"})
 			if r.Outcome != helper.Done {
@@ -45,7 +45,7 @@ func TestWhatWasLentIsTakenBackWhateverIsNamedByThen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			l := f.lend(helper.Run{})
+			l := f.grant(helper.Run{})
 			end(f, l)
 			if s := f.status(); helper.OverallState(s.Paths) != helper.Locked {
 				t.Errorf("the paths are %+v", s.Paths)
@@ -61,11 +61,11 @@ func TestALoanWantsAConfigurationThatIsAccepted(t *testing.T) {
 	f := newFixture(t)
 	f.must(helper.Lock)
 	f.engine.Config.Refused = config.Refuse("/etc/immutray/config.toml", errors.New("line 1: unknown key pats"))
-	l, r := f.engine.Lend(context.Background(), helper.Run{ID: "run", Command: []string{"vi"}})
+	l, r := f.engine.Grant(context.Background(), helper.Run{ID: "run", Command: []string{"vi"}})
 	if l != nil || r.Outcome != helper.ConfigRefused {
 		t.Fatalf("Lend() = %v, %s %s", l, r.Outcome, r.Error)
 	}
-	l, r = f.engine.Lend(context.Background(), helper.Run{ID: "run", Command: []string{"vi"}, EvenSo: true, IgnoreConfig: true})
+	l, r = f.engine.Grant(context.Background(), helper.Run{ID: "run", Command: []string{"vi"}, EvenSo: true, IgnoreConfig: true})
 	if l == nil {
 		t.Fatalf("Lend() with the file ignored: %s %s", r.Outcome, r.Error)
 	}

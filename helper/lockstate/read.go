@@ -11,7 +11,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/statefile"
 )
 
@@ -36,7 +36,7 @@ func (r *Reader) Read() helper.Status {
 	status := readPaths(r.Protected(), r.OnBtrfs)
 	status.SetConfigError(r.Refused)
 	// A record of a command that can't be read costs the command, never the state.
-	found, _ := runs.List(r.StateDir)
+	found, _ := records.List(r.StateDir)
 	status.SetRuns(found)
 	// A state file that is damaged or missing costs the window, never the state. Who opens
 	// one is on record before the paths are open, so it is read after them.

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
-	"immutray.org/helper/engine"
 	"immutray.org/helper/journal"
 )
 
@@ -66,29 +64,20 @@ func userName(uid uint32) string {
 // record sends a record on to the journal. Nothing depends on its arrival.
 func (d *desk) record(e journal.Entry) { _ = d.journal(e) }
 
-func (d *desk) logAsked(r helper.Request) { d.record(asked(r)) }
+func (d *desk) logAsked(r helper.Request) { d.record(asked(r, os.Getppid())) }
 
-func asked(r helper.Request) journal.Entry {
+// asked is the record of a request that came from a child of the process parent.
+func asked(r helper.Request, parent int) journal.Entry {
 	return journal.Entry{
 		Priority:  priorityNotice,
 		MessageID: MessageAsked,
 		Message:   fmt.Sprintf("%s asks to %s", r.User, r.Verb),
-		Fields:    callerFields(r),
+		Fields:    callerFields(r, parent),
 	}
 }
 
-// AskedToRun returns the record that this process' parent asks for a command of
-// "immutectl run", which root does without the front desk. It is for another process to
-// send: with each record the journal keeps the command line of its sender (_CMDLINE in
-// systemd.journal-fields(7)), and this one's has all of the command.
-func AskedToRun(c config.Config, run helper.Run) journal.Entry {
-	e := asked(helper.Request{Verb: helper.RunCommand, ID: run.ID, UID: run.UID, User: run.User, Reason: run.Reason})
-	e.Fields[journal.Command] = engine.LoggedCommand(c, run)
-	return e
-}
-
 func (d *desk) logDenied(result *helper.Result) {
-	fields := callerFields(result.Request)
+	fields := callerFields(result.Request, os.Getppid())
 	fields[journal.OutcomeWord] = string(result.Outcome)
 	d.record(journal.Entry{
 		Priority:  priorityWarning,
@@ -123,9 +112,8 @@ func readLink(name string) (string, error) {
 // callerFields describes who asked. The login uid is the kernel's word for who logged
 // in, whatever sudo and pkexec did since; what the parent process is called is only
 // its own.
-func callerFields(r helper.Request) map[string]string {
-	parent := strconv.Itoa(os.Getppid())
-	program, err := readLink("/proc/" + parent + "/exe")
+func callerFields(r helper.Request, parent int) map[string]string {
+	program, err := readLink(fmt.Sprintf("/proc/%d/exe", parent))
 	if err != nil {
 		program = "<unknown>"
 	}
@@ -139,7 +127,7 @@ func callerFields(r helper.Request) map[string]string {
 		journal.UID:                  strconv.FormatUint(uint64(r.UID), 10),
 		journal.User:                 r.User,
 		"IMMUTRAY_LOGINUID":          login,
-		"IMMUTRAY_PARENT_PID":        parent,
+		"IMMUTRAY_PARENT_PID":        strconv.Itoa(parent),
 		"IMMUTRAY_PARENT_UNVERIFIED": helper.ShortName(program),
 	}
 	if r.Reason != "" {

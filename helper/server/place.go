@@ -87,12 +87,3 @@ func (kernel) checkRoot(forUser bool) error {
 	}
 	return nil
 }
-
-// MachineMounts returns where the mount namespace is found in which PID 1 has the mounts
-// of the machine, "" where that is our own, or where PID 1 is not systemd.
-func MachineMounts() string {
-	if shares, err := (kernel{}).sharesMounts(); err != nil || shares || !systemd.Booted() {
-		return ""
-	}
-	return "/proc/1/ns/mnt"
-}

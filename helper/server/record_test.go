@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"immutray.org/helper"
@@ -48,9 +49,9 @@ func TestRecordsNameAnotherConfiguration(t *testing.T) {
 	}
 }
 
-// A command that root runs does not come to the desk, and is recorded as if it did.
+// A command that root runs is recorded as every request is.
 func TestRecordOfACommand(t *testing.T) {
-	e := AskedToRun(config.Config{LogCommandLines: true}, helper.Run{ID: "4f", User: "root", Reason: "new kernel", Command: []string{"apt", "a\nb"}})
+	e := askedToRun(config.Config{LogCommandLines: true}, helper.Run{ID: "4f", User: "root", Reason: "new kernel", Command: []string{"apt", "a\nb"}}, os.Getppid())
 	if e.MessageID != MessageAsked || e.Message != "root asks to run" {
 		t.Errorf("%+v", e)
 	}

@@ -62,25 +62,33 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	// Nothing else of the environment means anything.
 	unit, pkexecUID := systemd.OwnUnit(), pkexecUID()
 	surroundings := detach.FromCaller()
+	d := newDesk(stdout, stderr)
+	d.unit, d.surroundings = unit, surroundings
+	if isGuard(args, pkexecUID) {
+		return d.guard(context.Background(), args[2:])
+	}
+	return d.serve(context.Background(), args, pkexecUID)
+}
+
+// newDesk returns a desk on this machine.
+func newDesk(stdout, stderr io.Writer) *desk {
 	d := &desk{
-		stdout:       stdout,
-		stderr:       stderr,
-		patience:     patience,
-		surroundings: surroundings,
-		unit:         unit,
-		kept:         keptDir,
-		load:         inforce.Named,
-		keepConfig:   inforce.Machine().Keep,
-		machine:      kernel{},
-		logins:       systemd.SystemLogind(),
-		journal:      journal.Send,
-		run:          (*engine.Engine).Run,
-		reclaim:      (*engine.Engine).Reclaim,
-		detach:       detach.Output,
+		stdout:     stdout,
+		stderr:     stderr,
+		patience:   patience,
+		kept:       keptDir,
+		load:       inforce.Named,
+		keepConfig: inforce.Machine().Keep,
+		machine:    kernel{},
+		logins:     systemd.SystemLogind(),
+		journal:    journal.Send,
+		run:        (*engine.Engine).Run,
+		reclaim:    (*engine.Engine).Reclaim,
+		detach:     detach.Output,
 	}
 	manager := systemd.PID1(d.told.add)
 	d.jobs, d.timers = manager, systemd.Timers{Manager: manager}
-	return d.serve(context.Background(), args, pkexecUID)
+	return d
 }
 
 // A desk serves one command line.
@@ -110,8 +118,7 @@ type desk struct {
 func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int {
 	greeted := d.say(d.stdout, helper.Handshake+"\n")
 	t, err := parse(args)
-	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
-	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason, IgnoreConfig: t.ignoreConfig}
+	result := resultOf(t)
 	// Who listens to nothing will not learn what became of his request. The boot and
 	// the units do not listen, and go on.
 	if greeted != nil && !t.verb.AtBoot() && !t.work {
@@ -134,11 +141,23 @@ func (d *desk) serve(ctx context.Context, args []string, pkexecUID *string) int 
 			return code
 		}
 	}
+	d.deny(result, err)
+	return d.answer(result)
+}
+
+// resultOf is the result of a task that has not begun.
+func resultOf(t task) *helper.Result {
+	result := &helper.Result{Outcome: helper.Failed, Started: time.Now()}
+	result.Request = helper.Request{Verb: t.verb, ID: newID(), For: t.unlockFor, UntilLocked: t.untilLocked, Due: t.due, AfterRun: t.afterRun, On: t.on, Reason: t.reason, IgnoreConfig: t.ignoreConfig}
+	return result
+}
+
+// deny makes a result that of a task that the engine never got to see.
+func (d *desk) deny(result *helper.Result, err error) {
 	result.Outcome = outcomeOf(err)
 	result.Error, result.Limit = err.Error(), helper.LimitOf(err)
 	result.Finished = time.Now()
 	d.logDenied(result)
-	return d.answer(result)
 }
 
 // admit checks that the task may be asked for at all, and notes who asks.
@@ -217,16 +236,22 @@ func (d *desk) mayLockHere(t task, forUser bool) bool {
 }
 
 func (d *desk) engine(c config.Config, t task, r engine.Relock) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.record, Relock: r, Units: systemd.Services{Manager: systemd.PID1(nil)}, Boot: d.machineOf(t)}
+	e := &engine.Engine{Config: c, Prepared: d.prepared(t, c), Keep: d.keepConfig, Journal: d.recordFor(t), Relock: r, Units: systemd.Services{Manager: systemd.PID1(nil)}, Boot: d.machineOf(t)}
 	if !t.forMachine() {
-		// Its history is another, and so is what was last good.
-		e.Keep = nil
-		e.Journal = func(entry journal.Entry) {
-			entry.Fields[journal.Config] = t.config
-			d.record(entry)
-		}
+		e.Keep = nil // what was last good is another
 	}
 	return e
+}
+
+// recordFor returns what takes the records about a task.
+func (d *desk) recordFor(t task) func(journal.Entry) {
+	if t.forMachine() {
+		return d.record
+	}
+	return func(entry journal.Entry) {
+		entry.Fields[journal.Config] = t.config // its history is another
+		d.record(entry)
+	}
 }
 
 func outcomeOf(err error) helper.Outcome {

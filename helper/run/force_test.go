@@ -1,4 +1,4 @@
-package scoped
+package run
 
 import (
 	"io"
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 )
 
 // A lock by force takes the write access from a command, and nothing gives it back: no
@@ -31,7 +31,7 @@ func TestForceEndsALoan(t *testing.T) {
 	killed := f.guardian()
 	unix.Kill(killed, unix.SIGKILL)
 	f.await("another guardian", 10*time.Second, func() bool {
-		atWork, _ := runs.List(f.State)
+		atWork, _ := records.List(f.State)
 		return f.guardian() != killed && len(atWork) == 1
 	})
 	f.expect("with another guardian", helper.Locked)

@@ -7,7 +7,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/writers"
 )
 
@@ -15,45 +15,45 @@ import (
 // left behind may still have a file open for writing. Nobody waits for it: it can go on
 // writing to that file, and may crash if the file is mapped into memory (CONTRIBUTING.md,
 // "Design decisions"). The result says so.
-func (l *Loan) Return(ctx context.Context, busy []string) *helper.Result {
-	result := l.newResult()
-	result.Notices = l.notices
-	for _, p := range l.paths {
+func (g *Grant) End(ctx context.Context, busy []string) *helper.Result {
+	result := g.newResult()
+	result.Notices = g.notices
+	for _, p := range g.paths {
 		for _, name := range busy {
 			if p.Name == name {
-				result.Notices = append(result.Notices, l.leftBehind(ctx, p))
+				result.Notices = append(result.Notices, g.leftBehind(ctx, p))
 			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, returnPatience)
 	defer cancel()
 	inTurn := false
-	err := l.engine.inTurn(ctx, func() error {
+	err := g.engine.inTurn(ctx, func() error {
 		inTurn = true
-		err := l.finish(result)
-		l.engine.noteEnd(err)
+		err := g.finish(result)
+		g.engine.noteEnd(err)
 		return err
 	})
 	if !inTurn {
-		err = l.finish(result)
+		err = g.finish(result)
 	}
 	result.Finished = time.Now()
 	if err != nil {
 		fail(result, err)
 	}
 	result.Bound()
-	l.engine.logOutcome(result)
-	closePaths(l.paths)
+	g.engine.logOutcome(result)
+	closePaths(g.paths)
 	return result
 }
 
-func (l *Loan) finish(result *helper.Result) error {
-	before := l.engine.read(statuses(l.paths), nil)
+func (g *Grant) finish(result *helper.Result) error {
+	before := g.engine.read(statuses(g.paths), nil)
 	result.Before = &before
-	err := l.takeBack(result)
-	l.engine.wake()
-	l.engine.noteFrozenBy(l.paths, result)
-	after := l.engine.read(statuses(l.paths), nil)
+	err := g.takeBack(result)
+	g.engine.wake()
+	g.engine.noteFrozenBy(g.paths, result)
+	after := g.engine.read(statuses(g.paths), nil)
 	result.Status = &after
 	return err
 }
@@ -62,27 +62,27 @@ func (l *Loan) finish(result *helper.Result) error {
 // somebody has unlocked meanwhile. What goes otherwise than planned is noted in result,
 // which may be nil. Where the property can't be set the record stays, as of a command that
 // nobody answers for: PID 1 has it tried again (see Reclaim).
-func (l *Loan) takeBack(result *helper.Result) error {
+func (g *Grant) takeBack(result *helper.Result) error {
 	note := func(format string, args ...any) {
 		if result != nil {
 			result.Notices = append(result.Notices, fmt.Sprintf(format, args...))
 		}
 	}
-	l.record.Release()
+	g.record.Release()
 	// What can't be read of others does not keep the property from being set.
-	if others, _ := runs.List(l.engine.Config.StateDir); len(others) > 0 {
-		l.forgetLent()
+	if others, _ := records.List(g.engine.Config.StateDir); len(others) > 0 {
+		g.forgetGrant()
 		note("not locked yet: another command of \"immutectl run\" is at work (pid %d)", others[0].PID)
 		return nil
 	}
 	var all error
-	for _, p := range l.paths {
+	for _, p := range g.paths {
 		s := p.Status()
 		switch {
 		case !p.Btrfs || s.Property == helper.ReadOnly:
 			continue
 		case s.Mount == helper.Writable:
-			if !l.run.SystemWide && !l.open[p.Name] {
+			if !g.run.SystemWide && !g.open[p.Name] {
 				note("%q was unlocked meanwhile, and stays so", p.Name)
 			}
 			continue
@@ -90,21 +90,21 @@ func (l *Loan) takeBack(result *helper.Result) error {
 		all = join(all, restore(p, s))
 	}
 	if all == nil {
-		l.forgetLent()
+		g.forgetGrant()
 	}
 	return all
 }
 
-func (l *Loan) forgetLent() {
-	if !l.run.SystemWide {
-		l.record.Close()
+func (g *Grant) forgetGrant() {
+	if !g.run.SystemWide {
+		g.record.Close()
 	}
 }
 
 // Forget takes back the record of a system-wide command, when the system is locked again
 // after it. Until then it is that of a command that nobody answers for, since Return: whoever
 // is to lock may be killed before he has.
-func (l *Loan) Forget() { l.record.Close() }
+func (g *Grant) Forget() { g.record.Close() }
 
 func restore(p *protected.Path, s helper.PathStatus) error {
 	if s.Superblock == helper.ReadOnly {
@@ -120,7 +120,7 @@ func restore(p *protected.Path, s helper.PathStatus) error {
 
 // leftBehind tells who has files open for writing on a path, as far as that can be
 // found out in the time there is.
-func (l *Loan) leftBehind(ctx context.Context, p *protected.Path) string {
+func (g *Grant) leftBehind(ctx context.Context, p *protected.Path) string {
 	ctx, cancel := context.WithTimeout(ctx, returnPatience)
 	defer cancel()
 	found, _ := new(writers.Scanner).Scan(ctx, []string{p.Name})

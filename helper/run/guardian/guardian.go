@@ -1,4 +1,11 @@
-package scoped
+// Package guardian is the process that ends the write access of a command of "immutectl
+// run": the helper, started by the runner with the argument "guard".
+//
+// It is in a session and, if PID 1 is systemd, in a scope of its own: whatever kills or
+// freezes the runner, the command, their session or their terminal does not reach it. It
+// watches the command itself, and learns from the end of a socket that the runner is gone,
+// however that came about.
+package guardian
 
 import (
 	"context"
@@ -13,58 +20,63 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/run/namespace"
+	"immutray.org/helper/run/wire"
 	"immutray.org/helper/statefile"
 )
 
-// GuardianSocket is the descriptor on which a guardian talks to its runner.
-const GuardianSocket = 3
-
 const (
-	// relockEvery is how often a system-wide command's end is tried again when something
-	// blocks the lock.
-	relockEvery = 5 * time.Second
-	// beginning is how long the command may take to begin when access is lent: a runner
-	// that was stopped before that does not keep it.
-	beginning = 10 * time.Second
-	// sayPatience is how long an answer waits for a runner that is stopped.
-	sayPatience = 5 * time.Second
+	// lockEvery is how often the lock at the end of a system-wide command is tried again.
+	lockEvery = 5 * time.Second
+	// beginTimeout is how long the command may take to begin once it may write: a runner
+	// that is stopped before that does not keep the grant.
+	beginTimeout = 10 * time.Second
+	// sayTimeout is how long an answer waits for a runner that is stopped.
+	sayTimeout = 5 * time.Second
 )
 
-// A Guardian holds the loan for one command.
+// A Guardian holds the grant for one command.
 type Guardian struct {
 	Engine func(config.Config) *engine.Engine
+	// Asked records that the command was asked for; parent is the process that has started
+	// the runner.
+	Asked func(c config.Config, run helper.Run, parent int)
 	// Helper unlocks and locks, for system-wide commands.
 	Helper interface {
 		Do(ctx context.Context, r helper.Request) (*helper.Result, error)
 	}
-	// Leave takes the process out of reach of what may kill the runner. That it fails is
-	// noted, and no more: in rescue mode there may be nobody to ask.
+	// Leave takes the process out of reach of what may kill the runner. If it fails, the
+	// result has a notice and the command is run: in rescue mode there may be no bus.
 	Leave func(ctx context.Context) error
-	// Inhibit has shutdown and sleep wait for the command until release is called. That it
-	// can't is no reason not to run the command, as there may be nobody who knows of either;
-	// unless it is too late, by [helper.ErrGoingOff].
+	// Inhibit has shutdown and sleep wait for the command until release is called. The
+	// command is run even if it fails, as there may be no logind, except with
+	// [helper.ErrGoingOff].
 	Inhibit func(ctx context.Context, run helper.Run) (release func(), err error)
 }
 
 // Serve does what the runner at the other end of conn orders, until the command has
-// ended, the runner is gone, or ctx ends: which is at shutdown.
+// ended, the runner is gone, or ctx ends, as it does at shutdown.
 func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
-	messages := receive(conn)
+	say(conn, wire.Message{Version: helper.Handshake})
+	messages := wire.Receive(conn)
 	defer func() {
 		conn.Close()
 		for range messages {
 		}
 	}()
 	first, ok := <-messages
-	if !ok || first.Order == nil || first.Config == nil {
-		return errors.New("cannot guard a command: there is no order")
+	switch {
+	case ok && first.Version != helper.Handshake:
+		return fmt.Errorf("cannot guard a command: the runner is another version, %q", first.Version)
+	case !ok || first.Order == nil || first.Config == nil:
+		return errors.New("cannot guard a command: the order is missing")
 	}
-	w := &ward{Guardian: g, engine: g.Engine(*first.Config), run: *first.Order}
-	if first.Asked != nil && first.Asked.Message != "" && w.engine.Journal != nil {
-		w.engine.Journal(*first.Asked)
+	w := &watch{Guardian: g, engine: g.Engine(*first.Config), run: *first.Order}
+	if first.TakeOver == nil {
+		g.Asked(*first.Config, w.run, first.Parent)
 	}
-	// It is held before the command begins, and not any longer when the runner hears of the
-	// end: who asks for the shutdown then is not to be refused.
+	// The inhibitor is held before the command begins, and released before the runner learns
+	// of the end: a shutdown that is asked for then must not be refused.
 	release, err := g.Inhibit(ctx, w.run)
 	if err != nil {
 		release = func() {}
@@ -73,21 +85,21 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	defer release()
 	if errors.Is(err, helper.ErrGoingOff) && first.TakeOver == nil {
 		result := &helper.Result{Request: helper.Request{Verb: helper.RunCommand}, Outcome: helper.Failed, Error: "cannot run the command: " + helper.ErrGoingOff.Error()}
-		say(conn, message{Result: result})
+		say(conn, wire.Message{Result: result})
 		return result.Err()
 	}
 	result := w.begin(ctx, first.TakeOver)
-	say(conn, message{Result: result, Lent: w.loan != nil, Unlocked: w.unlocked})
-	if w.loan == nil {
+	say(conn, wire.Message{Result: result, Granted: w.grant != nil, Unlocked: w.unlocked})
+	if w.grant == nil {
 		return result.Err()
 	}
 	w.attend(ctx, messages, conn)
-	// What is left to do is done however we are asked to end.
+	// What is left to do is done however this process is asked to end.
 	result = w.end(context.WithoutCancel(ctx))
 	release()
-	say(conn, message{Result: result})
+	say(conn, wire.Message{Result: result})
 	for w.unlocked != "" && result.Outcome != helper.Done {
-		timer := time.NewTimer(relockEvery)
+		timer := time.NewTimer(lockEvery)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -99,31 +111,31 @@ func (g *Guardian) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	return result.Err()
 }
 
-// say sends an answer. Who is gone is noticed elsewhere, and who does not read is not
-// waited for.
-func say(conn io.Writer, m message) {
+// say sends an answer. That a runner is gone is noticed elsewhere, and one that does not
+// read is not waited for.
+func say(conn io.Writer, m wire.Message) {
 	if c, ok := conn.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		_ = c.SetWriteDeadline(time.Now().Add(sayPatience))
+		_ = c.SetWriteDeadline(time.Now().Add(sayTimeout))
 	}
-	_ = send(conn, m)
+	_ = wire.Send(conn, m)
 }
 
-// A ward is one command and what was lent for it.
-type ward struct {
+// A watch is over one command and its grant.
+type watch struct {
 	*Guardian
 	engine    *engine.Engine
 	run       helper.Run
-	loan      *engine.Loan
+	grant     *engine.Grant
 	namespace *os.File        // nil until the command has one
 	ended     <-chan struct{} // closed when the command has ended; nil until it has begun
-	stop      func()          // ends the watch of the command
-	unlocked  string          // the id of our own unlock, if there was one
-	inReach   error           // why we could not leave
+	stop      func()          // ends the watching of the command
+	unlocked  string          // the id of the guardian's own unlock, if there was one
+	inReach   error           // why Leave has failed
 }
 
-// attend returns when the loan is to be returned.
-func (w *ward) attend(ctx context.Context, messages <-chan message, conn io.Writer) {
-	late := time.NewTimer(beginning)
+// attend returns when the write access is to end.
+func (w *watch) attend(ctx context.Context, messages <-chan wire.Message, conn io.Writer) {
+	late := time.NewTimer(beginTimeout)
 	defer late.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -145,17 +157,17 @@ func (w *ward) attend(ctx context.Context, messages <-chan message, conn io.Writ
 	}
 }
 
-func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
+func (w *watch) begin(ctx context.Context, before *wire.Message) *helper.Result {
 	w.inReach = w.Leave(ctx)
 	var result *helper.Result
 	if before == nil {
 		w.engine.Reclaim(ctx)
-		w.loan, result = w.engine.Lend(ctx, w.run)
+		w.grant, result = w.engine.Grant(ctx, w.run)
 	} else {
-		w.loan, result = w.engine.TakeOver(ctx, w.run)
+		w.grant, result = w.engine.TakeOver(ctx, w.run)
 		w.unlocked = before.Unlocked
 	}
-	if w.loan == nil || !w.run.SystemWide || before != nil {
+	if w.grant == nil || !w.run.SystemWide || before != nil {
 		return result
 	}
 	unlocked, err := w.Helper.Do(ctx, w.unlockRequest())
@@ -163,17 +175,17 @@ func (w *ward) begin(ctx context.Context, before *message) *helper.Result {
 		w.unlocked = unlocked.Request.ID
 		return result
 	}
-	w.loan.Return(ctx, nil)
+	w.grant.End(ctx, nil)
 	if unlocked != nil { // else it may still be at work
-		w.loan.Forget()
+		w.grant.Forget()
 	}
-	w.loan = nil
+	w.grant = nil
 	return refused(result, unlocked, err)
 }
 
 // unlockRequest asks for the longest window that there may be. It ends with the command:
 // while that is at work a lock at the end of the time is refused, and tried again.
-func (w *ward) unlockRequest() helper.Request {
+func (w *watch) unlockRequest() helper.Request {
 	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason(), IgnoreConfig: w.run.IgnoreConfig}
 	if longest := w.engine.Config.UnlockMax; longest != config.UntilLocked {
 		r.For = longest
@@ -198,13 +210,13 @@ func refused(result, step *helper.Result, err error) *helper.Result {
 }
 
 // take notes the command, or its namespace.
-func (w *ward) take(m message) message {
+func (w *watch) take(m wire.Message) wire.Message {
 	if m.Command != nil {
-		return w.watch(*m.Command)
+		return w.watchCommand(*m.Command)
 	}
 	f, err := os.Open(m.Namespace)
 	if err != nil {
-		return message{Error: "cannot find the command's mounts: " + err.Error()}
+		return wire.Message{Error: "cannot find the command's mounts: " + err.Error()}
 	}
 	if w.namespace != nil {
 		w.namespace.Close()
@@ -212,35 +224,35 @@ func (w *ward) take(m message) message {
 	w.namespace = f
 	info, err := f.Stat()
 	if err == nil {
-		err = w.loan.Show(info.Sys().(*syscall.Stat_t).Ino)
+		err = w.grant.SetNamespace(info.Sys().(*syscall.Stat_t).Ino)
 	}
 	if err != nil {
-		return message{Error: err.Error()}
+		return wire.Message{Error: err.Error()}
 	}
-	return message{}
+	return wire.Message{}
 }
 
 // watch notes the command. Where it can't be watched the runner has to tell of its end.
-func (w *ward) watch(p process) message {
-	ended, stop, err := p.watch()
+func (w *watch) watchCommand(p wire.Process) wire.Message {
+	ended, stop, err := p.Watch()
 	if err != nil {
-		return message{Error: err.Error()}
+		return wire.Message{Error: err.Error()}
 	}
 	w.ended, w.stop = ended, stop
-	return message{}
+	return wire.Message{}
 }
 
 // end takes back what was lent, the property at the latest within a second.
-func (w *ward) end(ctx context.Context) *helper.Result {
+func (w *watch) end(ctx context.Context) *helper.Result {
 	if w.stop != nil {
 		w.stop()
 	}
 	var busy []string
 	if w.namespace != nil {
-		busy = closeNamespace(w.namespace, w.engine.Config.Paths)
+		busy = namespace.Close(w.namespace, w.engine.Config.Paths)
 		w.namespace.Close()
 	}
-	result := w.loan.Return(ctx, busy)
+	result := w.grant.End(ctx, busy)
 	if w.inReach != nil {
 		result.Notices = append(result.Notices, w.inReach.Error())
 	}
@@ -254,18 +266,18 @@ func (w *ward) end(ctx context.Context) *helper.Result {
 
 // lock ends the window that was opened for the command, unless somebody has opened
 // another since: that one has an end of its own.
-func (w *ward) lock(ctx context.Context) *helper.Result {
+func (w *watch) lock(ctx context.Context) *helper.Result {
 	if state, err := statefile.Read(w.engine.Config.StateDir); err == nil && state.Last != nil {
 		last := state.Last
 		if last.Request.Verb == helper.Unlock && last.Outcome == helper.Done && last.Request.ID != w.unlocked {
-			w.loan.Forget()
+			w.grant.Forget()
 			return &helper.Result{Request: last.Request, Outcome: helper.Done, Status: last.Status,
 				Notices: []string{fmt.Sprintf("not locked: %s has asked for a time of its own since", last.Request.User)}}
 		}
 	}
 	result, err := w.Helper.Do(ctx, helper.Request{Verb: helper.Lock, AfterRun: true})
 	if err == nil {
-		w.loan.Forget()
+		w.grant.Forget()
 		return result
 	}
 	return refused(&helper.Result{Request: helper.Request{Verb: helper.Lock}}, result, err)

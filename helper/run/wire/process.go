@@ -1,4 +1,4 @@
-package scoped
+package wire
 
 import (
 	"bytes"
@@ -10,16 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process is one that another process is told of. When it has ended its id may become
-// another's, which has another start.
-type process struct {
+// A Process is one that the other side is told of. After it has ended, its id may become
+// that of another process, which has started at another time.
+type Process struct {
 	PID     int    `json:"pid"`
 	Started string `json:"started"` // in ticks since boot
 }
 
-// watch returns a channel that is closed when p has ended, also if nobody has waited for
+// ProcessOf returns the process that has the id now.
+func ProcessOf(pid int) *Process { return &Process{PID: pid, Started: startOf(pid)} }
+
+// Watch returns a channel that is closed when p has ended, even if no parent has waited for
 // it. stop ends the watch.
-func (p process) watch() (ended <-chan struct{}, stop func(), err error) {
+func (p Process) Watch() (ended <-chan struct{}, stop func(), err error) {
 	done := make(chan struct{})
 	fd, err := unix.PidfdOpen(p.PID, unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
@@ -49,6 +52,12 @@ func (p process) watch() (ended <-chan struct{}, stop func(), err error) {
 	return done, func() { f.Close() }, nil
 }
 
+// IsStopped reports whether a process is stopped.
+func IsStopped(pid int) bool {
+	fields := stat(pid)
+	return len(fields) > 0 && fields[0] == "T"
+}
+
 // startOf returns when a process started, "" when it is gone.
 func startOf(pid int) string {
 	const start = 19 // of the fields behind the name
@@ -58,7 +67,7 @@ func startOf(pid int) string {
 	return ""
 }
 
-// stat returns the fields of proc_pid_stat(5) behind the name, which stands in brackets:
+// stat returns the fields of proc_pid_stat(5) behind the name, which is in parentheses:
 // the state is the first of them.
 func stat(pid int) []string {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -1,4 +1,4 @@
-package scoped
+package run
 
 import (
 	"errors"
@@ -140,7 +140,7 @@ func TestAStoppedRunner(t *testing.T) {
 		f.stdin.Close()
 		ended := time.Now()
 		// Mostly at once; later if it was stopped before it could tell of its command.
-		f.await("locked", beginning+10*time.Second, f.isLocked)
+		f.await("locked", 20*time.Second, f.isLocked)
 		t.Logf("system-wide %v: locked %v after the end of the command", systemWide, time.Since(ended))
 		f.command("kill", "-CONT", itoa(cmd.Process.Pid))
 		if code, end := f.run(cmd); code != 3 || end.Err != "" || end.Result == nil || end.Result.Outcome != helper.Done {
@@ -159,7 +159,7 @@ func TestARunnerThatIsStoppedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.await("access is lent", 30*time.Second, func() bool { return !f.isLocked() })
-	f.await("locked", beginning+10*time.Second, f.isLocked)
+	f.await("locked", 20*time.Second, f.isLocked)
 	f.command("kill", "-CONT", itoa(cmd.Process.Pid))
 	cmd.Stderr = nil
 	if code, _ := f.run(cmd); code == 0 {

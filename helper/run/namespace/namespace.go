@@ -1,4 +1,6 @@
-package scoped
+// Package namespace is about the mount namespace of a command of "immutectl run": the runner
+// makes it, where the protected paths are writable, and the guardian closes it at the end.
+package namespace
 
 import (
 	"errors"
@@ -10,13 +12,14 @@ import (
 
 	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/systemd"
 )
 
-// enter moves the calling thread, which must be locked to its goroutine for good, into a
+// Enter moves the calling thread, which must be locked to its goroutine for good, into a
 // mount namespace of its own where the protected paths called names are writable. Mounts
 // made outside later show in there, those made in there do not show outside. It returns
 // where in /proc the namespace is found as long as the thread lives.
-func enter(names []string) (namespace string, err error) {
+func Enter(names []string) (namespace string, err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return "", fmt.Errorf("cannot make a mount namespace: %w", err)
 	}
@@ -42,22 +45,22 @@ func setReadOnly(name string, readOnly bool) error {
 }
 
 const (
-	// closePatience is how long a namespace may take to fall quiet: a process that was
-	// killed may need a moment to end.
-	closePatience = 250 * time.Millisecond
-	closeEvery    = 10 * time.Millisecond
+	// closeTimeout is how long Close waits for open files: a process that was killed may
+	// need a moment to end.
+	closeTimeout = 250 * time.Millisecond
+	closeEvery   = 10 * time.Millisecond
 )
 
-// closeNamespace sets the mount flags in a namespace again, so that what was left behind
-// in there does not get write access back with the next loan. It returns the paths where
-// that can't be, because something has a file open for writing, or for another reason.
-func closeNamespace(namespace *os.File, names []string) (busy []string) {
+// Close sets the mount flags in a namespace again, so that processes that were left behind
+// in there do not get write access back with the next grant. It returns the paths where
+// that fails, because a file is open for writing or for another reason.
+func Close(namespace *os.File, names []string) (busy []string) {
 	mount.OnOwnThread(func() {
-		if enterNamespace(namespace) != nil {
+		if enter(namespace) != nil {
 			busy = names
 			return
 		}
-		deadline := time.Now().Add(closePatience)
+		deadline := time.Now().Add(closeTimeout)
 		for _, name := range names {
 			err := setReadOnly(name, true)
 			for errors.Is(err, unix.EBUSY) && time.Now().Before(deadline) {
@@ -72,8 +75,35 @@ func closeNamespace(namespace *os.File, names []string) (busy []string) {
 	return busy
 }
 
-// enterNamespace moves the calling thread into a mount namespace.
-func enterNamespace(namespace *os.File) error {
+// OfMachine returns the file in /proc of the mount namespace in which PID 1 has the mounts of
+// the machine, "" if that is our own, or if PID 1 is not systemd.
+func OfMachine() string {
+	const first = "/proc/1/ns/mnt"
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	machine, failed := os.Readlink(first)
+	if err != nil || failed != nil || own == machine || !systemd.Booted() {
+		return ""
+	}
+	return first
+}
+
+// In does work in a mount namespace, named by its file in /proc.
+func In(namespace string, work func() error) error {
+	f, err := os.Open(namespace)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mount.OnOwnThread(func() {
+		if err = enter(f); err == nil {
+			err = work()
+		}
+	})
+	return err
+}
+
+// enter moves the calling thread into a mount namespace.
+func enter(namespace *os.File) error {
 	// setns(2) refuses a thread that shares its root directory with others.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare: %w", err)

@@ -19,24 +19,24 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// lend begins a loan on a locked system.
-func (f *fixture) lend(run helper.Run) *Loan {
+// lend begins a grant on a locked system.
+func (f *fixture) grant(run helper.Run) *Grant {
 	f.t.Helper()
 	f.must(helper.Lock)
 	if err := f.CloseTop(); err != nil {
 		f.t.Fatal(err)
 	}
 	run.ID, run.User, run.Command = "run", "root", []string{"/usr/bin/apt", "up\tgrade"}
-	loan, r := f.engine.Lend(context.Background(), run)
-	if loan == nil {
-		f.t.Fatalf("no loan: %s: %s", r.Outcome, r.Error)
+	grant, r := f.engine.Grant(context.Background(), run)
+	if grant == nil {
+		f.t.Fatalf("no grant: %s: %s", r.Outcome, r.Error)
 	}
-	return loan
+	return grant
 }
 
-func (f *fixture) giveBack(l *Loan) {
+func (f *fixture) giveBack(l *Grant) {
 	f.t.Helper()
-	if r := l.Return(context.Background(), nil); r.Outcome != helper.Done {
+	if r := l.End(context.Background(), nil); r.Outcome != helper.Done {
 		f.t.Errorf("return: %s: %s", r.Outcome, r.Error)
 	}
 	f.expect("returned", helper.Locked)
@@ -49,7 +49,7 @@ func (f *fixture) giveBack(l *Loan) {
 // away from the command what it is changing.
 func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
 	f := newFixture(t)
-	loan := f.lend(helper.Run{})
+	grant := f.grant(helper.Run{})
 	for _, r := range []helper.Request{
 		{Verb: helper.Lock, ID: "sleep", On: config.Sleep},
 		{Verb: helper.Lock, ID: "timer", Due: true},
@@ -60,17 +60,17 @@ func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
 		}
 		s := f.status()
 		if s.State != helper.Locked || len(s.Runs) != 1 || !slices.ContainsFunc(s.Paths, s.Lent) {
-			t.Errorf("%s: the loan is gone: %+v", r.ID, s)
+			t.Errorf("%s: the grant is gone: %+v", r.ID, s)
 		}
 	}
-	f.giveBack(loan)
+	f.giveBack(grant)
 }
 
 // The end of a window that was opened beside a command waits for it, and everybody can
 // read that.
 func TestTheEndOfAWindowWaitsForACommand(t *testing.T) {
 	f := newTimedFixture(t)
-	loan := f.lend(helper.Run{PID: 4711})
+	grant := f.grant(helper.Run{PID: 4711})
 	f.unlock(helper.Request{For: time.Minute})
 	f.pass(time.Minute)
 	for _, r := range []*helper.Result{f.due(), f.run(helper.Lock)} {
@@ -80,7 +80,7 @@ func TestTheEndOfAWindowWaitsForACommand(t *testing.T) {
 			t.Errorf("lock: %s: %s, overdue is %+v", r.Outcome, r.Error, o)
 		}
 	}
-	if r := loan.Return(context.Background(), nil); r.Outcome != helper.Done || len(r.Notices) == 0 {
+	if r := grant.End(context.Background(), nil); r.Outcome != helper.Done || len(r.Notices) == 0 {
 		t.Errorf("return: %s: %s %q", r.Outcome, r.Error, r.Notices)
 	}
 	f.expect("returned", helper.Unlocked)
@@ -90,7 +90,7 @@ func TestTheEndOfAWindowWaitsForACommand(t *testing.T) {
 	f.expect("after the command", helper.Locked)
 }
 
-// A window that is opened beside a command, and fails half way, leaves the loan as it was.
+// A window that is opened beside a command, and fails half way, leaves the grant as it was.
 func TestAFailedUnlockLeavesALoan(t *testing.T) {
 	f := newFixture(t)
 	f.must(helper.Unlock)
@@ -113,7 +113,7 @@ func TestAFailedUnlockLeavesALoan(t *testing.T) {
 	root, etc := f.engine.Config, f.engine.Config
 	root.Paths = root.Paths[:1]
 	f.engine.Config = root
-	loan := f.lend(helper.Run{})
+	grant := f.grant(helper.Run{})
 	f.engine.Config = etc
 	if r := f.run(helper.Unlock); r.Outcome != helper.Failed {
 		t.Errorf("unlock: %s", r.Outcome)
@@ -121,7 +121,7 @@ func TestAFailedUnlockLeavesALoan(t *testing.T) {
 	if s := f.status(); !s.Lent(s.Paths[0]) || s.Paths[1].State != helper.Locked {
 		t.Errorf("after a failed unlock: %+v", s)
 	}
-	f.giveBack(loan)
+	f.giveBack(grant)
 }
 
 // Closed by hand, half a window beside a command is closed with it.
@@ -131,12 +131,12 @@ func TestWhatWasUnlockedAtTheStartAndIsClosedByHand(t *testing.T) {
 	f.command("mount", "-o", "remount,bind,rw", f.Root)
 	f.command("btrfs", "property", "set", f.Root, "ro", "false")
 	f.CloseTop()
-	loan, r := f.engine.Lend(context.Background(), helper.Run{ID: "run", Command: []string{"apt"}})
-	if loan == nil {
-		t.Fatalf("no loan: %s: %s", r.Outcome, r.Error)
+	grant, r := f.engine.Grant(context.Background(), helper.Run{ID: "run", Command: []string{"apt"}})
+	if grant == nil {
+		t.Fatalf("no grant: %s: %s", r.Outcome, r.Error)
 	}
 	f.command("mount", "-o", "remount,bind,ro", f.Root)
-	f.giveBack(loan)
+	f.giveBack(grant)
 }
 
 // In the journal a command is as it was typed, with nothing that a terminal acts on. A
@@ -150,7 +150,7 @@ func TestRecordsOfACommand(t *testing.T) {
 		}
 	}
 	f.engine.Config.LogCommandLines = true
-	f.giveBack(f.lend(helper.Run{Reason: "new kernel", Since: time.Now()}))
+	f.giveBack(f.grant(helper.Run{Reason: "new kernel", Since: time.Now()}))
 	if len(records) != 2 || records[0].MessageID != MessageIntent || records[1].MessageID != MessageOutcome {
 		t.Fatalf("records %+v, want the intent and the outcome", records)
 	}
@@ -165,7 +165,7 @@ func TestRecordsOfACommand(t *testing.T) {
 		}
 	}
 	records = nil
-	f.giveBack(f.lend(helper.Run{SystemWide: true}))
+	f.giveBack(f.grant(helper.Run{SystemWide: true}))
 	if len(records) > 0 {
 		t.Errorf("records of a system-wide command: %+v", records)
 	}
@@ -177,7 +177,7 @@ func TestTheEndOfACommandLeavesTheState(t *testing.T) {
 	f := newTimedFixture(t)
 	file := filepath.Join(f.State, statefile.Name)
 	for _, inTurn := range []bool{true, false} {
-		loan := f.lend(helper.Run{})
+		grant := f.grant(helper.Run{})
 		f.unlock(helper.Request{For: time.Minute})
 		before, err := os.Stat(file)
 		if err != nil {
@@ -204,7 +204,7 @@ func TestTheEndOfACommandLeavesTheState(t *testing.T) {
 				}
 			})
 		}()
-		if r := loan.Return(context.Background(), nil); r.Outcome != helper.Done {
+		if r := grant.End(context.Background(), nil); r.Outcome != helper.Done {
 			t.Errorf("return: %s: %s", r.Outcome, r.Error)
 		}
 		giveUp()
@@ -234,21 +234,21 @@ func TestASystemWideCommandThatNobodyLocksAfter(t *testing.T) {
 	f := newFixture(t)
 	f.must(helper.Lock)
 	run := helper.Run{ID: "whole", SystemWide: true, Command: []string{"true"}}
-	loan, result := f.engine.Lend(context.Background(), run)
-	if loan == nil {
+	grant, result := f.engine.Grant(context.Background(), run)
+	if grant == nil {
 		t.Fatalf("lend: %s: %s", result.Outcome, result.Error)
 	}
 	r := f.engine.Run(context.Background(), helper.Request{Verb: helper.Unlock, UntilLocked: true, Reason: run.WindowReason()})
 	if r.Outcome != helper.Done {
 		t.Fatalf("unlock: %s: %s", r.Outcome, r.Error)
 	}
-	loan.Return(context.Background(), nil)
+	grant.End(context.Background(), nil)
 	f.expect("before the lock", helper.Unlocked)
 	if r := f.engine.Reclaim(context.Background()); r == nil || r.Outcome != helper.Done {
 		t.Errorf("reclaim: %+v", r)
 	}
 	f.expect("after that", helper.Locked)
-	loan.Forget()
+	grant.Forget()
 	if r := f.engine.Reclaim(context.Background()); r != nil {
 		t.Errorf("there is still something to reclaim: %+v", r)
 	}

@@ -7,7 +7,7 @@
 // what a dead one left behind is never taken for a command at work. It is a write lock
 // of fcntl(2), which takes a descriptor that can write: a user who may only read the
 // file can neither hold one nor pretend to.
-package runs
+package records
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package scoped
+package run
 
 import (
 	"io"
@@ -199,5 +199,5 @@ func TestSystemWideAndAWriter(t *testing.T) {
 		t.Errorf("blocked: %s", s)
 	}
 	file.Close()
-	f.await("locked", 4*relockEvery, f.isLocked)
+	f.await("locked", 20*time.Second, f.isLocked)
 }

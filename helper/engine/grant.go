@@ -14,7 +14,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/protected"
-	"immutray.org/helper/runs"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/statefile"
 )
 
@@ -23,7 +23,7 @@ import (
 // else is going on: toward locked is always the safe side.
 const returnPatience = 250 * time.Millisecond
 
-// A Loan is the write access of one command while the system is locked for all others:
+// A Grant is the write access of one command while the system is locked for all others:
 // the property is cleared, the mount flags stay, and only the command is in a mount
 // namespace where they are cleared as well. Who holds the loan has to make that
 // namespace, and to return the loan when the command has ended.
@@ -31,11 +31,11 @@ const returnPatience = 250 * time.Millisecond
 // Loans are counted by their records; the last that is returned sets the property
 // again. While there is one the system counts as locked (helper.Status.SetRuns), and only
 // a lock by force takes the access away. An unlock is not undone by the end of a loan.
-type Loan struct {
+type Grant struct {
 	engine *Engine
 	run    helper.Run
 	paths  []*protected.Path
-	record *runs.Record
+	record *records.Record
 	open   map[string]bool // the paths that were unlocked at the start
 	again  bool            // taken over from a holder that is dead
 	beside []string        // what else can be written through, and is put up with
@@ -48,33 +48,33 @@ type Loan struct {
 // the result says why, or, if its outcome is Done, that every path is unlocked already:
 // then there is nothing to lend and to return. A system-wide command is recorded, and no
 // access lent: it is for the caller to unlock, and to lock after Return, and then to Forget.
-func (e *Engine) Lend(ctx context.Context, run helper.Run) (*Loan, *helper.Result) {
-	return e.lend(ctx, &Loan{run: run})
+func (e *Engine) Grant(ctx context.Context, run helper.Run) (*Grant, *helper.Result) {
+	return e.beginGrant(ctx, &Grant{run: run})
 }
 
 // TakeOver is Lend for a command whose loan was held by a process that is dead. What that
 // one lent is lent still, unless somebody has locked since.
-func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Loan, *helper.Result) {
-	return e.lend(ctx, &Loan{run: run, again: true})
+func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Grant, *helper.Result) {
+	return e.beginGrant(ctx, &Grant{run: run, again: true})
 }
 
-func (e *Engine) lend(ctx context.Context, l *Loan) (*Loan, *helper.Result) {
-	l.engine, l.open, l.told = e.recording(l.run), map[string]bool{}, map[string]bool{}
-	result := l.newResult()
-	err := e.inTurn(ctx, func() error { return l.begin(ctx, result) })
+func (e *Engine) beginGrant(ctx context.Context, g *Grant) (*Grant, *helper.Result) {
+	g.engine, g.open, g.told = e.recording(g.run), map[string]bool{}, map[string]bool{}
+	result := g.newResult()
+	err := e.inTurn(ctx, func() error { return g.begin(ctx, result) })
 	result.Finished = time.Now()
 	if err != nil {
 		fail(result, err)
 	}
 	result.Bound()
 	if err != nil && result.Before != nil {
-		l.engine.logOutcome(result)
+		g.engine.logOutcome(result)
 	}
-	if l.record == nil {
-		closePaths(l.paths)
+	if g.record == nil {
+		closePaths(g.paths)
 		return nil, result
 	}
-	return l, result
+	return g, result
 }
 
 // recording returns an engine that names the command in its records.
@@ -102,13 +102,13 @@ func LoggedCommand(c config.Config, run helper.Run) string {
 }
 
 // Show records the mount namespace of the command.
-func (l *Loan) Show(namespace uint64) error {
-	l.run.Namespace = namespace
-	return l.record.Update(l.engine.Config.StateDir, l.run)
+func (g *Grant) SetNamespace(namespace uint64) error {
+	g.run.Namespace = namespace
+	return g.record.Update(g.engine.Config.StateDir, g.run)
 }
 
-func (l *Loan) newResult() *helper.Result {
-	r := l.run
+func (g *Grant) newResult() *helper.Result {
+	r := g.run
 	return &helper.Result{
 		Request: helper.Request{Verb: helper.RunCommand, ID: r.ID, UID: r.UID, User: r.User, Reason: r.Reason},
 		Outcome: helper.Done,
@@ -116,56 +116,56 @@ func (l *Loan) newResult() *helper.Result {
 	}
 }
 
-func (l *Loan) begin(ctx context.Context, result *helper.Result) error {
-	if refused := l.engine.Config.Refused; refused != nil && !l.run.IgnoreConfig && !l.again {
+func (g *Grant) begin(ctx context.Context, result *helper.Result) error {
+	if refused := g.engine.Config.Refused; refused != nil && !g.run.IgnoreConfig && !g.again {
 		return refused
 	}
-	err := l.openPaths()
+	err := g.openPaths()
 	if err != nil {
 		return err
 	}
-	before := l.engine.read(statuses(l.paths), nil)
+	before := g.engine.read(statuses(g.paths), nil)
 	result.Before, result.Status = &before, &before
 	for _, p := range before.Paths {
-		if p.State == helper.Unlocked && !l.again {
-			l.open[p.Path] = true
+		if p.State == helper.Unlocked && !g.again {
+			g.open[p.Path] = true
 		}
 	}
-	around, within := l.engine.runAround()
+	around, within := g.engine.runAround()
 	switch {
-	case within && l.run.SystemWide:
+	case within && g.run.SystemWide:
 		return fmt.Errorf("cannot unlock the system from within %s: %w", commands([]helper.Run{around}), errWithin)
 	case within:
 		result.Notices = append(result.Notices, "started by "+commands([]helper.Run{around})+
 			": it can write as long as that is at work, and the system stays locked for everything else")
 		return nil
-	case len(l.open) == len(l.paths):
+	case len(g.open) == len(g.paths):
 		return nil
 	}
-	if err := l.may(result); err != nil {
+	if err := g.may(result); err != nil {
 		return err
 	}
-	l.engine.logIntent(result)
-	if l.record, err = runs.Put(l.engine.Config.StateDir, l.run); err != nil {
+	g.engine.logIntent(result)
+	if g.record, err = records.Put(g.engine.Config.StateDir, g.run); err != nil {
 		return err
 	}
-	if !l.run.SystemWide && !l.again {
-		l.engine.noteOpening()
-		err = l.give(ctx, result)
-		for _, at := range l.beside {
+	if !g.run.SystemWide && !g.again {
+		g.engine.noteOpening()
+		err = g.give(ctx, result)
+		for _, at := range g.beside {
 			result.Notices = append(result.Notices, at+" is writable, and shows the protected paths too")
 		}
-		l.notices = result.Notices
+		g.notices = result.Notices
 	}
 	var kept error
 	if err != nil {
-		kept = l.takeBack(nil)
+		kept = g.takeBack(nil)
 		err = join(err, kept)
-		l.record = nil
+		g.record = nil
 	}
-	l.engine.noteEnd(kept)
-	l.engine.wake()
-	after := l.engine.read(statuses(l.paths), nil)
+	g.engine.noteEnd(kept)
+	g.engine.wake()
+	after := g.engine.read(statuses(g.paths), nil)
 	result.Status = &after
 	return err
 }
@@ -179,7 +179,7 @@ func (e *Engine) runAround() (around helper.Run, within bool) {
 	if err := unix.Stat("/proc/thread-self/ns/mnt", &st); err != nil {
 		return around, false
 	}
-	atWork, _ := runs.List(e.Config.StateDir) // those that can't be read are among them
+	atWork, _ := records.List(e.Config.StateDir) // those that can't be read are among them
 	i := slices.IndexFunc(atWork, func(r helper.Run) bool { return r.Namespace == st.Ino })
 	if i < 0 {
 		return around, false
@@ -189,27 +189,27 @@ func (e *Engine) runAround() (around helper.Run, within bool) {
 
 // openPaths opens what is lent. When the loan is another's, that is what he has lent,
 // whatever the configuration says by now.
-func (l *Loan) openPaths() error {
+func (g *Grant) openPaths() error {
 	var recorded statefile.State
-	if l.again {
-		recorded, _ = statefile.Read(l.engine.Config.StateDir) // else the configuration counts
+	if g.again {
+		recorded, _ = statefile.Read(g.engine.Config.StateDir) // else the configuration counts
 	}
-	t := openTargets(l.engine.Config, recorded)
-	l.paths = t.paths
-	if len(t.paths) > 0 && (l.again || l.run.IgnoreConfig) {
+	t := openTargets(g.engine.Config, recorded)
+	g.paths = t.paths
+	if len(t.paths) > 0 && (g.again || g.run.IgnoreConfig) {
 		return nil
 	}
 	return t.err()
 }
 
 // may returns what speaks against lending.
-func (l *Loan) may(result *helper.Result) error {
+func (g *Grant) may(result *helper.Result) error {
 	before := *result.Before
-	if l.run.SystemWide {
+	if g.run.SystemWide {
 		// Unlocking repairs what there is. What is read-only then is said at the end.
-		return l.engine.mayFreeze(l.paths, &helper.Result{Request: result.Request, Before: result.Before})
+		return g.engine.mayFreeze(g.paths, &helper.Result{Request: result.Request, Before: result.Before})
 	}
-	if err := l.noneForced(before); err != nil {
+	if err := g.noneForced(before); err != nil {
 		return err
 	}
 	for _, p := range before.Paths {
@@ -231,11 +231,11 @@ func (l *Loan) may(result *helper.Result) error {
 
 // noneForced returns an error if a lock by force has ended the loan of another command
 // that is at work still: it would get its write access back with the property.
-func (l *Loan) noneForced(before helper.Status) error {
-	if l.again || slices.ContainsFunc(before.Paths, before.Lent) {
+func (g *Grant) noneForced(before helper.Status) error {
+	if g.again || slices.ContainsFunc(before.Paths, before.Lent) {
 		return nil
 	}
-	others, _ := runs.List(l.engine.Config.StateDir) // those that can't be read are among them
+	others, _ := records.List(g.engine.Config.StateDir) // those that can't be read are among them
 	others = slices.DeleteFunc(others, func(r helper.Run) bool { return r.SystemWide })
 	if len(others) == 0 {
 		return nil
@@ -243,22 +243,22 @@ func (l *Loan) noneForced(before helper.Status) error {
 	return fmt.Errorf("cannot run the command: %s is still at work, which a lock by force has taken write access from", commands(others))
 }
 
-func (l *Loan) give(ctx context.Context, result *helper.Result) error {
-	paths := slices.DeleteFunc(slices.Clone(l.paths), func(p *protected.Path) bool {
+func (g *Grant) give(ctx context.Context, result *helper.Result) error {
+	paths := slices.DeleteFunc(slices.Clone(g.paths), func(p *protected.Path) bool {
 		return !p.Btrfs || p.Status().Property == helper.Writable
 	})
 	if len(paths) == 0 {
 		return nil
 	}
 	// One path may lie above another: all that can be closed is.
-	if err := l.engine.closeForRun(paths); err != nil {
+	if err := g.engine.closeForRun(paths); err != nil {
 		return err
 	}
-	if err := l.around(paths); err != nil {
+	if err := g.around(paths); err != nil {
 		return err
 	}
 	for _, p := range paths {
-		if err := l.engine.clearProperty(ctx, p, result); err != nil {
+		if err := g.engine.clearProperty(ctx, p, result); err != nil {
 			return fmt.Errorf("cannot make %q writable for the command: %w", p.Name, helper.Because(err))
 		}
 	}

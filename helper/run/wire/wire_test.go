@@ -1,4 +1,4 @@
-package scoped
+package wire
 
 import (
 	"bytes"
@@ -7,21 +7,21 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
-	"immutray.org/helper/journal"
 )
 
 // Whatever comes in, the messages end, and each can be sent on as it was read.
 func FuzzReceive(f *testing.F) {
-	for _, m := range []message{
+	for _, m := range []Message{
+		{Version: helper.Handshake},
 		{Order: &helper.Run{ID: "5f", Command: []string{"apt", "upgrade"}}},
 		{
-			Order: &helper.Run{ID: "5f", EvenSo: true}, Config: &config.Config{Paths: []string{"/"}, Drain: 1},
-			Asked: &journal.Entry{Priority: 5, Message: "asked", Fields: map[string]string{journal.Verb: "run"}},
+			Version: helper.Handshake, Order: &helper.Run{ID: "5f", EvenSo: true}, Config: &config.Config{Paths: []string{"/"}, Drain: 1},
+			Parent: 7,
 		},
-		{Command: &process{PID: 7, Started: "4711"}}, {Error: "cannot find the command's mounts"},
+		{Command: &Process{PID: 7, Started: "4711"}}, {Error: "cannot find the command's mounts"},
 		{Namespace: "/proc/1/task/1/ns/mnt"}, {End: true},
-		{Result: &helper.Result{Outcome: helper.Done}, Lent: true, Unlocked: "5f"},
-		{TakeOver: &message{TakeOver: &message{Error: "no"}}},
+		{Result: &helper.Result{Outcome: helper.Done}, Granted: true, Unlocked: "5f"},
+		{TakeOver: &Message{TakeOver: &Message{Error: "no"}}},
 	} {
 		line, err := json.Marshal(m)
 		if err != nil {
@@ -31,12 +31,12 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Add([]byte(`{"end":true}{"end":false}{`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for m := range receive(bytes.NewReader(data)) {
+		for m := range Receive(bytes.NewReader(data)) {
 			var sent bytes.Buffer
-			if err := send(&sent, m); err != nil {
-				t.Fatalf("send() of what was received: %v", err)
+			if err := Send(&sent, m); err != nil {
+				t.Fatalf("Send() of what was received: %v", err)
 			}
-			again, ok := <-receive(&sent)
+			again, ok := <-Receive(&sent)
 			before, _ := json.Marshal(m)
 			after, _ := json.Marshal(again)
 			if !ok || !bytes.Equal(before, after) {

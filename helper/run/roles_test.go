@@ -1,4 +1,4 @@
-package scoped
+package run
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,6 +23,8 @@ import (
 	"immutray.org/helper/detach"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/run/guardian"
+	"immutray.org/helper/run/wire"
 	"immutray.org/helper/wholefile"
 	"immutray.org/packaging/testbed/lab"
 )
@@ -79,7 +80,7 @@ func runnerMain(dir string) int {
 	os.Unsetenv(roleVariable)
 	r := &Runner{
 		Config: s.Config,
-		Guardian: func() *exec.Cmd {
+		Guardian: func() *exec.Cmd { // [Guardian] with this program for the helper
 			cmd := exec.Command("/proc/self/exe")
 			cmd.Env = append(os.Environ(), roleVariable+"=guardian")
 			return cmd
@@ -124,7 +125,7 @@ func guardianMain(dir string) int {
 	if err := wholefile.Write(filepath.Join(dir, "guardian"), []byte(pid)); err != nil { // it is read at any time
 		panic(err)
 	}
-	conn, err := net.FileConn(os.NewFile(GuardianSocket, "runner"))
+	conn, err := wire.Inherited()
 	if err != nil {
 		panic(err)
 	}
@@ -137,7 +138,7 @@ func guardianMain(dir string) int {
 	e := &engine.Engine{Config: s.Config, Journal: func(e journal.Entry) {
 		fmt.Fprintf(log, "%s %s\n", e.Message, e.Fields[journal.Command])
 	}}
-	g := &Guardian{Engine: func(config.Config) *engine.Engine { return e }, Helper: direct{e}, Leave: func(context.Context) error {
+	g := &guardian.Guardian{Engine: func(config.Config) *engine.Engine { return e }, Asked: func(config.Config, helper.Run, int) {}, Helper: direct{e}, Leave: func(context.Context) error {
 		if s.InReach != "" {
 			return errors.New(s.InReach)
 		}
@@ -151,22 +152,27 @@ func guardianMain(dir string) int {
 			os.WriteFile(filepath.Join(dir, releasedName), nil, 0o600)
 		}, nil
 	}}
-	if g.Serve(ctx, &mortal{conn, dir, s.Deaths, s.LastAnswer, s.StopRunner}) != nil {
+	if g.Serve(ctx, &mortal{ReadWriteCloser: conn, dir: dir, deaths: s.Deaths, answers: s.LastAnswer, stopRunner: s.StopRunner}) != nil {
 		return 1
 	}
 	return 0
 }
 
-// mortal is a guardian's end of the socket. After so many answers the next one kills it,
-// until that many were killed.
+// mortal is a guardian's end of the socket. After so many answers, its version not counted,
+// the next one kills it, until that many were killed.
 type mortal struct {
 	io.ReadWriteCloser
 	dir             string
 	deaths, answers int
 	stopRunner      bool
+	greeted         bool
 }
 
 func (m *mortal) Write(data []byte) (int, error) {
+	if !m.greeted {
+		m.greeted = true
+		return m.ReadWriteCloser.Write(data)
+	}
 	for i := range m.deaths {
 		if m.answers == 0 && os.Mkdir(filepath.Join(m.dir, "died."+strconv.Itoa(i)), 0o700) == nil {
 			unix.Kill(os.Getpid(), unix.SIGKILL)

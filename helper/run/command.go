@@ -1,4 +1,4 @@
-package scoped
+package run
 
 import (
 	"os"
@@ -7,14 +7,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/run/wire"
 )
 
-// A command is a child of ours, in our process group: what is typed at the terminal
+// A command is a child of the runner, in its process group: what is typed at the terminal
 // (Ctrl-C, Ctrl-Z) reaches both, and the shell sees one job.
 type command struct{ pid, pidfd int }
 
-// start starts a program from the calling thread, and so in its mount namespace. If we
-// are killed it is asked to end: write access is over then.
+// start starts a program from the calling thread, and so in its mount namespace. If the
+// runner is killed, the command is asked to end: its write access is over then.
 func start(program string, args []string) (*command, error) {
 	c := &command{}
 	var err error
@@ -28,10 +30,6 @@ func start(program string, args []string) (*command, error) {
 	}
 	return c, nil
 }
-
-// seen returns what tells the command from other processes. It has not been waited for, and
-// so its id is its own.
-func (c *command) seen() *process { return &process{PID: c.pid, Started: startOf(c.pid)} }
 
 // wait waits until the command has ended, hands signals on to it, and stops with it. It
 // returns the exit code.
@@ -110,7 +108,7 @@ const settle = 50 * time.Millisecond
 // the command does so too.
 func (c *command) stopToo() {
 	time.Sleep(settle)
-	if _, interactive := foreground(); !interactive || !c.isStopped() || signal.Ignored(unix.SIGTSTP) {
+	if _, interactive := foreground(); !interactive || !wire.IsStopped(c.pid) || signal.Ignored(unix.SIGTSTP) {
 		return
 	}
 	// To this thread: no other could stop the process before it runs on.
@@ -119,10 +117,4 @@ func (c *command) stopToo() {
 		_ = unix.Kill(-group, unix.SIGCONT)
 	}
 	_ = unix.PidfdSendSignal(c.pidfd, unix.SIGCONT, nil, 0)
-}
-
-// isStopped reports whether the command is stopped.
-func (c *command) isStopped() bool {
-	fields := stat(c.pid)
-	return len(fields) > 0 && fields[0] == "T"
 }
