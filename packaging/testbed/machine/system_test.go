@@ -87,7 +87,15 @@ func installLocksNothing(t *testing.T, v *vm) {
 			t.Errorf("after installing %s is %s", unit[0], unit[1])
 		}
 	}
+	if got := must(t, v.as(root), exposed); got != "" {
+		t.Errorf("without their drop-in are: %s", got)
+	}
 }
+
+// exposed lists the services for which systemd has not found what hardens them.
+const exposed = `for unit in $(systemctl list-unit-files --no-legend 'immut*.service' | sed 's/ .*//; s/@/@x/'); do
+	systemctl show --property=DropInPaths $unit | grep --quiet /10-common.conf || echo $unit
+done`
 
 // expectReady asks the doctor, as root and as a user, both logged in by ssh.
 func expectReady(t *testing.T, v *vm) {
