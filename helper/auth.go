@@ -25,7 +25,7 @@ func (noDialogError) Is(target error) bool { return target == ErrCancelled }
 
 // ErrNoResult is in the chain when the helper began, and ended or fell silent
 // without saying how it went. Only the state of the system can tell.
-var ErrNoResult = errors.New("the helper began, but did not say how it ended")
+var ErrNoResult = errors.New("the helper started, but did not report how it ended")
 
 // An AuthorizationKind says why a request never reached the helper.
 type AuthorizationKind int
@@ -66,10 +66,10 @@ func authorizationReasons() map[AuthorizationKind]string {
 		NoAgent:                  "there is no program here that can ask for the password",
 		NoPolkit:                 "polkit does not answer",
 		PkexecMissing:            "pkexec is not installed",
-		PkexecPowerless:          "pkexec has no power here",
+		PkexecPowerless:          "pkexec can't become root here",
 		PkexecRefusedEnvironment: "pkexec refused the environment",
 		HelperMissing:            "the helper is not installed",
-		OtherVersion:             "the helper has another version",
+		OtherVersion:             "the helper is from another version of Immutray",
 	}
 }
 

@@ -194,10 +194,10 @@ func TestDoWithoutResult(t *testing.T) {
 	const handshake = "echo '" + Handshake + "'\n"
 	good := answering(t, Result{Request: Request{Verb: Lock}, Outcome: Done})
 	tests := []struct{ name, script, want string }{
-		{"killed after the handshake", handshake + "kill -9 $$", "cannot lock: the helper began, but did not say how it ended"},
+		{"killed after the handshake", handshake + "kill -9 $$", "cannot lock: the helper started, but did not report how it ended"},
 		{"exit 0 after the handshake", handshake + "exit 0", ""},
 		{"exit 126 after the handshake", handshake + "exit 126", ""},
-		{"a crash", handshake + "echo 'panic: no' >&2\nexit 2", "cannot lock: the helper began, but did not say how it ended (panic: no)"},
+		{"a crash", handshake + "echo 'panic: no' >&2\nexit 2", "cannot lock: the helper started, but did not report how it ended (panic: no)"},
 		{"garbage after the handshake", handshake + "echo '{'", ""},
 		{"half a handshake", "printf '" + Handshake + "'", ""},
 		{"half a result", handshake + `printf '{"request":{"verb":"lock"},"outcome":"done"}'`, ""},

@@ -36,7 +36,7 @@ func hintOn(err error, d distribution.Distribution) string {
 	case errors.Is(err, ErrCancelled):
 		return ""
 	case errors.Is(err, ErrNoResult):
-		return `See with "immutectl status" how things stand, then ask again: it is safe to repeat.`
+		return `Run "immutectl status" to see the state, then try again, which is safe.`
 	case errors.Is(err, config.ErrTooLong):
 		return outcomeHints()[TooLong]
 	case errors.Is(err, config.ErrRefused):
@@ -44,7 +44,7 @@ func hintOn(err error, d distribution.Distribution) string {
 	case errors.Is(err, journal.ErrNotAllowed):
 		return `Run "sudo immutectl history", or have an administrator add you to the group systemd-journal.`
 	case errors.Is(err, journal.ErrMissing):
-		return "Only systemd's journal tells what was locked and unlocked."
+		return "Immutray keeps the history only in systemd's journal."
 	case errors.Is(err, ErrRootOnly):
 		return `Run "sudo immutectl run -- COMMAND".`
 	case errors.Is(err, ErrNoGuardian):
@@ -60,10 +60,10 @@ func resultHint(r *Result) string {
 		return "The kernel does not say which program it is. Close programs and containers that may be writing, then lock again."
 	}
 	if r.Outcome == Blocked && !slices.ContainsFunc(r.Writers, func(w Writer) bool { return w.Kind != WriterUnknown }) {
-		return `Such a process hangs, and everyone who looks into it hangs too. End it, or the server of the file system that it waits for, then lock again; or lock all the same with "immutectl lock --force".`
+		return `Such a process hangs, and so does every program that inspects it. End it, or the server of the file system that it waits for, then lock again. Or lock nevertheless, with "immutectl lock --force".`
 	}
 	if r.Outcome == PackageManager && r.Holder != nil && r.Holder.Manager == RunManager {
-		return `Wait until it has ended, or take its write access away with "immutectl lock --force".`
+		return `Wait until it ends, or take away its write access with "immutectl lock --force".`
 	}
 	if r.Backup != nil {
 		return "Wait until the backup is done, or end it, then try again. Nothing was changed."
@@ -72,7 +72,7 @@ func resultHint(r *Result) string {
 		return hint
 	}
 	if r.Unfit {
-		hint := `"immutectl doctor" says what does not fit this computer, and what to do.`
+		hint := `Run "immutectl doctor" to see what does not fit this computer, and what to do.`
 		if r.Request.Verb == Unlock {
 			hint += ` As root, "immutectl unlock --ignore-config" unlocks the rest.`
 		}
@@ -83,12 +83,12 @@ func resultHint(r *Result) string {
 
 func outcomeHints() map[Outcome]string {
 	return map[Outcome]string{
-		Failed:         `See with "immutectl status" how things stand, and with "journalctl -t immutray-helper" what was done.`,
+		Failed:         `Run "immutectl status" to see the state, and "journalctl -t immutray-helper" to see what was done.`,
 		Usage:          "Parts of Immutray have different versions. Log out and in again, or install it again.",
 		Blocked:        `Close these programs or stop their services, then lock again. "immutectl writers" lists them, "immutectl lock --wait 2m" waits for them.`,
-		NotPrepared:    `Give each of these directories a subvolume of its own: "sudo immutectl island DIRECTORY" does it. Or name it in allow_readonly in ` + config.Path + ".",
-		PackageManager: `Wait until it has finished, then try again; "immutectl lock --wait 1h" does that.`,
-		TooLong:        "Ask for less, and again when more is needed; or, as root, raise unlock_max in " + config.Path + ".",
+		NotPrepared:    `Give each of these directories a subvolume of its own with "sudo immutectl island DIRECTORY", or name it in allow_readonly in ` + config.Path + ".",
+		PackageManager: `Wait until it has finished, then try again, or run "immutectl lock --wait 1h".`,
+		TooLong:        "Ask for less time, and unlock again when you need more; or, as root, raise unlock_max in " + config.Path + ".",
 		ConfigRefused:  `As root, run "immutectl unlock --ignore-config", correct ` + config.Path + `, or remove it to use the defaults, and lock again.`,
 	}
 }
@@ -105,7 +105,7 @@ func LimitOf(err error) string {
 
 func limitHints() map[string]string {
 	return map[string]string{
-		"EDQUOT": `A quota is used up. Delete something, or raise the quota: "sudo btrfs qgroup show /" and "sudo quota" tell about it. Then try again.`,
+		"EDQUOT": `A quota is used up. Delete something, or raise the quota ("sudo btrfs qgroup show /" and "sudo quota" show it), then try again.`,
 		"ENOSPC": `The disk is full. Delete something, then try again; "btrfs filesystem usage /" shows what is left.`,
 		"EMFILE": `This program may not open more files. Raise the limit ("ulimit -n" shows it), then try again.`,
 		"ENFILE": "All programs together have too many files open. Close some of them, then try again.",

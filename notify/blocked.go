@@ -191,7 +191,7 @@ func writerText(w helper.Writer) string {
 		who += " (" + Visible(w.Unit, maxName) + ")"
 	}
 	if w.Kind == helper.WriterUnknown {
-		return fmt.Sprintf("%s, process %d of %s, cannot be looked into and may be writing", who, w.PID, Visible(w.User, maxName))
+		return fmt.Sprintf("%s, process %d of %s, cannot be inspected and may be writing", who, w.PID, Visible(w.User, maxName))
 	}
 	return who + " is writing to " + path
 }

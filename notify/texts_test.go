@@ -166,7 +166,7 @@ func TestBlocked(t *testing.T) {
 		{"mapping", []helper.Writer{{Kind: helper.WriterMapping, PID: 9, Program: "sqlite3", Path: "/etc/a.db"}}, start + "sqlite3 is writing to /etc/a.db"},
 		{"loop device", []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/srv/disk.img"}}, start + "/dev/loop3 is backed by /srv/disk.img"},
 		{"swap and loop", []helper.Writer{{Kind: helper.WriterSwap, Path: "/swapfile"}, {Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/srv/disk.img"}}, start + "Swap file /swapfile\n/dev/loop3 is backed by /srv/disk.img"},
-		{"one that hangs", []helper.Writer{{Kind: helper.WriterUnknown, PID: 7, Program: "sleep", User: "eve"}}, start + "sleep, process 7 of eve, cannot be looked into and may be writing"},
+		{"one that hangs", []helper.Writer{{Kind: helper.WriterUnknown, PID: 7, Program: "sleep", User: "eve"}}, start + "sleep, process 7 of eve, cannot be inspected and may be writing"},
 		{"four", []helper.Writer{file(1, "a", "", "/1"), file(2, "b", "", "/2"), file(3, "c", "", "/3"), file(4, "d", "", "/4")}, start + "a is writing to /1\nb is writing to /2\nc is writing to /3\nd is writing to /4"},
 		{"six", []helper.Writer{file(1, "a", "", "/1"), file(2, "b", "", "/2"), file(3, "c", "", "/3"), file(4, "d", "", "/4"), file(5, "e", "", "/5"), file(6, "f", "", "/6")}, start + "a is writing to /1\nb is writing to /2\nc is writing to /3\nand 3 more"},
 		{"names that cheat", []helper.Writer{file(7, "ev\x1bil\n", "", "/etc/\xff\nClose")}, start + `ev\x1bil\n is writing to /etc/\xff\nClose`},

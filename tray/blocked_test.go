@@ -89,7 +89,7 @@ func TestLockWhenAptIsDoneFromTheMenu(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect("do lock")
-	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is at work")
+	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Holder = apt
 	c.answer(r)
 	item.hasLines("(apt is installing packages)\nLock when it is done")

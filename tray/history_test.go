@@ -57,8 +57,8 @@ History
 `},
 		{"not allowed", &Past{Err: fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), Hint: helper.Hint(journal.ErrNotAllowed)}, `
 History
-  > (Cannot read the history: the journal of the system is not)
-  > (yours to read.)
+  > (Cannot read the history: you are not allowed to read the)
+  > (system journal.)
   > (Run "sudo immutectl history", or have an administrator add)
   > (you to the group systemd-journal.)
 `},

@@ -95,7 +95,7 @@ func waitsFor(o helper.Overdue) string {
 	case helper.WriterLoop, helper.WriterSwap:
 		words = "waits for " + writerLine(w)
 	case helper.WriterUnknown:
-		words = fmt.Sprintf("waits for %s (%d), which cannot be looked into", writerName(w), w.PID)
+		words = fmt.Sprintf("waits for %s (%d), which cannot be inspected", writerName(w), w.PID)
 	}
 	if more := len(o.Writers) - 1 + o.MoreWriters; more > 0 {
 		words += fmt.Sprintf(" (%s)", andMore(more))

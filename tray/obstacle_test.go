@@ -59,7 +59,7 @@ func TestBuildWithWhatIsInTheWay(t *testing.T) {
 		{"for a swap file", Snapshot{Report: overdue(blockedBy(helper.Writer{Kind: helper.WriterSwap, Path: "/swap"}))}, []string{
 			"(Waits for swap file /swap.)"}},
 		{"for one that hangs", Snapshot{Report: overdue(blockedBy(helper.Writer{Kind: helper.WriterUnknown, PID: 7, Program: "sleep", User: "eve"}))}, []string{
-			late + "waits for sleep (7), which cannot be looked into", "  > (sleep (7, eve): cannot be looked into)", "Lock anyway…"}},
+			late + "waits for sleep (7), which cannot be inspected", "  > (sleep (7, eve): cannot be inspected)", "Lock anyway…"}},
 		{"for nobody that can be seen", Snapshot{Report: overdue(blockedBy())}, []string{
 			late + "waits for a program that cannot be seen", "Lock anyway…"}},
 		{"for a package manager", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Holder: apt})}, []string{

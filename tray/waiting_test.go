@@ -82,10 +82,10 @@ func TestLockAnywayAsksOnceMore(t *testing.T) {
 	s.waitTooltip("Waiting for the password…")
 	s.clearLog()
 	done := done(helper.LockForce)
-	done.Result.Notices = []string{`what was open on "/etc" can still be written to, by "vim" (pid 4242, "/etc/fstab")`}
+	done.Result.Notices = []string{`what is open on "/etc" can still be written to, by "vim" (pid 4242, "/etc/fstab")`}
 	s.answer(done, forced)
 	s.waitLog("remind partly-locked", "feedback: Partly locked | /etc can still be written by programs with open files. / "+
-		`What was open on "/etc" can still be written to, by "vim" (pid 4242, "/etc/fstab").`)
+		`What is open on "/etc" can still be written to, by "vim" (pid 4242, "/etc/fstab").`)
 	s.expectLog(s.log...) // and nothing of the lock that is still tried
 }
 
@@ -118,7 +118,7 @@ func busy(t *testing.T) *stage {
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do lock")
-	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is at work")
+	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Holder = apt
 	s.answer(r, unlockedAt)
 	s.waitLog("do lock", toldBusy)
@@ -174,7 +174,7 @@ func TestTheNextPackageManagerIsWaitedForToo(t *testing.T) {
 	s.system.mu.Lock()
 	s.system.idle = false
 	s.system.mu.Unlock()
-	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is at work")
+	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Holder = &helper.LockHolder{Manager: "dpkg", Program: "unattended-upgr", PID: 100}
 	s.answer(r, unlockedAt)
 	s.waitLog("problem: Locks when unattended-upgr is done | ")
@@ -242,10 +242,10 @@ func TestAPackageManagerThatCannotBeWatched(t *testing.T) {
 	s.installed()
 	s.clearLog()
 	s.c.Activate()
-	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is at work")
+	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Holder = apt
 	s.answer(r, unlockedAt)
-	s.waitLog("do lock", "problem: Locking failed | Cannot lock: dpkg is at work. / "+helper.Hint(r.err()))
+	s.waitLog("do lock", "problem: Locking failed | Cannot lock: dpkg is running. / "+helper.Hint(r.err()))
 }
 
 func TestTheEndOfTheAppletClosesWhatItAsks(t *testing.T) {

@@ -210,7 +210,7 @@ func writerLine(w helper.Writer) string {
 	case helper.WriterSwap:
 		return "swap file " + path
 	case helper.WriterUnknown:
-		return fmt.Sprintf("%s (%d, %s): cannot be looked into", writerName(w), w.PID, notify.Visible(w.User, maxName))
+		return fmt.Sprintf("%s (%d, %s): cannot be inspected", writerName(w), w.PID, notify.Visible(w.User, maxName))
 	}
 	return fmt.Sprintf("%s (%d): %s", writerName(w), w.PID, path)
 }

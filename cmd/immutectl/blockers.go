@@ -28,7 +28,7 @@ func waitingFor(holder *helper.LockHolder, writers []helper.Writer, unlisted int
 	case helper.WriterSwap:
 		words = "waiting for swap file " + quote(w.Path)
 	case helper.WriterUnknown:
-		words = fmt.Sprintf("waiting for %s (pid %d), which cannot be looked into and may be writing", unnamed(w.Program), w.PID)
+		words = fmt.Sprintf("waiting for %s (pid %d), which cannot be inspected and may be writing", unnamed(w.Program), w.PID)
 	}
 	if more := len(writers) - 1 + unlisted; more > 0 {
 		words += fmt.Sprintf(" and %d more", more)
@@ -74,7 +74,7 @@ func writersTable(writers []helper.Writer, unlisted int) string {
 		case helper.WriterSwap:
 			program = "swap"
 		case helper.WriterUnknown:
-			path = "(cannot be looked into)"
+			path = "(cannot be inspected)"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", pid, program, cell(user), cell(w.Unit), path)
 	}

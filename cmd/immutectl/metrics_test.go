@@ -68,7 +68,7 @@ func parseMetrics(t *testing.T, text string) map[string]float64 {
 			t.Errorf("%q has labels that are none: %q", line, rest)
 		}
 		if _, twice := samples[key]; twice {
-			t.Errorf("sample %q is there twice", key)
+			t.Errorf("sample %q is listed twice", key)
 		}
 		value, err := strconv.ParseFloat(m[3], 64)
 		if err != nil {

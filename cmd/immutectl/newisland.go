@@ -76,7 +76,7 @@ func findFrozen(c config.Config, dir string) (*islands.Frozen, error) {
 			return nil, nil
 		}
 	}
-	return nil, errors.New("it is none of the directories that the configuration wants to be writable")
+	return nil, errors.New("it is not a directory that the configuration wants to be writable")
 }
 
 // isIn reports whether a path is dir, or below it.

@@ -62,7 +62,7 @@ func TestWaitingFor(t *testing.T) {
 		{&helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access", 0},
 		{nil, []helper.Writer{{Kind: helper.WriterFile, PID: 7, Path: "/x"}}, "waiting for a program (pid 7), which is writing to /x", 0},
 		{nil, []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/disk image"}}, `waiting for loop device /dev/loop3 on "/disk image"`, 0},
-		{nil, []helper.Writer{{Kind: helper.WriterUnknown, PID: 7, Program: "sleep"}}, "waiting for sleep (pid 7), which cannot be looked into and may be writing", 0},
+		{nil, []helper.Writer{{Kind: helper.WriterUnknown, PID: 7, Program: "sleep"}}, "waiting for sleep (pid 7), which cannot be inspected and may be writing", 0},
 		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}, {}}, "waiting for swap file /swap and 2 more", 0},
 		{nil, []helper.Writer{{Kind: helper.WriterSwap, Path: "/swap"}, {}}, "waiting for swap file /swap and 689 more", 688},
 	} {

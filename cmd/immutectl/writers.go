@@ -21,7 +21,7 @@ func (a *app) writersCommand() *cobra.Command {
 the system from being locked. Only root sees the programs of everyone.
 
 A process that hangs, so that everyone who looks into it hangs too, is listed as one
-that cannot be looked into: it may be writing.
+that cannot be inspected: it may be writing.
 
 Exit status:
   0  none was found

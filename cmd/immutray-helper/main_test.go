@@ -360,7 +360,7 @@ func TestOnlyRoot(t *testing.T) {
 	cmd := exec.Command(s.helper, "lock", "--config", s.config)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	cmd.Dir = "/"
-	if got := runCommand(t, cmd); got.code != helper.ExitFailed || got.result.Error != "cannot work: only root can" {
+	if got := runCommand(t, cmd); got.code != helper.ExitFailed || got.result.Error != "must run as root" {
 		t.Errorf("%+v", got)
 	}
 	s.unchanged(t)

@@ -34,7 +34,7 @@ func (m Machine) Begin(protected []uint64) error {
 	if m.Kept == "" {
 		return nil
 	}
-	const cannot = "cannot note that this boot has begun: "
+	const cannot = "cannot record that this boot has begun: "
 	// Where it will be made: an island that is not mounted yet has a directory of its
 	// name on the subvolume that will be sealed.
 	var st unix.Stat_t

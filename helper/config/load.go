@@ -133,14 +133,14 @@ func setPaths(to *[]string, v Value, least int) error {
 
 func checkPaths(paths []string, least int) error {
 	if len(paths) < least {
-		return errors.New("it names no path; leave the key out for the default")
+		return errors.New("it names no path; remove the key to use the default")
 	}
 	for i, p := range paths {
 		if err := checkPath(p); err != nil {
 			return err
 		}
 		if slices.Contains(paths[:i], p) {
-			return fmt.Errorf("%q is there twice", p)
+			return fmt.Errorf("%q is listed twice", p)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func setOccasions(to *[]Occasion, v Value) error {
 		case !ok:
 			return fmt.Errorf("%q is not one of %s", word, knownOccasions())
 		case slices.Contains(occasions, o):
-			return fmt.Errorf("%q is there twice", word)
+			return fmt.Errorf("%q is listed twice", word)
 		}
 		occasions = append(occasions, o)
 	}

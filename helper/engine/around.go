@@ -64,7 +64,7 @@ func (b mountBeside) String() string {
 // copies that a mount has in other namespaces one is told.
 func (g *Grant) putUpWith(b mountBeside, p *protected.Path) error {
 	if !g.run.EvenSo {
-		return fmt.Errorf("cannot run the command: %v is writable and shows %q too: others could write there (--even-so puts up with that)", b, p.Name)
+		return fmt.Errorf("cannot run the command: %v is writable and shows %q too, so others could write to it (--even-so runs the command nevertheless)", b, p.Name)
 	}
 	if !g.told[b.point] {
 		g.told[b.point] = true

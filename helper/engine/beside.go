@@ -61,5 +61,5 @@ func (o *others) besideWords(paths []*protected.Path) string {
 		}
 		places = append(places, m.words)
 	}
-	return fmt.Sprintf("the system is also mounted at %s, writable: a file that is open for writing there may have been missed", strings.Join(places, ", "))
+	return fmt.Sprintf("the system is also mounted at %s, writable: a file that is open for writing there may have been overlooked", strings.Join(places, ", "))
 }

@@ -30,7 +30,7 @@ func (e *Engine) atBoot(request *helper.Request) (skipped string, err error) {
 	case request.Verb == helper.Seal:
 		return "not sealed: " + why, nil
 	}
-	return "not unlocked: nothing asks for that at this boot", nil
+	return "not unlocked: this boot is not meant to come up unlocked", nil
 }
 
 // nothingToUnlock reports whether err says that the paths can't be protected here, and

@@ -68,7 +68,7 @@ func TestUnsealWithoutRwChangesNothing(t *testing.T) {
 			f.arrange(from)
 			before := f.status()
 			result := f.must(helper.Unseal)
-			if want := []string{"not unlocked: nothing asks for that at this boot"}; !reflect.DeepEqual(result.Notices, want) {
+			if want := []string{"not unlocked: this boot is not meant to come up unlocked"}; !reflect.DeepEqual(result.Notices, want) {
 				t.Errorf("notices = %q, want %q", result.Notices, want)
 			}
 			if after := f.status(); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(*result.Status, before) {

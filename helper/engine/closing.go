@@ -122,7 +122,7 @@ func outOfReach(p *protected.Path, still helper.Flag, again string) string {
 	if p.HiddenMount() != still {
 		return ""
 	}
-	return fmt.Sprintf("something is mounted over %q, and its own mount is out of reach below that: when it is taken off, %s once more", p.Name, again)
+	return fmt.Sprintf("something is mounted over %q, and keeps its own mount out of reach: %s once more when that is unmounted", p.Name, again)
 }
 
 // lookPatience is how long the looks into all namespaces and all processes may take, beside

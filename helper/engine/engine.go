@@ -143,7 +143,7 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 			return fmt.Errorf("cannot wait for other requests: flock: %w", err)
 		}
 		if !sleep(ctx, lineEvery) {
-			return errors.New("cannot start: another lock or unlock is still at work")
+			return errors.New("cannot start: another lock or unlock is still running")
 		}
 	}
 }
@@ -228,7 +228,7 @@ func verified(err error, paths []*protected.Path, want helper.State) error {
 	}
 	for _, p := range paths {
 		if got := p.Status().State; got != want {
-			return fmt.Errorf("%q should be %s now, yet it is %s", p.Name, want, got)
+			return fmt.Errorf("%q should be %s now, but is %s", p.Name, want, got)
 		}
 	}
 	return nil

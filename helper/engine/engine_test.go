@@ -178,7 +178,7 @@ func TestTheTurnIsNotWaitedForForever(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	result := f.engine.Run(ctx, helper.Request{Verb: helper.Lock})
-	if result.Outcome != helper.Failed || !strings.Contains(result.Error, "another lock or unlock is still at work") {
+	if result.Outcome != helper.Failed || !strings.Contains(result.Error, "another lock or unlock is still running") {
 		t.Errorf("Run() while another is at work = %s: %s", result.Outcome, result.Error)
 	}
 	f.expect("after it gave up", helper.Unlocked)

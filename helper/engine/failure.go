@@ -29,11 +29,11 @@ func (e *blockedError) Error() string {
 	case len(known) > 0:
 		return fmt.Sprintf("cannot lock %q: it is being written to by %s", e.path, describeSome(known))
 	case len(unknown) > 0:
-		return fmt.Sprintf("cannot lock %q: it may be being written to by %s, which cannot be looked into", e.path, describeSome(unknown))
+		return fmt.Sprintf("cannot lock %q: %s may be writing to it, and cannot be inspected", e.path, describeSome(unknown))
 	}
 	var incomplete *writers.IncompleteError
 	if errors.As(e.cause, &incomplete) && !errors.Is(e.cause, unix.EBUSY) {
-		return fmt.Sprintf("cannot lock %q: it may be being written to: %v", e.path, helper.Because(e.cause))
+		return fmt.Sprintf("cannot lock %q: something may be writing to it: %v", e.path, helper.Because(e.cause))
 	}
 	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, helper.Because(e.cause))
 }
@@ -97,11 +97,11 @@ type packageManagerError struct{ holder helper.LockHolder }
 func (e *packageManagerError) Error() string {
 	switch {
 	case e.holder.PID == 0:
-		return fmt.Sprintf("cannot lock: %s is at work (%s is taken)", e.holder.Manager, e.holder.Lock)
+		return fmt.Sprintf("cannot lock: %s is running (%s is taken)", e.holder.Manager, e.holder.Lock)
 	case e.holder.Program == "":
-		return fmt.Sprintf("cannot lock: %s is at work (pid %d)", e.holder.Manager, e.holder.PID)
+		return fmt.Sprintf("cannot lock: %s is running (pid %d)", e.holder.Manager, e.holder.PID)
 	}
-	return fmt.Sprintf("cannot lock: %s is at work: %q (pid %d)", e.holder.Manager, e.holder.Program, e.holder.PID)
+	return fmt.Sprintf("cannot lock: %s is running: %q (pid %d)", e.holder.Manager, e.holder.Program, e.holder.PID)
 }
 
 // failures are several errors of one request, each told on its own.

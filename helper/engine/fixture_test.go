@@ -68,7 +68,7 @@ func (f *fixture) expectWords(r *helper.Result) {
 	f.t.Helper()
 	for _, text := range append(strings.Split(r.Error, "; "), r.Notices...) {
 		// "cannot allocate memory" is the kernel's, the other is no cause of anything.
-		ours := strings.NewReplacer(unix.ENOMEM.Error(), "", "which cannot be looked into", "").Replace(text)
+		ours := strings.NewReplacer(unix.ENOMEM.Error(), "", "and cannot be inspected", "").Replace(text)
 		if strings.Count(ours, "cannot") > 1 {
 			f.t.Errorf("%s says \"cannot\" more than once: %s", r.Request.Verb, text)
 		}

@@ -49,7 +49,7 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 	}
 	for _, p := range paths {
 		if got := p.Status().State; got != helper.Locked && got != helper.OpenMount {
-			return fmt.Errorf("%q should be locked or an open mount now, yet it is %s", p.Name, got)
+			return fmt.Errorf("%q should be locked or an open mount now, but is %s", p.Name, got)
 		}
 	}
 	return nil
@@ -88,9 +88,9 @@ func stillWriting(e *blockedError) string {
 	known, unknown := certain(e.writers)
 	switch {
 	case len(known) > 0:
-		return fmt.Sprintf("what was open on %q can still be written to, by %s", e.path, describeSome(known))
+		return fmt.Sprintf("what is open on %q can still be written to, by %s", e.path, describeSome(known))
 	case len(unknown) > 0:
-		return fmt.Sprintf("what was open on %q can still be written to if %s, which cannot be looked into, has it open", e.path, describeSome(unknown))
+		return fmt.Sprintf("what is open on %q can still be written to if %s, which cannot be inspected, has it open", e.path, describeSome(unknown))
 	}
-	return fmt.Sprintf("what was open on %q can still be written to, by a program that could not be found", e.path)
+	return fmt.Sprintf("what is open on %q can still be written to, by a program that could not be found", e.path)
 }

@@ -111,7 +111,7 @@ func TestNoForceAgainstAPackageManagerThatBeginsMeanwhile(t *testing.T) {
 			}
 			return nil
 		})
-		if err == nil || !strings.Contains(err.Error(), "dpkg is at work") || asked != begins+1 {
+		if err == nil || !strings.Contains(err.Error(), "dpkg is running") || asked != begins+1 {
 			t.Errorf("closeToNewWrites() = %v, asked %d times", err, asked)
 		}
 		f.expectAllUnlocked("after the refused lock")

@@ -137,7 +137,7 @@ func (g *Grant) begin(ctx context.Context, result *helper.Result) error {
 		return fmt.Errorf("cannot unlock the system from within %s: %w", commands([]helper.Run{around}), errWithin)
 	case within:
 		result.Notices = append(result.Notices, "started by "+commands([]helper.Run{around})+
-			": it can write as long as that is at work, and the system stays locked for everything else")
+			": it can write until that command ends, and the system stays locked for everything else")
 		return nil
 	case len(g.open) == len(g.paths):
 		return nil
@@ -240,7 +240,7 @@ func (g *Grant) noneForced(before helper.Status) error {
 	if len(others) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cannot run the command: %s is still at work, which a lock by force has taken write access from", commands(others))
+	return fmt.Errorf("cannot run the command: %s is still running after a lock by force took its write access", commands(others))
 }
 
 func (g *Grant) give(ctx context.Context, result *helper.Result) error {

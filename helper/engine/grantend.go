@@ -72,7 +72,7 @@ func (g *Grant) takeBack(result *helper.Result) error {
 	// What can't be read of others does not keep the property from being set.
 	if others, _ := records.List(g.engine.Config.StateDir); len(others) > 0 {
 		g.forgetGrant()
-		note("not locked yet: another command of \"immutectl run\" is at work (pid %d)", others[0].PID)
+		note("not locked yet: another command of \"immutectl run\" is still running (pid %d)", others[0].PID)
 		return nil
 	}
 	var all error

@@ -35,7 +35,7 @@ func TestAProcessThatHangsIsNamedInTime(t *testing.T) {
 		t.Helper()
 		r := inTime(what, do)
 		named(what, r)
-		if r.Outcome != helper.Blocked || !strings.Contains(r.Error, "cannot be looked into") {
+		if r.Outcome != helper.Blocked || !strings.Contains(r.Error, "cannot be inspected") {
 			t.Errorf("%s = %s: %s", what, r.Outcome, r.Error)
 		}
 		f.expect("after "+what, helper.Unlocked)
@@ -45,7 +45,7 @@ func TestAProcessThatHangsIsNamedInTime(t *testing.T) {
 	refused("lock", lock)
 	r := inTime("lock by force", func() *helper.Result { return f.must(helper.LockForce) })
 	named("lock by force", r)
-	if len(r.Notices) != 2 || !strings.Contains(r.Notices[0], "cannot be looked into") {
+	if len(r.Notices) != 2 || !strings.Contains(r.Notices[0], "cannot be inspected") {
 		t.Errorf("by force: notices %q, want one for each path", r.Notices)
 	}
 	f.expect("by force", helper.Locked)

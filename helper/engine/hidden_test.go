@@ -101,7 +101,7 @@ func TestAnOverlayOverALockedSubvolume(t *testing.T) {
 	takeOff = f.overlay(false)
 	f.expect("a read-only overlay over it", helper.Locked)
 	r := f.run(helper.Unlock)
-	if r.Outcome == helper.Done || !strings.Contains(r.Error, `cannot unlock "`+f.Etc+`": what is mounted over it (overlay) is read-only: take that off first`) {
+	if r.Outcome == helper.Done || !strings.Contains(r.Error, `cannot unlock "`+f.Etc+`": what is mounted over it (overlay) is read-only: unmount that first`) {
 		t.Errorf("unlock = %s: %s", r.Outcome, r.Error)
 	}
 	f.expect("after an unlock that can't be", helper.Locked)

@@ -16,7 +16,7 @@ import (
 // command is left to that: the end of the command sets the property.
 func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
 	if before := result.Before; before.State == helper.Locked && slices.ContainsFunc(before.Paths, before.Lent) {
-		result.Notices = append(result.Notices, "only "+commands(before.Runs)+" can still write, and only until it ends")
+		result.Notices = append(result.Notices, "only "+commands(before.Runs)+" can still write, until it ends")
 		return nil
 	}
 	if err := e.mayLock(paths, result); err != nil {
@@ -45,7 +45,7 @@ func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 		return err
 	}
 	for _, file := range packagemanager.LeftBehind() {
-		result.Notices = append(result.Notices, fmt.Sprintf("a package manager that was killed has left %q behind, and can't work before that is removed", file))
+		result.Notices = append(result.Notices, fmt.Sprintf("a package manager that was killed has left %q behind, and can't run until you remove that file", file))
 	}
 	return e.mayFreeze(paths, result)
 }
@@ -70,7 +70,7 @@ func repairSuperblock(p *protected.Path, before helper.PathStatus) (notice strin
 		return ""
 	}
 	if err := p.MakeSuperblockWritable(); err != nil {
-		return fmt.Sprintf("the whole file system of %q stays read-only, other directories on it too: %v", p.Name, err)
+		return fmt.Sprintf("the whole file system of %q stays read-only, with the other directories on it: %v", p.Name, err)
 	}
 	return ""
 }

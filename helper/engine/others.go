@@ -282,7 +282,7 @@ func (e *Engine) closeForRun(paths []*protected.Path) error {
 	case err != nil:
 		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
 	case len(busy) > 0:
-		return fmt.Errorf("cannot run the command: %s has %q writable, and something open there", e.someoneAt(busy[0]), busy[0].Name)
+		return fmt.Errorf("cannot run the command: %s can write to %q, and has something open there", e.someoneAt(busy[0]), busy[0].Name)
 	case len(o.left) > 0:
 		return fmt.Errorf("cannot run the command: %s could write to %s too, through a mount that can't be made read-only", names(o.left), strings.Join(namesOf(paths), " and "))
 	}
@@ -304,7 +304,7 @@ func (e *Engine) remember(o *others) (notice string) {
 		return ""
 	}
 	if err := rememberFlags(e.Config.StateDir, o.flags()); err != nil {
-		return fmt.Sprintf("the next unlock may leave programs in containers behind: %v", err)
+		return fmt.Sprintf("after the next unlock, programs in containers may still see the system read-only: %v", err)
 	}
 	return ""
 }

@@ -194,7 +194,7 @@ func TestARecordThatCanNotBeKept(t *testing.T) {
 	f.must(helper.Lock) // while it can be written
 	f.must(helper.Unlock)
 	f.engine.Prepared = filepath.Join(f.Root, "kept", "prepared.json", "below")
-	if r := f.must(helper.Lock); len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "cannot note which islands are writable") {
+	if r := f.must(helper.Lock); len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "cannot record which islands are writable") {
 		t.Errorf("notices %q", r.Notices)
 	}
 	f.engine.Prepared = filepath.Join(f.Root, "elsewhere", "prepared.json")

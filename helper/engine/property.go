@@ -52,7 +52,7 @@ func (e *Engine) clearProperty(ctx context.Context, p *protected.Path, result *h
 	}
 	was, err := p.ClearReceived()
 	if err != nil {
-		return fmt.Errorf("cannot take the mark of btrfs receive off it: %w", err)
+		return fmt.Errorf("cannot remove the mark of btrfs receive from it: %w", err)
 	}
 	if was {
 		result.Notices = append(result.Notices, fmt.Sprintf("%q was made by btrfs receive, and is no longer marked as a copy of what was sent: an incremental receive needs another parent", p.Name))

@@ -32,7 +32,7 @@ func (e *Engine) reclaim(ctx context.Context, run helper.Run) *helper.Result {
 		if state, err := statefile.Read(e.Config.StateDir); err == nil && !isOf(state.Last, run) {
 			return &helper.Result{Request: state.Last.Request, Outcome: helper.Done, Status: state.Last.Status}
 		}
-		return e.Run(ctx, helper.Request{Verb: helper.Lock, AfterRun: true, ID: run.ID, UID: run.UID, User: run.User, Reason: "nobody answers for " + run.Program()})
+		return e.Run(ctx, helper.Request{Verb: helper.Lock, AfterRun: true, ID: run.ID, UID: run.UID, User: run.User, Reason: run.Program() + " had no guardian any more"})
 	}
 	g := &Grant{engine: e.recording(run), run: run, record: &records.Record{}, open: map[string]bool{}, again: true}
 	result := g.newResult()

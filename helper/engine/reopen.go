@@ -45,7 +45,7 @@ func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []
 	closed, err := r.look(paths)
 	defer r.others.end()
 	if err != nil {
-		result.Notices = append(result.Notices, fmt.Sprintf("services that have started while it was locked may still see it read-only: %v", err))
+		result.Notices = append(result.Notices, fmt.Sprintf("services that were started while the system was locked may still see it read-only: %v", err))
 		return nil
 	}
 	if unsure := r.unsure(closed); e.Units != nil && len(unsure) > 0 {
@@ -175,7 +175,7 @@ func stubborn(closed []namespaces.Found) []string {
 	var sentences []string
 	for _, name := range serviceNames(closed) {
 		if setting, ok := rememberers[name]; ok {
-			sentences = append(sentences, fmt.Sprintf("%s says \"done\" when a %s is set that it could not write while the system was locked, and does not write it: run \"systemctl stop %s\" first, or wait for half a minute", name, setting, name))
+			sentences = append(sentences, fmt.Sprintf("%s says \"done\" when you set a %s that it could not write while the system was locked, but does not write it: run \"systemctl stop %s\" first, or wait for half a minute", name, setting, name))
 		}
 	}
 	return sentences

@@ -106,12 +106,12 @@ func (e *Engine) length(r helper.Request, had statefile.State) (time.Duration, e
 }
 
 func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error {
-	err := errors.New("there is nothing here that could")
+	err := errors.New("there is no timer here")
 	if e.Relock != nil {
 		err = e.Relock.Arm(ctx, id, after)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot arrange for the lock at the end of the window: %w", helper.Because(err))
+		return fmt.Errorf("cannot set a timer for the end of the window: %w", helper.Because(err))
 	}
 	return nil
 }
@@ -141,14 +141,14 @@ func (e *Engine) putOff(ctx context.Context, result *helper.Result, recorded sta
 	if d := recorded.Deadline; d != nil {
 		until, after, sinceBoot := e.clock.in(e.left(d))
 		if err := e.arm(ctx, result.Request.ID, after); err != nil {
-			return fmt.Errorf("cannot put the lock off: %w", helper.Because(err))
+			return fmt.Errorf("cannot postpone the lock: %w", helper.Because(err))
 		}
 		recorded.Deadline = &statefile.Deadline{ID: result.Request.ID, SinceBoot: sinceBoot}
 		if recorded.Window != nil {
 			recorded.Window.Until = &until
 		}
 		if err := statefile.Write(e.Config.StateDir, recorded); err != nil {
-			return fmt.Errorf("cannot put the lock off: %w", helper.Because(err))
+			return fmt.Errorf("cannot postpone the lock: %w", helper.Because(err))
 		}
 		why = "not locked: the window lasts until " + until.Format(time.RFC3339)
 	}

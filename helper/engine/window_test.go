@@ -49,7 +49,7 @@ func TestNoTimerNoUnlock(t *testing.T) {
 	f := newTimedFixture(t)
 	f.timers.err = errors.New("no bus")
 	r := f.ask(helper.Request{Verb: helper.Unlock, ID: "1", For: time.Minute})
-	if want := "cannot arrange for the lock at the end of the window: no bus"; r.Outcome != helper.Failed || r.Error != want {
+	if want := "cannot set a timer for the end of the window: no bus"; r.Outcome != helper.Failed || r.Error != want {
 		t.Errorf("unlock = %s: %q, want %q", r.Outcome, r.Error, want)
 	}
 	f.expect("without a bus", helper.Locked)

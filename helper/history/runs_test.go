@@ -76,7 +76,7 @@ func TestWordsOfCommands(t *testing.T) {
 		why, ends string
 	}{
 		{Window{Window: helper.Window{Reason: "new kernel"}}, "new kernel", "still open"},
-		{Window{Command: "apt"}, "immutectl run: apt", "at work"},
+		{Window{Command: "apt"}, "immutectl run: apt", "running"},
 		{Window{Command: "apt", Window: helper.Window{Reason: "new kernel"}, End: Command}, "new kernel: apt", "the command ended"},
 		{Window{Command: "apt", End: Person, LockedBy: "eve"}, "immutectl run: apt", "locked by eve"},
 		{Window{Command: "apt", End: Crash, Sealed: true}, "immutectl run: apt", "crash or power cut, sealed at the next boot"},

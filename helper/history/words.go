@@ -21,7 +21,7 @@ func (w Window) EndWords() string {
 	switch w.End {
 	case Open:
 		if w.Command != "" {
-			return "at work"
+			return "running"
 		}
 		return "still open"
 	case Person:
@@ -31,7 +31,7 @@ func (w Window) EndWords() string {
 	case Sleep:
 		return "locked before the machine slept"
 	case Logout:
-		return "locked when nobody was logged in any more"
+		return "locked after the last logout"
 	case Seal:
 		return "shut down, sealed at the next boot"
 	case Shutdown:

@@ -144,7 +144,7 @@ func (s Source) Keep(c config.Config) error {
 		err = wholefile.WriteDurably(s.Kept, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot keep the configuration for when its file is refused: %w", helper.Because(err))
+		return fmt.Errorf("cannot record the configuration as the last good one: %w", helper.Because(err))
 	}
 	return nil
 }

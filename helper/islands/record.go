@@ -76,7 +76,7 @@ func (r Record) Write(file string) error {
 		err = wholefile.Write(file, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot note which islands are writable: %w", helper.Because(err))
+		return fmt.Errorf("cannot record which islands are writable: %w", helper.Because(err))
 	}
 	return nil
 }

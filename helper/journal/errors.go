@@ -7,4 +7,4 @@ import "errors"
 var ErrMissing = errors.New("there is no systemd journal here")
 
 // ErrNotAllowed is returned to a user who may not read what root wrote to the journal.
-var ErrNotAllowed = errors.New("the journal of the system is not yours to read")
+var ErrNotAllowed = errors.New("you are not allowed to read the system journal")

@@ -99,7 +99,7 @@ func decode(data string) (map[string]string, error) {
 			value, rest = rest[8:8+size], rest[8+size+1:]
 		}
 		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("%q is there twice", name)
+			return nil, fmt.Errorf("%q is listed twice", name)
 		}
 		fields[name] = value
 		data = rest

@@ -20,7 +20,7 @@ func syncBy(control string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot have the journal written to the disk: %w", err)
+		return fmt.Errorf("cannot have the journal written to disk: %w", err)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func found(all []*Namespace, answers []answer[Found]) []Found {
 		each[i] = a.value
 		each[i].In = all[i]
 		if a.err != nil {
-			each[i].Err = fmt.Errorf("cannot look into a mount namespace: %w", helper.Because(a.err))
+			each[i].Err = fmt.Errorf("cannot inspect a mount namespace: %w", helper.Because(a.err))
 		}
 	}
 	return each

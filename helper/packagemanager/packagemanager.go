@@ -70,7 +70,7 @@ func Holder() (*helper.LockHolder, error) {
 	for _, l := range locks() {
 		pid, held, err := l.holder()
 		if err != nil {
-			return nil, fmt.Errorf("cannot tell whether %s is at work: %w", l.manager, err)
+			return nil, fmt.Errorf("cannot tell whether %s is running: %w", l.manager, err)
 		}
 		if held {
 			return &helper.LockHolder{Manager: l.manager, Lock: l.path, PID: pid, Program: program(pid)}, nil

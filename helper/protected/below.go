@@ -177,7 +177,7 @@ func (p *Path) CanBeWritten() error {
 		return nil
 	}
 	if top, err := mount.Find(p.MountID); err == nil && top.SuperReadOnly() {
-		return fmt.Errorf("what is mounted over it (%s) is read-only: take that off first", top.Filesystem)
+		return fmt.Errorf("what is mounted over it (%s) is read-only: unmount that first", top.Filesystem)
 	}
 	return nil
 }

@@ -180,7 +180,7 @@ func (p *Path) Status() helper.PathStatus {
 	}
 	if p.WasBtrfs && !p.Btrfs {
 		s.Property = ""
-		s.Error = fmt.Sprintf("cannot tell the state of %q: it was on btrfs when it was last locked or unlocked, and what is mounted there now is not (%s)", p.Name, info.Filesystem)
+		s.Error = fmt.Sprintf("cannot tell the state of %q: it was on btrfs when it was last locked or unlocked, but what is mounted there now is not (%s)", p.Name, info.Filesystem)
 	}
 	s.State = helper.PathState(s.Property, s.Mount, s.Superblock)
 	return s

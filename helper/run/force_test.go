@@ -36,7 +36,7 @@ func TestForceEndsALoan(t *testing.T) {
 	})
 	f.expect("with another guardian", helper.Locked)
 	code, end := f.run(f.shell("true"))
-	if want := ` is still at work, which a lock by force has taken write access from`; code != helper.ExitFailed || !strings.HasSuffix(end.Err, want) {
+	if want := ` is still running after a lock by force took its write access`; code != helper.ExitFailed || !strings.HasSuffix(end.Err, want) {
 		t.Errorf("another command: exit code %d, %q", code, end.Err)
 	}
 	io.WriteString(f.stdin, "try\n")

@@ -23,7 +23,7 @@ type guardianProcess struct {
 }
 
 // errLate says that the grant has ended before the command could begin.
-var errLate = errors.New("it could not begin in time")
+var errLate = errors.New("it did not start in time")
 
 // guardian starts a guardian and gives it the order. before is what the killed one said, if
 // there was one.

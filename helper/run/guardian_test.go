@@ -175,7 +175,7 @@ func TestSystemWideAndAnotherWindow(t *testing.T) {
 	cmd := f.start(`echo ready; read line`)
 	f.must(helper.Unlock)
 	f.stdin.Close()
-	if _, end := f.run(cmd); len(end.Result.Notices) != 1 || end.Result.Notices[0] != "not locked: rrs has asked for a time of its own since" {
+	if _, end := f.run(cmd); len(end.Result.Notices) != 1 || end.Result.Notices[0] != "not locked: rrs has set another time since" {
 		t.Errorf("end = %+v", end.Result)
 	}
 	f.expect("afterwards", helper.Unlocked)

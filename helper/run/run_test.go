@@ -200,7 +200,7 @@ func TestNobodyLocksOrIsLockedOutMeanwhile(t *testing.T) {
 	cmd := f.start(`echo ready; read line; touch $ETC/late`)
 	for _, verb := range []helper.Verb{helper.Lock, helper.Seal} {
 		r := f.ask(verb)
-		if want := `only "sh" (pid ` + itoa(cmd.Process.Pid) + `) can still write, and only until it ends`; r.Outcome != helper.Done || len(r.Notices) != 1 || r.Notices[0] != want {
+		if want := `only "sh" (pid ` + itoa(cmd.Process.Pid) + `) can still write, until it ends`; r.Outcome != helper.Done || len(r.Notices) != 1 || r.Notices[0] != want {
 			t.Errorf("%s = %s: %s, %q", verb, r.Outcome, r.Error, r.Notices)
 		}
 		f.expect("locked already", lent)
@@ -210,7 +210,7 @@ func TestNobodyLocksOrIsLockedOutMeanwhile(t *testing.T) {
 	f.must(helper.Unlock)
 	f.expect("unlocked", helper.Unlocked)
 	r := f.ask(helper.Lock)
-	if want := `cannot lock: immutectl run is at work: "sh" (pid `; r.Outcome != helper.PackageManager || !strings.HasPrefix(r.Error, want) {
+	if want := `cannot lock: immutectl run is running: "sh" (pid `; r.Outcome != helper.PackageManager || !strings.HasPrefix(r.Error, want) {
 		t.Errorf("lock = %s: %s", r.Outcome, r.Error)
 	}
 	f.expect("a lock was refused", helper.Unlocked)

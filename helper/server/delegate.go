@@ -103,7 +103,7 @@ func await(ctx context.Context, unit string, t *ticket) (*helper.Result, error) 
 		case result != nil || err != nil:
 			return result, err
 		case !working:
-			return nil, fmt.Errorf("cannot learn what %s did: it ended without an answer; see \"journalctl -u %s\"", unit, unit)
+			return nil, fmt.Errorf("cannot get the result of %s: it ended without an answer; see \"journalctl -u %s\"", unit, unit)
 		}
 		select {
 		case <-again.C:
@@ -114,7 +114,7 @@ func await(ctx context.Context, unit string, t *ticket) (*helper.Result, error) 
 }
 
 func tooLate(unit string) error {
-	return fmt.Errorf("cannot wait for %s any longer; it may still be at work", unit)
+	return fmt.Errorf("cannot wait for %s any longer; it may still be running", unit)
 }
 
 // serveQueue is what a unit does: it works off every request that waits, and returns

@@ -179,7 +179,7 @@ func TestDelegateUnitDies(t *testing.T) {
 		return failed
 	}
 	r, code := d.serve(t, nil, "lock")
-	want := `cannot learn what immutray-lock.service did: it ended without an answer; see "journalctl -u immutray-lock.service"`
+	want := `cannot get the result of immutray-lock.service: it ended without an answer; see "journalctl -u immutray-lock.service"`
 	if code != helper.ExitFailed || r.Error != want || d.units.starts != 1 {
 		t.Errorf("exit %d, %q after %d starts, want %q", code, r.Error, d.units.starts, want)
 	}
@@ -222,7 +222,7 @@ func TestDelegateGivesUp(t *testing.T) {
 	d.desk.jobs = startFunc(func(ctx context.Context, _ string) (systemd.End, error) { return systemd.End{}, ctx.Err() })
 	code := d.desk.serve(ctx, []string{"x", "lock"}, nil)
 	r := parseOutput(t, d.out.String())
-	if want := "cannot wait for immutray-lock.service any longer; it may still be at work"; code != helper.ExitFailed || r.Error != want {
+	if want := "cannot wait for immutray-lock.service any longer; it may still be running"; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
 	}
 	d.out.Reset()

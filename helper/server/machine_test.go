@@ -29,7 +29,7 @@ func TestCheckRoot(t *testing.T) {
 		want string
 	}{
 		{"root", &syscall.SysProcAttr{}, ""},
-		{"a user", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}, "cannot work: only root can"},
+		{"a user", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}, "must run as root"},
 		{"a user namespace", &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: root, GidMappings: root}, other},
 	} {
 		if os.Getuid() != 0 {

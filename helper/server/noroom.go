@@ -34,7 +34,7 @@ func (d *desk) lockUnasked(ctx context.Context, c config.Config, r helper.Reques
 		result.Request = r
 	} else if status := lockstate.For(c).Read(); status.State != helper.Locked {
 		result.Outcome, result.Status = helper.Failed, &status
-		result.Error = fmt.Sprintf("cannot learn what %s did: there is no room in %s; see \"journalctl -u %s\"", unit, c.StateDir, unit)
+		result.Error = fmt.Sprintf("cannot get the result of %s: there is no room in %s; see \"journalctl -u %s\"", unit, c.StateDir, unit)
 	} else {
 		result.Status = &status
 	}

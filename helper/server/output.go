@@ -27,7 +27,7 @@ func (d *desk) say(w io.Writer, text string) error {
 	case err := <-written:
 		return err
 	case <-late.C:
-		return errors.New("nobody reads the answer")
+		return errors.New("its reader has closed it")
 	}
 }
 

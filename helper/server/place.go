@@ -61,25 +61,25 @@ func (kernel) systemd() bool { return systemd.Booted() }
 func (kernel) sharesMounts() (bool, error) {
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
-		return false, fmt.Errorf("cannot tell the mount namespace: %w", err)
+		return false, fmt.Errorf("cannot read the mount namespace: %w", err)
 	}
 	first, err := os.Readlink("/proc/1/ns/mnt")
 	if err != nil {
-		return false, fmt.Errorf("cannot tell the mount namespace of PID 1: %w", err)
+		return false, fmt.Errorf("cannot read the mount namespace of PID 1: %w", err)
 	}
 	return own == first, nil
 }
 
 func (kernel) checkRoot(forUser bool) error {
 	if os.Geteuid() != 0 || os.Getuid() != 0 {
-		return errors.New("cannot work: only root can")
+		return errors.New("must run as root")
 	}
 	if !forUser {
 		return nil
 	}
 	uids, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
-		return fmt.Errorf("cannot tell the user namespace: %w", err)
+		return fmt.Errorf("cannot read the user namespace: %w", err)
 	}
 	// The machine's own maps every uid to itself (user_namespaces(7)).
 	if strings.Join(strings.Fields(string(uids)), " ") != "0 0 4294967295" {

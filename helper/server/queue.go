@@ -60,7 +60,7 @@ func (q queue) put(r helper.Request) (*ticket, error) {
 	t := &ticket{queue: q, request: r}
 	if err := t.write(); err != nil {
 		t.held.Close() // of a nil file this is an error, and no harm
-		return nil, fmt.Errorf("cannot hand on the request: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot pass on the request: %w", helper.Because(err))
 	}
 	return t, nil
 }
@@ -239,7 +239,7 @@ func (q queue) take(verb helper.Verb) (r helper.Request, ok bool, err error) {
 	}
 	err = readJSON(taken, &r)
 	if err == nil && (r.Verb != verb || r.ID != id) {
-		err = errors.New("it does not say what its name says")
+		err = errors.New("its content does not match its name")
 	}
 	if err != nil {
 		os.Remove(taken)

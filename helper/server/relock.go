@@ -56,17 +56,17 @@ func (d *desk) relockOnLogout(ctx context.Context, e *engine.Engine, own helper.
 	}
 	mark := filepath.Join(e.Config.StateDir, peopleName)
 	if people > 0 {
-		return nothing(own, "not locked: somebody is logged in"), leaveMark(mark)
+		return nothing(own, "not locked: someone is logged in"), leaveMark(mark)
 	}
 	if _, err := os.Lstat(mark); errors.Is(err, fs.ErrNotExist) {
-		return nothing(own, "not locked: nobody has logged out"), nil
+		return nothing(own, "not locked: no one has logged out"), nil
 	}
 	result := d.work(ctx, e, own)
 	if result.Outcome != helper.Done {
 		return result, nil
 	}
 	if err := os.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		result.Notices = append(result.Notices, fmt.Sprintf("cannot forget who was logged in: %v", err))
+		result.Notices = append(result.Notices, fmt.Sprintf("cannot remove the record that someone was logged in: %v", err))
 	}
 	return result, nil
 }
@@ -77,7 +77,7 @@ func leaveMark(mark string) error {
 		err = os.WriteFile(mark, nil, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot note that somebody is logged in: %w", helper.Because(err))
+		return fmt.Errorf("cannot record that someone is logged in: %w", helper.Because(err))
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func TestRelockOnLogoutSaysWhyItCannot(t *testing.T) {
 	}
 	f.desk.logins = somePeople{count: 1}
 	r, code = f.serve(t, nil, "lock", "--work", "--on", "logout")
-	if want := "cannot note that somebody is logged in: "; code != helper.ExitFailed || !strings.HasPrefix(r.Error, want) {
+	if want := "cannot record that someone is logged in: "; code != helper.ExitFailed || !strings.HasPrefix(r.Error, want) {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
 	}
 }

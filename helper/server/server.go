@@ -200,7 +200,7 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 			if isNoRoom(err) {
 				why = "there is no room in " + c.StateDir
 			}
-			d.told.add(why + ": it was done without systemd")
+			d.told.add(why + ", so the helper locked without it")
 			return d.work(ctx, d.engine(c, t, d.timers), r), nil
 		}
 		if result != nil {
@@ -211,7 +211,7 @@ func (d *desk) handle(ctx context.Context, t task, forUser bool, r helper.Reques
 	reclaimed := d.reclaim(d.engine(c, t, d.timers), ctx)
 	switch {
 	case t.lent && reclaimed == nil:
-		return nothing(r, "not locked: somebody answers for everything that is lent"), nil
+		return nothing(r, "not locked: every command of \"immutectl run\" still has its guardian"), nil
 	case t.lent:
 		return reclaimed, nil
 	case t.work:

@@ -209,7 +209,7 @@ func TestServeRefuses(t *testing.T) {
 		{"PKEXEC_UID nobody at all", uid("4294967295"), good, []string{"lock"}, 1, `PKEXEC_UID is "4294967295"`},
 		{"PKEXEC_UID too large", uid("4294967296"), good, []string{"lock"}, 1, `PKEXEC_UID is "4294967296"`},
 		{"PKEXEC_UID with a blank", uid(" 1"), good, []string{"lock"}, 1, `PKEXEC_UID is " 1"`},
-		{"not root", nil, fakeMachine{notRoot: errors.New("cannot work: only root can")}, []string{"lock"}, 1, "cannot work: only root can"},
+		{"not root", nil, fakeMachine{notRoot: errors.New("must run as root")}, []string{"lock"}, 1, "must run as root"},
 		{"a user in another mount namespace", uid("1000"), fakeMachine{elsewhere: true}, []string{"lock"}, 1, "cannot reach the mounts of this computer from here"},
 		{"a unit in another mount namespace", nil, fakeMachine{booted: true, elsewhere: true}, []string{"lock", "--work"}, 1, "cannot work in a mount namespace of its own: a setting of the unit"},
 		{"the seal in another mount namespace", nil, fakeMachine{booted: true, elsewhere: true}, []string{"seal"}, 1, "cannot work in a mount namespace of its own: a setting of the unit"},

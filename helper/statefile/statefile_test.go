@@ -18,7 +18,7 @@ func example() State {
 		Window: &helper.Window{Since: time.Unix(1_790_000_000, 0).UTC(), UID: 1000, User: "rrs"},
 		Overdue: &helper.Overdue{
 			Outcome: helper.PackageManager,
-			Error:   "cannot lock: dpkg is at work",
+			Error:   "cannot lock: dpkg is running",
 			Holder:  &helper.LockHolder{Manager: "dpkg", Lock: "/var/lib/dpkg/lock", PID: 7, Program: "apt"},
 		},
 		Last: &helper.Result{

@@ -50,7 +50,7 @@ func (l Logind) inhibit(ctx context.Context, why string) (release func(), err er
 	defer cancel()
 	conn, err := dbus.Connect(l.address, dbus.WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("cannot have shutdown and sleep wait: %w", contextOr(ctx, err))
+		return nil, fmt.Errorf("cannot make shutdown and sleep wait: %w", contextOr(ctx, err))
 	}
 	defer conn.Close()
 	for _, mode := range []string{"block", "delay"} {
@@ -62,8 +62,8 @@ func (l Logind) inhibit(ctx context.Context, why string) (release func(), err er
 		case err == nil:
 			return func() { unix.Close(int(lock)) }, nil
 		case errors.As(err, &refused) && refused.Name == inProgress:
-			return nil, fmt.Errorf("cannot have shutdown and sleep wait: %w", helper.ErrGoingOff)
+			return nil, fmt.Errorf("cannot make shutdown and sleep wait: %w", helper.ErrGoingOff)
 		}
 	}
-	return nil, fmt.Errorf("cannot have shutdown and sleep wait: %w", contextOr(ctx, err))
+	return nil, fmt.Errorf("cannot make shutdown and sleep wait: %w", contextOr(ctx, err))
 }

@@ -125,7 +125,7 @@ func TestInhibit(t *testing.T) {
 			t.Error("the lock is held after the end of the command")
 		}
 		b.stop()
-		if _, err := (Logind{b.address}).Inhibit(t.Context(), "", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "cannot have shutdown and sleep wait: ") {
+		if _, err := (Logind{b.address}).Inhibit(t.Context(), "", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "cannot make shutdown and sleep wait: ") {
 			t.Errorf("Inhibit() without a bus = %v", err)
 		}
 	}

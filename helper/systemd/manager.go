@@ -69,7 +69,7 @@ func (m Manager) talk(ctx context.Context, do func(context.Context, *conn) error
 	l = &conn{again: true, timeout: timeout}
 	if second := l.with(ctx, m.direct, do); second == nil || !errors.Is(second, ErrNoAnswer) {
 		if m.note != nil {
-			m.note("the system bus does not answer: systemd was asked without it")
+			m.note("the system bus does not answer, so the helper asked systemd directly")
 		}
 		return second
 	}

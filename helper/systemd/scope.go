@@ -52,7 +52,7 @@ func leaveCgroup(ctx context.Context, manager Manager, pid int) error {
 			{"OnFailure", value(atEnd)},
 			{"Wants", value([]string{timer})},
 		}, []auxiliary{{timer, append(untilTheEnd(), []property{
-			{"Description", value("See whether a command's write access ends with it")},
+			{"Description", value("Check that a command's write access has ended with it")},
 			// It ends with the scope.
 			{"BindsTo", value([]string{scope})},
 			{"After", value([]string{scope})},

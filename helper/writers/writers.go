@@ -63,7 +63,7 @@ type IncompleteError struct {
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("cannot look into %d processes and %d devices: %v", e.Processes, e.Devices, helper.Because(e.Err))
+	return fmt.Sprintf("cannot inspect %d processes and %d devices: %v", e.Processes, e.Devices, helper.Because(e.Err))
 }
 
 func (e *IncompleteError) Unwrap() error { return e.Err }

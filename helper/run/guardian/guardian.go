@@ -272,7 +272,7 @@ func (w *watch) lock(ctx context.Context) *helper.Result {
 		if last.Request.Verb == helper.Unlock && last.Outcome == helper.Done && last.Request.ID != w.unlocked {
 			w.grant.Forget()
 			return &helper.Result{Request: last.Request, Outcome: helper.Done, Status: last.Status,
-				Notices: []string{fmt.Sprintf("not locked: %s has asked for a time of its own since", last.Request.User)}}
+				Notices: []string{fmt.Sprintf("not locked: %s has set another time since", last.Request.User)}}
 		}
 	}
 	result, err := w.Helper.Do(ctx, helper.Request{Verb: helper.Lock, AfterRun: true})

@@ -38,7 +38,7 @@ func configurationExtensions(t *testing.T, v *vm) {
 	if out, err := v.as(other).run("immutectl is-locked"); codeOf(err) != helper.ExitFailed || !strings.Contains(out, "only root can") {
 		t.Errorf("asked by a user whether it is locked below an extension: %v: %s", err, out)
 	}
-	if out, err := v.as(root).run("immutectl unlock"); codeOf(err) != helper.ExitFailed || !strings.Contains(out, `cannot unlock "/etc": what is mounted over it (overlay) is read-only: take that off first`) {
+	if out, err := v.as(root).run("immutectl unlock"); codeOf(err) != helper.ExitFailed || !strings.Contains(out, `cannot unlock "/etc": what is mounted over it (overlay) is read-only: unmount that first`) {
 		t.Errorf("unlock below an extension that can't be written to: %v: %s", err, out)
 	}
 	expectCovered(t, v, "after that", helper.Locked, "fails, ro=true")

@@ -49,7 +49,7 @@ func packagesStay(t *testing.T, v *vm) {
 func dpkgAtWork(t *testing.T, v *vm) {
 	ended := installSmallPackage(t, v)
 	out, err := v.as(root).run("immutectl lock")
-	if codeOf(err) != helper.ExitPackageManager || !strings.Contains(out, `error: cannot lock: dpkg is at work: "apt-get" (pid `) {
+	if codeOf(err) != helper.ExitPackageManager || !strings.Contains(out, `error: cannot lock: dpkg is running: "apt-get" (pid `) {
 		t.Errorf("lock during an installation ended with %v, want exit code %d and who is at work", err, helper.ExitPackageManager)
 	}
 	expectState(t, v, helper.Unlocked)
