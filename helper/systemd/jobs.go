@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,43 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	systemdName    = "org.freedesktop.systemd1"
-	systemdPath    = dbus.ObjectPath("/org/freedesktop/systemd1")
-	systemdManager = "org.freedesktop.systemd1.Manager"
-	systemdService = "org.freedesktop.systemd1.Service"
-	properties     = "org.freedesktop.DBus.Properties"
-)
-
-// An End is how the run of a unit ended.
+// An End is how the run of a unit has ended.
 type End struct {
 	Result string // systemd's word: done, failed, canceled, timeout, dependency, skipped
-	// Merged says of a failure that it is that of a run which had begun before we asked.
+	// Merged says of a failure that the run had begun before this start was asked for.
 	Merged bool
-	// Status is what the process of a failed run exited with, -1 where that is not known.
+	// Status is the exit status of the process of a failed run, -1 where it is not known.
 	Status int
 }
 
-// Start starts a unit and waits for its job to be removed, which for a oneshot unit
-// is when its process has ended.
+// Start starts a unit and waits until its job is removed, which for a oneshot unit is when
+// its process has ended.
 func (m Manager) Start(ctx context.Context, unit string) (End, error) {
 	asked, err := monotonicNow()
 	if err != nil {
 		return End{}, err
 	}
 	var e End
-	err = m.talk(ctx, func(ctx context.Context, l *conn) error {
-		result, err := l.run(ctx, systemdManager+".StartUnit", unit, "replace")
+	err = m.talk(ctx, func(ctx context.Context, c *conn) error {
+		result, err := c.runJob(ctx, systemdManager+".StartUnit", unit, "replace")
 		if e = (End{Result: result, Status: -1}); err == nil && result == "failed" {
-			e = failure(ctx, l, unit, uint64(asked.Microseconds()))
+			e = failure(ctx, c, unit, uint64(asked.Microseconds()))
 		}
 		return err
 	})
 	return e, err
 }
 
-// monotonicNow returns the time of CLOCK_MONOTONIC, by which systemd tells when things
-// were.
+// monotonicNow returns the time of CLOCK_MONOTONIC, which systemd's timestamps have.
 func monotonicNow() (time.Duration, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -54,16 +46,16 @@ func monotonicNow() (time.Duration, error) {
 	return time.Duration(now.Nano()), nil
 }
 
-// failure looks at the run that failed, after it was asked for at a time in
-// microseconds of CLOCK_MONOTONIC. What can't be learned of it is left out.
-func failure(ctx context.Context, l *conn, unit string, asked uint64) End {
+// failure describes the run that has failed, after it was asked for at a time in
+// microseconds of CLOCK_MONOTONIC. What cannot be learned of it is left out.
+func failure(ctx context.Context, c *conn, unit string, asked uint64) End {
 	e := End{Result: "failed", Status: -1}
 	var path dbus.ObjectPath
-	if l.ask(ctx, systemdPath, systemdManager+".GetUnit", []any{unit}, &path) != nil {
+	if c.call(ctx, systemdPath, systemdManager+".GetUnit", []any{unit}, &path) != nil {
 		return e
 	}
 	var service map[string]dbus.Variant
-	if l.ask(ctx, path, properties+".GetAll", []any{systemdService}, &service) != nil {
+	if c.call(ctx, path, properties+".GetAll", []any{systemdService}, &service) != nil {
 		return e
 	}
 	began, _ := service["ExecMainStartTimestampMonotonic"].Value().(uint64)
@@ -75,4 +67,60 @@ func failure(ctx context.Context, l *conn, unit string, asked uint64) End {
 		e.Status = int(status)
 	}
 	return e
+}
+
+// runJob calls a method that begins a job and waits until the job is removed. It returns the
+// job's result.
+func (c *conn) runJob(ctx context.Context, method string, args ...any) (string, error) {
+	// Before the start: the job may be gone before the reply arrives.
+	signals := make(chan *dbus.Signal, 16)
+	c.Signal(signals)
+	if err := c.subscribe(ctx); err != nil {
+		return "", err
+	}
+	var job dbus.ObjectPath
+	if err := c.call(ctx, systemdPath, method, args, &job); err != nil {
+		return "", err
+	}
+	return waitForJob(ctx, signals, job)
+}
+
+// subscribe has systemd send the ends of jobs, and the bus pass on those that systemd has
+// sent. On a direct connection systemd sends them in any case (bus_foreach_bus in its
+// dbus.c).
+func (c *conn) subscribe(ctx context.Context) error {
+	if !c.overBus {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if err := c.AddMatchSignalContext(limited,
+		dbus.WithMatchSender(systemdName),
+		dbus.WithMatchObjectPath(systemdPath),
+		dbus.WithMatchInterface(systemdManager),
+		dbus.WithMatchMember("JobRemoved"),
+	); err != nil {
+		return noAnswer(ctx, err)
+	}
+	return c.call(ctx, systemdPath, systemdManager+".Subscribe", nil)
+}
+
+// waitForJob returns the result of a job. Other jobs are removed meanwhile.
+func waitForJob(ctx context.Context, signals <-chan *dbus.Signal, job dbus.ObjectPath) (string, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case s, ok := <-signals:
+			if !ok {
+				return "", noAnswer(ctx, errors.New("the connection to systemd broke off"))
+			}
+			var id uint32
+			var path dbus.ObjectPath
+			var unit, result string
+			if dbus.Store(s.Body, &id, &path, &unit, &result) == nil && path == job {
+				return result, nil
+			}
+		}
+	}
 }

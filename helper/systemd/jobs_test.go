@@ -246,3 +246,30 @@ func TestStartGivesUp(t *testing.T) {
 		t.Errorf("Start() = %v, want that it was cancelled", err)
 	}
 }
+
+// Every user may send signals on the system bus, and the ids of jobs can be guessed: the end
+// of a job is what systemd says.
+func TestStartBelievesSystemdAlone(t *testing.T) {
+	b := newBus(t)
+	stranger, err := dbus.Connect(b.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	newManager(t, b, func(m *manager, unit, _ string) (dbus.ObjectPath, *dbus.Error) {
+		err := stranger.Emit(systemdPath, systemdManager+".JobRemoved", uint32(7), job7, unit, "done")
+		if err == nil {
+			// The bus has passed the signal on when it answers what was sent after that.
+			err = stranger.BusObject().Call("org.freedesktop.DBus.GetId", 0).Err
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		m.jobRemoved(7, job7, unit, "failed")
+		return job7, nil
+	})
+	got, err := Manager{bus: b.address}.Start(t.Context(), "immutray-lock.service")
+	if err != nil || got.Result != "failed" {
+		t.Errorf("Start() = %+v, %v, want what systemd has sent", got, err)
+	}
+}

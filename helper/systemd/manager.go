@@ -1,11 +1,15 @@
-// Package systemd talks to systemd: it has PID 1 start units, timers and scopes, and asks
-// systemd-logind who is logged in and to delay shutdown.
+// Package systemd talks to systemd on D-Bus: it has PID 1 start units, timers and scopes,
+// and asks systemd-logind who is logged in and to delay shutdown.
+//
+// The properties of units are those of go-systemd, and so are names. Its connections are
+// not used. They take the end of a job from whoever sends that signal, which every user may
+// do on the system bus (allow send_type="signal" in dbus-daemon's system.conf). And when
+// the connection breaks off, their callers wait for the end of a job forever.
 package systemd
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -18,13 +22,23 @@ const (
 	// systemBus is where the system's message bus listens, whatever the environment says.
 	systemBus = "unix:path=/run/dbus/system_bus_socket"
 	// systemdSocket is where systemd listens for root alone, without a message bus. That is
-	// how systemctl asks, started by root (bus_connect_transport_systemd in its
-	// bus-util.c); others are to use the bus (systemd(1)), as long as that answers.
+	// how systemctl asks when root has started it (bus_connect_transport_systemd in its
+	// bus-util.c). Others are to use the bus (systemd(1)), as long as that answers.
 	systemdSocket = "unix:path=/run/systemd/private"
 
-	// answerTimeout is how long one answer may take that costs PID 1 nothing.
+	systemdName    = "org.freedesktop.systemd1"
+	systemdPath    = dbus.ObjectPath("/org/freedesktop/systemd1")
+	systemdManager = "org.freedesktop.systemd1.Manager"
+	systemdService = "org.freedesktop.systemd1.Service"
+	properties     = "org.freedesktop.DBus.Properties"
+
+	// unitExists is systemd's error for a transient unit whose name is taken.
+	unitExists = "org.freedesktop.systemd1.UnitExists"
+
+	// answerTimeout bounds one call that costs PID 1 nothing.
 	answerTimeout = 4 * time.Second
-	// talkTimeout bounds each talk with PID 1; it has other things to do meanwhile.
+	// talkTimeout bounds all calls of one connection: PID 1 has other things to do
+	// meanwhile.
 	talkTimeout = 20 * time.Second
 )
 
@@ -46,11 +60,11 @@ func PID1(note func(string)) Manager {
 // that it has refused.
 var ErrNoAnswer = errors.New("no answer")
 
-// A line is a connection to PID 1.
+// A conn is a connection to PID 1.
 type conn struct {
 	*dbus.Conn
 	overBus bool
-	again   bool // it may have heard the question already
+	again   bool // PID 1 may have received the same calls on another connection
 	timeout time.Duration
 }
 
@@ -61,13 +75,13 @@ func (m Manager) talk(ctx context.Context, do func(context.Context, *conn) error
 	if timeout == 0 {
 		timeout = answerTimeout
 	}
-	l := &conn{overBus: true, timeout: timeout}
-	err := l.with(ctx, m.bus, do)
+	c := &conn{overBus: true, timeout: timeout}
+	err := c.with(ctx, m.bus, do)
 	if m.direct == "" || !errors.Is(err, ErrNoAnswer) || ctx.Err() != nil {
 		return err
 	}
-	l = &conn{again: true, timeout: timeout}
-	if second := l.with(ctx, m.direct, do); second == nil || !errors.Is(second, ErrNoAnswer) {
+	c = &conn{again: true, timeout: timeout}
+	if second := c.with(ctx, m.direct, do); second == nil || !errors.Is(second, ErrNoAnswer) {
 		if m.note != nil {
 			m.note("the system bus does not answer, so the helper asked systemd directly")
 		}
@@ -76,88 +90,52 @@ func (m Manager) talk(ctx context.Context, do func(context.Context, *conn) error
 	return err
 }
 
-func (l *conn) with(ctx context.Context, address string, do func(context.Context, *conn) error) error {
+func (c *conn) with(ctx context.Context, address string, do func(context.Context, *conn) error) error {
 	// The connection is closed when its context ends.
 	life, end := context.WithCancel(ctx)
 	defer end()
-	late := time.AfterFunc(l.timeout, end)
-	conn, err := l.dial(life, address)
-	if err != nil {
+	late := time.AfterFunc(c.timeout, end)
+	var err error
+	if c.Conn, err = c.dial(life, address); err != nil {
 		return noAnswer(ctx, err)
 	}
-	defer conn.Close()
-	l.Conn = conn
+	defer c.Close()
 	if !late.Stop() {
 		return noAnswer(ctx, context.DeadlineExceeded)
 	}
-	return do(ctx, l)
+	return do(ctx, c)
 }
 
-func (l *conn) dial(ctx context.Context, address string) (*dbus.Conn, error) {
+func (c *conn) dial(ctx context.Context, address string) (*dbus.Conn, error) {
 	options := []dbus.ConnOption{dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler())}
-	if l.overBus {
+	if c.overBus {
 		return dbus.Connect(address, options...)
 	}
-	conn, err := dbus.Dial(address, options...)
+	direct, err := dbus.Dial(address, options...)
 	if err != nil {
 		return nil, err
 	}
-	// There is nobody to say Hello to.
-	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err != nil {
-		conn.Close()
+	// Without a bus there is no Hello.
+	if err := direct.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err != nil {
+		direct.Close()
 		return nil, err
 	}
-	return conn, nil
+	return direct, nil
 }
 
-// ask calls a method of an object of systemd's, and stores what it answers in to.
-func (l *conn) ask(ctx context.Context, path dbus.ObjectPath, method string, args []any, to ...any) error {
-	call, cancel := context.WithTimeout(ctx, l.timeout)
+// call calls a method of an object of systemd's, and stores the answer in to.
+func (c *conn) call(ctx context.Context, path dbus.ObjectPath, method string, args []any, to ...any) error {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer := l.Object(systemdName, path).CallWithContext(call, method, 0, args...)
+	answer := c.Object(systemdName, path).CallWithContext(limited, method, 0, args...)
 	if answer.Err != nil {
 		return noAnswer(ctx, answer.Err)
 	}
 	return answer.Store(to...)
 }
 
-// run calls a method that begins a job and waits until the job is removed. It returns the
-// job's result.
-func (l *conn) run(ctx context.Context, method string, args ...any) (string, error) {
-	// Before the start: the job may be gone before its reply is here.
-	signals := make(chan *dbus.Signal, 16)
-	l.Signal(signals)
-	if err := l.subscribe(ctx); err != nil {
-		return "", err
-	}
-	var job dbus.ObjectPath
-	if err := l.ask(ctx, systemdPath, method, args, &job); err != nil {
-		return "", err
-	}
-	return waitForJob(ctx, signals, job)
-}
-
-// subscribe has the ends of jobs told. Who asks directly is told in any case
-// (bus_foreach_bus in systemd's dbus.c).
-func (l *conn) subscribe(ctx context.Context) error {
-	if !l.overBus {
-		return nil
-	}
-	match, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	if err := l.AddMatchSignalContext(match,
-		dbus.WithMatchSender(systemdName),
-		dbus.WithMatchObjectPath(systemdPath),
-		dbus.WithMatchInterface(systemdManager),
-		dbus.WithMatchMember("JobRemoved"),
-	); err != nil {
-		return noAnswer(ctx, err)
-	}
-	return l.ask(ctx, systemdPath, systemdManager+".Subscribe", nil)
-}
-
-// noAnswer tells errors of the way to systemd from what it answered. Why ctx ended says more
-// than either: a connection closed with it has only that to say.
+// noAnswer tells errors of the way to systemd from systemd's answers. Why ctx has ended says
+// more than either: the connection was closed with it.
 func noAnswer(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -175,36 +153,14 @@ func (e *noAnswerError) Error() string        { return e.cause.Error() }
 func (e *noAnswerError) Is(target error) bool { return target == ErrNoAnswer }
 func (e *noAnswerError) Unwrap() error        { return e.cause }
 
-// waitForJob returns the result of the job. Jobs of others are removed meanwhile.
-func waitForJob(ctx context.Context, signals <-chan *dbus.Signal, job dbus.ObjectPath) (string, error) {
-	for {
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case s, ok := <-signals:
-			if !ok {
-				return "", noAnswer(ctx, errors.New("the connection to systemd broke off"))
-			}
-			var id uint32
-			var path dbus.ObjectPath
-			var unit, result string
-			if dbus.Store(s.Body, &id, &path, &unit, &result) == nil && path == job {
-				return result, nil
-			}
-		}
-	}
+// isRefusal reports whether err is systemd's error of that name.
+func isRefusal(err error, name string) bool {
+	var refused dbus.Error
+	return errors.As(err, &refused) && refused.Name == name
 }
 
-// unlessDone makes an error of the result of a job that was to be done.
-func unlessDone(unit, result string, err error) error {
-	if err != nil || result == "done" {
-		return err
-	}
-	return fmt.Errorf("the start of %s ended (%s)", unit, result)
-}
-
-// contextOr returns why ctx ended, else err: a connection closed with its context
-// has only that to say.
+// contextOr returns why ctx has ended, else err: a connection closed with its context says
+// only that it is closed.
 func contextOr(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

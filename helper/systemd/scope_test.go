@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 )
 
@@ -14,7 +15,7 @@ type scopes struct {
 	made chan map[string]dbus.Variant
 }
 
-func (s *scopes) StartTransientUnit(name, mode string, given []property, _ []auxiliary) (dbus.ObjectPath, *dbus.Error) {
+func (s *scopes) StartTransientUnit(name, mode string, given []sd.Property, _ []sd.PropertyCollection) (dbus.ObjectPath, *dbus.Error) {
 	select {
 	case <-s.subscribed:
 	default:
@@ -50,18 +51,18 @@ func TestLeaveCgroup(t *testing.T) {
 	if _, err := conn.RequestName(systemdName, dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
-	if err := leaveCgroup(t.Context(), Manager{bus: b.address}, 1); err != nil {
+	if err := (Manager{bus: b.address}).leaveCgroup(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	made := <-s.made
 	if pids, _ := made["PIDs"].Value().([]uint32); len(pids) != 1 || pids[0] != 1 {
 		t.Errorf("made %v", made)
 	}
-	if err := leaveCgroup(t.Context(), Manager{bus: b.address}, 2); err == nil || err.Error() != "systemd: the start of immutray-run-2.scope ended (failed)" {
+	if err := (Manager{bus: b.address}).leaveCgroup(t.Context(), 2); err == nil || err.Error() != "systemd: the start of immutray-run-2.scope ended (failed)" {
 		t.Errorf("leaveCgroup() = %v", err)
 	}
 	b.stop()
-	if err := leaveCgroup(t.Context(), Manager{bus: b.address}, 3); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
+	if err := (Manager{bus: b.address}).leaveCgroup(t.Context(), 3); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
 		t.Errorf("leaveCgroup() without a bus = %v", err)
 	}
 }

@@ -2,37 +2,33 @@ package systemd
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
+	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
 	"immutray.org/helper/sandbox"
 )
 
-// servicesTimeout is how long PID 1 may take to tell about services: as long as it goes on
-// answering. After a boot that was sealed it is asked about every service with a sandbox, and
-// on a slow machine it takes seconds for them.
-const servicesTimeout = talkTimeout
-
 // Services are the services that PID 1 knows.
 type Services struct{ Manager }
 
 // Describe returns what the services called names want of their mounts, as far as PID 1
-// tells in time.
+// answers in time: it may take talkTimeout as long as it goes on answering. After a boot
+// that was sealed it is asked about every service with a sandbox, and on a slow machine it
+// takes seconds for them.
 func (s Services) Describe(ctx context.Context, names []string) map[string]sandbox.Unit {
 	described := map[string]sandbox.Unit{}
-	ctx, cancel := context.WithTimeout(ctx, servicesTimeout)
+	ctx, cancel := context.WithTimeout(ctx, talkTimeout)
 	defer cancel()
-	// What is not told in time is missing.
-	_ = s.talk(ctx, func(ctx context.Context, l *conn) error {
+	// What is not answered in time is missing.
+	_ = s.talk(ctx, func(ctx context.Context, c *conn) error {
 		// A bus takes only so many calls that are not answered yet
 		// (max_replies_per_connection in dbus-daemon(1)).
 		for some := range slices.Chunk(names, 32) {
-			if err := l.describe(ctx, some, described); err != nil {
+			if err := c.describe(ctx, some, described); err != nil {
 				return err
 			}
 		}
@@ -41,17 +37,17 @@ func (s Services) Describe(ctx context.Context, names []string) map[string]sandb
 	return described
 }
 
-// describe asks about services, all at once. An error says that the rest would not be
-// answered either.
-func (l *conn) describe(ctx context.Context, names []string, described map[string]sandbox.Unit) error {
+// describe asks about services, all at once. After an error the rest would not be answered
+// either.
+func (c *conn) describe(ctx context.Context, names []string, described map[string]sandbox.Unit) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	calls := make([]*dbus.Call, len(names))
 	for i, name := range names {
-		calls[i] = l.Object(systemdName, unitPath(name)).GoWithContext(ctx, properties+".GetAll", 0, nil, systemdService)
+		calls[i] = c.Object(systemdName, unitPath(name)).GoWithContext(ctx, properties+".GetAll", 0, nil, systemdService)
 	}
 	for i, call := range calls {
-		late := time.AfterFunc(l.timeout, cancel)
+		late := time.AfterFunc(c.timeout, cancel)
 		<-call.Done
 		if !late.Stop() {
 			return &noAnswerError{context.DeadlineExceeded}
@@ -64,20 +60,9 @@ func (l *conn) describe(ctx context.Context, names []string, described map[strin
 	return nil
 }
 
-// unitPath returns the object of a unit (bus_label_escape in systemd's
-// src/basic/bus-label.c).
+// unitPath returns the object of a unit.
 func unitPath(name string) dbus.ObjectPath {
-	var path strings.Builder
-	path.WriteString(string(systemdPath) + "/unit/")
-	for i, c := range []byte(name) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9' && i > 0:
-			path.WriteByte(c)
-		default:
-			fmt.Fprintf(&path, "_%02x", c)
-		}
-	}
-	return dbus.ObjectPath(path.String())
+	return systemdPath + "/unit/" + dbus.ObjectPath(sd.PathBusEscape(name))
 }
 
 // describe reads the properties of a service (org.freedesktop.systemd1(5)). One that this

@@ -2,17 +2,17 @@ package systemd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 )
 
-// Timers are transient timers of PID 1, which outlive everything of the user's and this
-// process too. Each is an instance of its own, so that one can be armed before another
-// is stopped; a timer starts the service of its name, immutray-relock@.service, which
-// tries until the lock is done.
+// Timers are the timers that lock at the end of a window. They are transient units of
+// PID 1, which outlive everything of the user's and this process too. Each is an instance
+// of its own, so that one can be armed before another is stopped. A timer starts the
+// service of its name, immutray-relock@.service, which tries until the system is locked.
 type Timers struct{ Manager }
 
 const (
@@ -22,17 +22,6 @@ const (
 
 func relockTimer(id string) string { return relockPrefix + id + ".timer" }
 
-// A property of a unit, as StartTransientUnit takes it (org.freedesktop.systemd1(5)).
-type property struct {
-	Name  string
-	Value dbus.Variant
-}
-
-type auxiliary struct {
-	Name       string
-	Properties []property
-}
-
 type (
 	monotonicTimer struct {
 		Base string
@@ -41,83 +30,89 @@ type (
 	calendarTimer struct{ Base, Spec string }
 )
 
-// Arm starts a timer, which comes at the earliest of what it is told (systemd.timer(5)).
+// Arm starts a timer, which elapses at the earliest of several times (systemd.timer(5)).
 //
-// None of it alone keeps the time: CLOCK_MONOTONIC stands still while the machine sleeps,
-// the calendar goes by a time of day that may be set back, and OnActiveSec= counts anew
-// after every daemon-reload, such as an installation makes, while OnBootSec= means
-// another moment in a container (timer_enter_waiting in systemd's timer.c). When the
-// time of day is set, and at every wake-up, OnClockChange= has the helper look, and set
-// the timer anew.
+// No single one of them is enough. CLOCK_MONOTONIC stands still while the machine sleeps.
+// The calendar follows the time of day, which may be set back. OnActiveSec= starts again
+// after every daemon-reload, which an installation may do. And in a container OnBootSec=
+// counts from another moment (timer_enter_waiting in systemd's timer.c). When the time of
+// day is set, and at every wake-up, OnClockChange= starts the helper, which looks at the
+// time and arms the timer again.
 func (t Timers) Arm(ctx context.Context, id string, after time.Duration) error {
 	now := time.Now()
 	sinceStart, err := monotonicNow()
 	if err != nil {
 		return err
 	}
-	return t.bounded(ctx, func(ctx context.Context, l *conn) error {
-		// It counts when the job is done: then the timer runs.
-		result, err := l.run(ctx, systemdManager+".StartTransientUnit",
-			relockTimer(id), "fail", timerProperties(now, sinceStart, after), []auxiliary{})
-		var refused dbus.Error
-		if l.again && errors.As(err, &refused) && refused.Name == "org.freedesktop.systemd1.UnitExists" {
-			return nil // the question was heard the first time, if not its answer
-		}
-		return unlessDone(relockTimer(id), result, err)
+	return t.bounded(ctx, func(ctx context.Context, c *conn) error {
+		// The timer runs when its job is done, and not before.
+		return c.startTransient(ctx, relockTimer(id), timerProperties(now, sinceStart, after))
 	})
 }
 
-func timerProperties(now time.Time, sinceStart, after time.Duration) []property {
+// startTransient starts a transient unit and others with it.
+func (c *conn) startTransient(ctx context.Context, unit string, settings []sd.Property, others ...sd.PropertyCollection) error {
+	result, err := c.runJob(ctx, systemdManager+".StartTransientUnit", unit, "fail", settings, others)
+	switch {
+	case c.again && isRefusal(err, unitExists):
+		return nil // systemd has received the first call, and only its answer was lost
+	case err != nil:
+		return err
+	case result != "done":
+		return fmt.Errorf("the start of %s ended (%s)", unit, result)
+	}
+	return nil
+}
+
+func timerProperties(now time.Time, sinceStart, after time.Duration) []sd.Property {
 	usec := func(d time.Duration) uint64 { return uint64(d.Microseconds()) }
 	// Calendar specifications are whole seconds: the first that is not too early.
 	at := now.Add(after + time.Second - 1).Truncate(time.Second).UTC()
-	value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
-	return append(untilTheEnd(), []property{
-		{"Description", value("Lock the operating system when its window ends")},
-		{"AccuracyUSec", value(usec(time.Second))},
-		{"RemainAfterElapse", value(false)},
-		{"OnClockChange", value(true)},
-		{"TimersMonotonic", value([]monotonicTimer{
+	return append(untilTheEnd(),
+		sd.PropDescription("Lock the operating system when its window ends"),
+		set("AccuracyUSec", usec(time.Second)),
+		set("RemainAfterElapse", false),
+		set("OnClockChange", true),
+		set("TimersMonotonic", []monotonicTimer{
 			{"OnActiveSec", usec(after)},
 			{"OnBootSec", usec(sinceStart + after)},
-		})},
-		{"TimersCalendar", value([]calendarTimer{{"OnCalendar", at.Format("2006-01-02 15:04:05 UTC")}})},
-	}...)
+		}),
+		set("TimersCalendar", []calendarTimer{{"OnCalendar", at.Format("2006-01-02 15:04:05 UTC")}}),
+	)
+}
+
+// set is a property that go-systemd has no function for.
+func set(name string, value any) sd.Property {
+	return sd.Property{Name: name, Value: dbus.MakeVariant(value)}
 }
 
 // untilTheEnd are the properties of a timer that nothing but the end of the system stops:
 // neither "systemctl isolate", nor emergency mode, which stops what every timer requires
 // by default, nor a soft reboot (systemd-soft-reboot.service(8)).
-func untilTheEnd() []property {
-	return []property{
-		{"DefaultDependencies", dbus.MakeVariant(false)},
-		{"IgnoreOnIsolate", dbus.MakeVariant(true)},
-		{"Conflicts", dbus.MakeVariant([]string{"reboot.target", "kexec.target", "poweroff.target", "halt.target"})},
-		{"Before", dbus.MakeVariant([]string{"shutdown.target"})},
+func untilTheEnd() []sd.Property {
+	return []sd.Property{
+		set("DefaultDependencies", false),
+		set("IgnoreOnIsolate", true),
+		sd.PropConflicts("reboot.target", "kexec.target", "poweroff.target", "halt.target"),
+		sd.PropBefore("shutdown.target"),
 	}
 }
 
-// Disarm stops the timers. It does not wait until they have stopped: PID 1 does first
-// what it was asked first.
+// Disarm stops all timers but one. It does not wait until they have stopped: PID 1 works
+// through jobs in their order.
 func (t Timers) Disarm(ctx context.Context, except string) error {
-	return t.bounded(ctx, func(ctx context.Context, l *conn) error {
-		var units []struct {
-			Name, Description, Load, Active, Sub, Following string
-			Path                                            dbus.ObjectPath
-			JobID                                           uint32
-			JobType                                         string
-			JobPath                                         dbus.ObjectPath
-		}
-		if err := l.ask(ctx, systemdPath, systemdManager+".ListUnitsByPatterns", []any{[]string{}, []string{relockTimers}}, &units); err != nil {
+	return t.bounded(ctx, func(ctx context.Context, c *conn) error {
+		var units []sd.UnitStatus
+		if err := c.call(ctx, systemdPath, systemdManager+".ListUnitsByPatterns", []any{[]string{}, []string{relockTimers}}, &units); err != nil {
 			return err
 		}
 		var failed error
 		for _, u := range units {
-			if u.Name == relockTimer(except) || u.Active == "inactive" || u.Active == "failed" {
+			if u.Name == relockTimer(except) || u.ActiveState == "inactive" || u.ActiveState == "failed" {
 				continue
 			}
 			var job dbus.ObjectPath
-			if err := l.ask(ctx, systemdPath, systemdManager+".StopUnit", []any{u.Name, "replace"}, &job); err != nil {
+			if err := c.call(ctx, systemdPath, systemdManager+".StopUnit", []any{u.Name, "replace"}, &job); err != nil {
 				failed = err
 			}
 		}
@@ -125,11 +120,11 @@ func (t Timers) Disarm(ctx context.Context, except string) error {
 	})
 }
 
-// bounded is talk, which takes as long as talkTimeout at most.
-func (t Timers) bounded(ctx context.Context, do func(context.Context, *conn) error) error {
+// bounded is talk with a time limit.
+func (m Manager) bounded(ctx context.Context, do func(context.Context, *conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, talkTimeout)
 	defer cancel()
-	if err := t.talk(ctx, do); err != nil {
+	if err := m.talk(ctx, do); err != nil {
 		return fmt.Errorf("systemd: %w", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
 	"immutray.org/helper"
@@ -66,7 +67,7 @@ func (m *timerManager) job(unit string) dbus.ObjectPath {
 	return job
 }
 
-func (m *timerManager) StartTransientUnit(unit, mode string, properties []property, auxiliary []auxiliary) (dbus.ObjectPath, *dbus.Error) {
+func (m *timerManager) StartTransientUnit(unit, mode string, properties []sd.Property, auxiliary []sd.PropertyCollection) (dbus.ObjectPath, *dbus.Error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.refusal != nil {
@@ -99,24 +100,16 @@ func (m *timerManager) StopUnit(unit, mode string) (dbus.ObjectPath, *dbus.Error
 	return m.job(unit), nil
 }
 
-type listed struct {
-	Name, Description, Load, Active, Sub, Following string
-	Path                                            dbus.ObjectPath
-	JobID                                           uint32
-	JobType                                         string
-	JobPath                                         dbus.ObjectPath
-}
-
-func (m *timerManager) ListUnitsByPatterns(states, patterns []string) ([]listed, *dbus.Error) {
+func (m *timerManager) ListUnitsByPatterns(states, patterns []string) ([]sd.UnitStatus, *dbus.Error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.refusal != nil {
 		return nil, m.refusal
 	}
-	units := []listed{{Name: "immutray-relock@gone.timer", Load: "loaded", Active: "inactive", Sub: "dead", Path: "/", JobPath: "/"}}
+	units := []sd.UnitStatus{{Name: "immutray-relock@gone.timer", LoadState: "loaded", ActiveState: "inactive", SubState: "dead", Path: "/", JobPath: "/"}}
 	for unit := range m.timers {
 		if ok, _ := path.Match(patterns[0], unit); ok && len(states) == 0 {
-			units = append(units, listed{Name: unit, Load: "loaded", Active: "active", Sub: "waiting", Path: "/", JobPath: "/"})
+			units = append(units, sd.UnitStatus{Name: unit, LoadState: "loaded", ActiveState: "active", SubState: "waiting", Path: "/", JobPath: "/"})
 		}
 	}
 	return units, nil
@@ -138,20 +131,20 @@ func (m *timerManager) armed() []string {
 func TestArmAndDisarm(t *testing.T) {
 	b := newBus(t)
 	m := newTimerManager(t, b)
-	relock := Timers{Manager{bus: b.address}}
+	timers := Timers{Manager{bus: b.address}}
 	for _, id := range []string{"1", "2", "3"} {
-		if err := relock.Arm(t.Context(), id, time.Hour); err != nil {
+		if err := timers.Arm(t.Context(), id, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m.with(func() { m.timers["logrotate.timer"] = nil })
-	if err := relock.Disarm(t.Context(), "2"); err != nil {
+	if err := timers.Disarm(t.Context(), "2"); err != nil {
 		t.Error(err)
 	}
 	if got, want := m.armed(), []string{"immutray-relock@2.timer", "logrotate.timer"}; !slices.Equal(got, want) {
 		t.Errorf("armed: %q, want %q", got, want)
 	}
-	if err := relock.Disarm(t.Context(), ""); err != nil {
+	if err := timers.Disarm(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	if got, want := m.armed(), []string{"logrotate.timer"}; !slices.Equal(got, want) {
@@ -201,27 +194,27 @@ func TestTimerProperties(t *testing.T) {
 
 func TestArmFails(t *testing.T) {
 	b := newBus(t)
-	relock := Timers{Manager{bus: b.address}}
-	if err := relock.Arm(t.Context(), "1", time.Hour); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
+	timers := Timers{Manager{bus: b.address}}
+	if err := timers.Arm(t.Context(), "1", time.Hour); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
 		t.Errorf("Arm() with nobody on the bus = %v", err)
 	}
 	m := newTimerManager(t, b)
 	m.with(func() { m.result = "failed" })
-	if err := relock.Arm(t.Context(), "1", time.Hour); err == nil || err.Error() != "systemd: the start of immutray-relock@1.timer ended (failed)" {
+	if err := timers.Arm(t.Context(), "1", time.Hour); err == nil || err.Error() != "systemd: the start of immutray-relock@1.timer ended (failed)" {
 		t.Errorf("Arm() whose job fails = %v", err)
 	}
 	m.with(func() {
 		m.result, m.refusal = "", dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"no"})
 	})
-	if err := relock.Arm(t.Context(), "1", time.Hour); err == nil || err.Error() != "systemd: no" {
+	if err := timers.Arm(t.Context(), "1", time.Hour); err == nil || err.Error() != "systemd: no" {
 		t.Errorf("Arm() when systemd refuses = %v", err)
 	}
-	if err := relock.Disarm(t.Context(), ""); err == nil || err.Error() != "systemd: no" {
+	if err := timers.Disarm(t.Context(), ""); err == nil || err.Error() != "systemd: no" {
 		t.Errorf("Disarm() when systemd refuses = %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := relock.Arm(ctx, "1", time.Hour); !errors.Is(err, context.Canceled) {
+	if err := timers.Arm(ctx, "1", time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("Arm() after its context ended = %v", err)
 	}
 }
