@@ -40,14 +40,14 @@ mount_flags() {
 	flags="$root $etc"
 }
 
-# watch writes to the islands from the moment they are mounted, and tells when a change
-# has come to a halt between two paths.
+# watch ISLAND... writes to the islands from the moment they are mounted, and notes when a
+# change has come to a halt between two paths.
 watch() {
 	local halts=0 island cut flags
 	cut=$(word cut)
 	mkfifo /run/pause && exec 9<>/run/pause
 	while true; do
-		for island in /home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp; do
+		for island; do
 			echo $RANDOM 2>/dev/null >$island/.watch || note "frozen $island"
 		done
 		# Nothing is ever written to it: reading from it is a pause without a program.

@@ -23,11 +23,11 @@ var rebootUnits = map[string]string{
 	"reboots-watch.service": `[Unit]
 DefaultDependencies=no
 After=local-fs.target
-RequiresMountsFor=/home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp
+RequiresMountsFor=` + islands + `
 Conflicts=shutdown.target
 Before=shutdown.target
 [Service]
-ExecStart=/bin/bash ` + rebootsPath + ` watch
+ExecStart=/bin/bash ` + rebootsPath + ` watch ` + islands + `
 `,
 	"reboots-look.service": `[Unit]
 DefaultDependencies=no
