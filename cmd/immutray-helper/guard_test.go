@@ -36,7 +36,7 @@ func TestOnlyARunnerHasAGuardian(t *testing.T) {
 		"a file":        {[]string{s.helper, "guard"}, []*os.File{file}, `cannot guard a command: only "immutectl run" can start a guardian: `, helper.ExitFailed},
 		"a relative":    {[]string{s.helper, "guard", "--config", "x"}, nil, `cannot guard a command: unexpected argument "--config"`, helper.ExitUsage},
 		"anything else": {[]string{s.helper, "guard", "--work"}, nil, `cannot guard a command: unexpected argument "--work"`, helper.ExitUsage},
-		"not root":      {[]string{"setpriv", "--reuid=65534", "--clear-groups", s.helper, "guard"}, nil, "only root", helper.ExitFailed},
+		"not root":      {[]string{"setpriv", "--reuid=65534", "--clear-groups", s.helper, "guard"}, nil, "must run as root", helper.ExitFailed},
 	} {
 		var words bytes.Buffer
 		cmd := exec.Command(test.program[0], test.program[1:]...)

@@ -180,7 +180,7 @@ func TestRefusals(t *testing.T) {
 	f.command("mount", "-o", "remount,ro", f.Root)
 	refused("superblock", 1, "the whole file system of \""+f.Root+"\" is read-only")
 	f.command("mount", "-o", "remount,rw", f.Top)
-	refused("the whole file system", 1, `cannot run the command: "`+f.Top+`" is writable and shows "`+f.Root+`" too: others could write there`)
+	refused("the whole file system", 1, `cannot run the command: "`+f.Top+`" is writable and shows "`+f.Root+`" too, so others could write to it`)
 	f.set(setup{EvenSo: true})
 	if code, end := f.run(f.shell("true")); code != 0 {
 		t.Errorf("even so: exit code %d, %+v", code, end)
