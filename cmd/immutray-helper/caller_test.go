@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 )
 
@@ -98,7 +99,7 @@ exec "$@"`
 		if got := runCommand(t, cmd); got.code != helper.ExitDone {
 			t.Errorf("%s: exit %d, %+v, %q", name, got.code, got.result, got.stderr)
 		}
-		for path, want := range map[string]os.FileMode{s.State: 0o755, filepath.Join(s.State, statefile.Name): 0o644} {
+		for path, want := range map[string]os.FileMode{s.State: 0o755, filepath.Join(s.State, statedir.StateFile): 0o644} {
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/wholefile"
 )
 
@@ -45,7 +45,7 @@ func (m Machine) Begin(protected []uint64) error {
 	if slices.Contains(protected, st.Dev) {
 		return fmt.Errorf(cannot+"%q is on a protected path", parent)
 	}
-	if err := statefile.MakeDir(m.Kept, 0o755); err != nil {
+	if err := statedir.MakeDir(m.Kept, 0o755); err != nil {
 		return err
 	}
 	own, err := bootID()

@@ -14,6 +14,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 )
 
@@ -80,7 +81,7 @@ func TestVeryManyWritersWithVeryLongNames(t *testing.T) {
 		if !strings.Contains(r.Error+strings.Join(r.Notices, "; "), fmt.Sprintf("%d more", files-3)) {
 			t.Errorf("%s: %.3000s, %.3000q", when, r.Error, r.Notices)
 		}
-		if info, err := os.Stat(filepath.Join(f.State, statefile.Name)); err != nil || info.Size() > 400_000 {
+		if info, err := os.Stat(filepath.Join(f.State, statedir.StateFile)); err != nil || info.Size() > 400_000 {
 			t.Errorf("%s: the state file has %d bytes, %v", when, info.Size(), err)
 		}
 		if s, err := statefile.Read(f.State); err != nil || s.Last == nil || !reflect.DeepEqual(s.Last.Writers, r.Writers) {

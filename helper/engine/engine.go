@@ -18,8 +18,6 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"immutray.org/helper"
 	"immutray.org/helper/boot"
 	"immutray.org/helper/config"
@@ -27,6 +25,7 @@ import (
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/run/records"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/writers"
 )
@@ -101,46 +100,44 @@ func (e *Engine) inTurn(ctx context.Context, work func() error) error {
 
 // inTurnOf is inTurn for a request of a rank.
 func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) error {
-	if err := statefile.MakeDir(e.Config.StateDir, 0o755); err != nil {
+	dir := statedir.Dir(e.Config.StateDir)
+	if err := dir.Make(); err != nil {
 		return err
 	}
-	// Where there is no room for a place, as on a full /run, whoever is quick is first.
-	var place *os.File
-	l, err := openLine(e.Config.StateDir)
-	if err == nil {
-		place, _ = l.enter(rank)
+	// If there is no room for a file, as on a full /run, the quickest is first.
+	var waits *os.File
+	l := lineOf(e.Config.StateDir)
+	if l.Make() == nil {
+		waits, _ = l.enter(rank)
 	}
 	leave := func() {
-		if place != nil {
-			l.leave(place)
-			place = nil
+		if waits != nil {
+			l.leave(waits)
+			waits = nil
 		}
 	}
 	defer leave()
-	turn, err := os.OpenFile(filepath.Join(e.Config.StateDir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	turn, err := dir.OpenLock()
 	if err != nil {
 		return fmt.Errorf("cannot wait for other requests: %w", err)
 	}
 	defer turn.Close() // gives the turn up
 	ctx, cancel := context.WithTimeout(ctx, helper.TurnPatience)
 	defer cancel()
-	for looked := time.Now(); ; {
-		err := unix.EWOULDBLOCK
-		if place == nil || l.first() == filepath.Base(place.Name()) {
-			err, _ = unix.Flock(int(turn.Fd()), unix.LOCK_EX|unix.LOCK_NB).(unix.Errno)
-		}
-		switch err {
-		case 0:
-			noteHolder(turn)
-			leave()
-			return work()
-		case unix.EWOULDBLOCK, unix.EINTR:
-			if time.Since(looked) > stoppedEvery {
-				l.endStopped(turn)
-				looked = time.Now()
+	for checked := time.Now(); ; {
+		if waits == nil || l.first() == filepath.Base(waits.Name()) {
+			taken, err := turn.Try()
+			if err != nil {
+				return fmt.Errorf("cannot wait for other requests: %w", err)
 			}
-		default:
-			return fmt.Errorf("cannot wait for other requests: flock: %w", err)
+			if taken {
+				leave()
+				return work()
+			}
+		}
+		if time.Since(checked) > stoppedEvery {
+			l.endStopped(turn)
+			checked = time.Now()
 		}
 		if !sleep(ctx, lineEvery) {
 			return errors.New("cannot start: another lock or unlock is still running")

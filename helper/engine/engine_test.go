@@ -13,6 +13,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 )
 
@@ -243,7 +244,7 @@ func TestUnlockWithoutARecordIsNoUnlock(t *testing.T) {
 func TestADamagedStateFileIsReplaced(t *testing.T) {
 	f := newFixture(t)
 	f.closeTop()
-	writeFile(t, filepath.Join(f.State, statefile.Name), `{"window": {"since": "yester`)
+	writeFile(t, filepath.Join(f.State, statedir.StateFile), `{"window": {"since": "yester`)
 	result := f.must(helper.Lock)
 	if len(result.Notices) != 1 || !strings.Contains(result.Notices[0], "state file") {
 		t.Errorf("notices = %q", result.Notices)

@@ -20,6 +20,7 @@ import (
 	"immutray.org/helper/cmdline"
 	"immutray.org/helper/config"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/statedir"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -323,12 +324,20 @@ func act(role, path string) int {
 // perform does what the role does at its start and returns its work.
 func perform(role, path string) (work func() error, err error) {
 	idle := func() error { return nil }
-	if role == "waits in line" {
-		l, err := openLine(path)
+	switch role {
+	case "waits in line":
+		l := lineOf(path)
+		err := l.Make()
 		if err == nil {
 			_, err = l.enter(ordinary)
 		}
 		return idle, err
+	case "has the turn":
+		turn, err := statedir.Dir(path).OpenLock()
+		if err == nil {
+			_, err = turn.Try()
+		}
+		return func() error { _ = turn; return nil }, err // or it would be closed one day
 	}
 	flags := os.O_RDWR | os.O_CREATE
 	if role == "reads deleted" {
@@ -353,9 +362,6 @@ func perform(role, path string) (work func() error, err error) {
 	case "holds a dpkg lock":
 		whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
 		return idle, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &whole)
-	case "has the turn":
-		defer noteHolder(f)
-		return idle, unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	return nil, fmt.Errorf("no role %q", role)
 }

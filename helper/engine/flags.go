@@ -13,12 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper/namespaces"
+	"immutray.org/helper/statedir"
+	"immutray.org/helper/wholefile"
 )
 
-// flagsName is the file in the state directory that says where locks have set the mount
-// flag besides the protected paths. Of a service systemd tells which mounts it may write
-// to; of everything else, a container for instance, nobody tells but this.
-const flagsName = "flags.json"
+// The file of flags (statedir.Dir.Flags) says where locks have set the mount flag besides the
+// protected paths. For a service, systemd knows which mounts it may write to; for everything
+// else, a container for instance, only this file does.
 
 const (
 	maxFlags     = 2000    // the oldest are forgotten
@@ -56,8 +57,8 @@ func (all flagList) has(n *namespaces.Namespace, m namespaces.Mount) bool {
 }
 
 // readFlags returns no flags where there is no file.
-func readFlags(dir string) (flagList, error) {
-	f, err := os.OpenFile(filepath.Join(dir, flagsName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+func readFlags(dir statedir.Dir) (flagList, error) {
+	f, err := os.OpenFile(dir.Flags(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -73,7 +74,7 @@ func readFlags(dir string) (flagList, error) {
 }
 
 // rememberFlags adds flags to the file, which is root's alone.
-func rememberFlags(dir string, more flagList) error {
+func rememberFlags(dir statedir.Dir, more flagList) error {
 	if len(more) == 0 {
 		return nil
 	}
@@ -85,18 +86,9 @@ func rememberFlags(dir string, more flagList) error {
 		return err
 	}
 	if len(data) > maxFlagsSize {
-		return fmt.Errorf("%s would be larger than %d bytes", flagsName, maxFlagsSize)
+		return fmt.Errorf("%s would be larger than %d bytes", filepath.Base(dir.Flags()), maxFlagsSize)
 	}
-	f, err := os.CreateTemp(dir, flagsName+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // after the rename there is nothing left to remove
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, flagsName))
+	return wholefile.WritePrivately(dir.Flags(), data)
 }
 
-func forgetFlags(dir string) { _ = os.Remove(filepath.Join(dir, flagsName)) }
+func forgetFlags(dir statedir.Dir) { _ = os.Remove(dir.Flags()) }

@@ -16,7 +16,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 )
 
 // lend begins a grant on a locked system.
@@ -175,7 +175,7 @@ func TestRecordsOfACommand(t *testing.T) {
 // that somebody opens at the same time stays, with its end.
 func TestTheEndOfACommandLeavesTheState(t *testing.T) {
 	f := newTimedFixture(t)
-	file := filepath.Join(f.State, statefile.Name)
+	file := filepath.Join(f.State, statedir.StateFile)
 	for _, inTurn := range []bool{true, false} {
 		grant := f.grant(helper.Run{})
 		f.unlock(helper.Request{For: time.Minute})

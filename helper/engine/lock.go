@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"immutray.org/helper"
@@ -27,7 +26,7 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.drain(result.Request))
 	defer cancel()
-	ctx, forced := line{filepath.Join(e.Config.StateDir, lineName)}.whileNobodyForces(ctx)
+	ctx, forced := lineOf(e.Config.StateDir).whileNobodyForces(ctx)
 	defer forced()
 	var all error
 	for _, c := range e.lockPaths(ctx, paths) {

@@ -1,10 +1,9 @@
 package engine
 
 import (
-	"path/filepath"
-
 	"immutray.org/helper"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/wholefile"
 )
@@ -13,7 +12,7 @@ import (
 // end of a command does not always wait for its turn, and what it had read by then might
 // be older than a window that somebody has opened since.
 func (e *Engine) wake() {
-	_ = wholefile.Write(filepath.Join(e.Config.StateDir, "woken"), nil) // they look every few seconds anyway
+	_ = wholefile.Write(statedir.Dir(e.Config.StateDir).Woken(), nil) // they look every few seconds anyway
 }
 
 // noteEnd forgets what was opened if all of it is locked again, and notes why what was lent

@@ -13,6 +13,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/statedir"
 )
 
 const (
@@ -303,7 +304,7 @@ func (e *Engine) remember(o *others) (notice string) {
 	if o == nil {
 		return ""
 	}
-	if err := rememberFlags(e.Config.StateDir, o.flags()); err != nil {
+	if err := rememberFlags(statedir.Dir(e.Config.StateDir), o.flags()); err != nil {
 		return fmt.Sprintf("after the next unlock, programs in containers may still see the system read-only: %v", err)
 	}
 	return ""

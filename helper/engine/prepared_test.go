@@ -15,7 +15,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -141,7 +141,7 @@ func TestAMachineThatWasNeverPrepared(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.engine.Config.Paths = []string{f.Etc}
-	if err := os.Remove(filepath.Join(f.State, statefile.Name)); err != nil { // or the other one is locked too
+	if err := os.Remove(filepath.Join(f.State, statedir.StateFile)); err != nil { // or the other one is locked too
 		t.Fatal(err)
 	}
 	f.must(helper.Lock)

@@ -11,6 +11,7 @@ import (
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/sandbox"
+	"immutray.org/helper/statedir"
 )
 
 // Units tells about services.
@@ -41,7 +42,7 @@ func placeOf(m namespaces.Mount) place { return place{m.Device, m.Root, m.Point}
 // is a failure: the system itself is unlocked.
 func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []helper.Bystander {
 	r := reopening{inherited: map[place]bool{}}
-	r.flags, _ = readFlags(e.Config.StateDir) // without, more is named that stays read-only
+	r.flags, _ = readFlags(statedir.Dir(e.Config.StateDir)) // without, more is named that stays read-only
 	closed, err := r.look(paths)
 	defer r.others.end()
 	if err != nil {
@@ -52,7 +53,7 @@ func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []
 		r.units = e.Units.Describe(context.Background(), unsure)
 	}
 	r.reopen(closed)
-	forgetFlags(e.Config.StateDir)
+	forgetFlags(statedir.Dir(e.Config.StateDir))
 	if result.Before.State != helper.Unlocked {
 		result.Notices = append(result.Notices, stubborn(closed)...)
 	}

@@ -1,14 +1,10 @@
 package engine
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,14 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/packaging/testbed/lab"
 )
 
 // First come, first served, but who forces goes first, and whoever is dead holds up nobody.
 func TestTurns(t *testing.T) {
 	f := newFixture(t)
-	l, err := openLine(f.State)
-	if err != nil {
+	l := lineOf(f.State)
+	if err := l.Make(); err != nil {
 		t.Fatal(err)
 	}
 	dead, err := l.enter(urgent)
@@ -54,7 +49,7 @@ func TestTurns(t *testing.T) {
 			}
 		}()
 		for n > 0 {
-			waiting, _ := filepath.Glob(filepath.Join(l.dir, "*"))
+			waiting, _ := filepath.Glob(filepath.Join(l.Path, "*"))
 			if len(waiting) >= n {
 				break
 			}
@@ -72,7 +67,7 @@ func TestTurns(t *testing.T) {
 	if want := []int{0, 7, 1, 2, 3, 4, 5, 6}; !slices.Equal(served, want) {
 		t.Errorf("served %v, want %v", served, want)
 	}
-	if left, _ := filepath.Glob(filepath.Join(l.dir, "*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(l.Path, "*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
@@ -111,12 +106,8 @@ func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
 	for _, role := range []string{"has the turn", "waits in line"} {
 		t.Run(role, func(t *testing.T) {
 			f := newFixture(t)
-			path := f.State
-			if role == "has the turn" {
-				path = filepath.Join(f.State, "lock")
-			}
 			f.must(helper.Lock)
-			holder := f.start(role, path)
+			holder := f.start(role, f.State)
 			inTurn := func(patience time.Duration) error {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
@@ -132,85 +123,6 @@ func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// lockLike has a flock on one file and another open; perl's own open would ask for that
-// one's attributes.
-const lockLike = `
-use POSIX;
-open my $l, "+<", $ARGV[0] or die;
-flock $l, 2 or die;
-defined POSIX::open($ARGV[1], O_RDWR) or die;
-$| = 1;
-print "ready\n";
-<STDIN>;
-`
-
-// Anybody can lock a file of the same number as that of the turn, on a file system of his
-// own, and be stopped: that one is left alone, and has nobody wait who waits for the turn.
-func TestWhoIsStoppedElsewhereHoldsUpNobody(t *testing.T) {
-	lab.Require(t, "perl:perl-base")
-	f := newFixture(t)
-	server := t.TempDir()
-	hung := lab.MountHungServer(t, server)
-	var files []*os.File
-	for range 2 {
-		dir := lab.Dir(t)
-		f.command("mount", "-t", "tmpfs", "none", dir)
-		t.Cleanup(func() { f.command("umount", "--lazy", dir) })
-		file, err := os.Create(filepath.Join(dir, "lock"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		files = append(files, file)
-	}
-	turn := files[0]
-	cmd := exec.Command("perl", "-e", lockLike, files[1].Name(), filepath.Join(server, "file"))
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stdin.Close()
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		hung.Release(t) // for which its end waits
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("it says %q: %v", line, err)
-	}
-	if err := unix.Kill(cmd.Process.Pid, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	isStopped := func() bool {
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
-		return strings.Contains(string(status), "\nState:\tT")
-	}
-	await(t, "the process to stop", isStopped)
-	if !hasFlock(cmd.Process.Pid, turn) {
-		t.Fatal("its lock is not on a file of that number")
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		line{f.State}.endStopped(turn)
-	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Error("the look for who has the turn hangs")
-	}
-	if !isStopped() {
-		t.Error("the process was ended")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 )
 
@@ -209,9 +210,9 @@ func TestALostRecordEndsTheWindow(t *testing.T) {
 	f := newTimedFixture(t)
 	for name, content := range map[string]string{"missing": "", "damaged": `{"window": {`} {
 		f.unlock(helper.Request{})
-		f.command("rm", filepath.Join(f.State, statefile.Name))
+		f.command("rm", filepath.Join(f.State, statedir.StateFile))
 		if content != "" {
-			writeFile(t, filepath.Join(f.State, statefile.Name), content)
+			writeFile(t, filepath.Join(f.State, statedir.StateFile), content)
 		}
 		if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked {
 			t.Errorf("%s: %s %s", name, r.Outcome, r.Error)
@@ -232,7 +233,7 @@ func TestABlockedLockWithALostRecordKeepsTheTimer(t *testing.T) {
 				f := newTimedFixture(t)
 				f.commandLine("ro")
 				f.unlock(helper.Request{For: 20 * time.Second})
-				if err := damage(filepath.Join(f.State, statefile.Name)); err != nil {
+				if err := damage(filepath.Join(f.State, statedir.StateFile)); err != nil {
 					t.Fatal(err)
 				}
 				a := f.start("maps", filepath.Join(f.Root, "file"))

@@ -19,6 +19,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 	"immutray.org/helper/wholefile"
 )
@@ -138,7 +139,7 @@ func (s Source) Keep(c config.Config) error {
 	}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err == nil {
-		err = statefile.MakeDir(filepath.Dir(s.Kept), 0o755)
+		err = statedir.MakeDir(filepath.Dir(s.Kept), 0o755)
 	}
 	if err == nil {
 		err = wholefile.WriteDurably(s.Kept, append(data, '\n'))

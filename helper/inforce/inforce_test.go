@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 	"immutray.org/packaging/testbed/lab"
 )
@@ -121,7 +122,7 @@ func TestWhatIsUsedInsteadOfARefusedFile(t *testing.T) {
 			if err := os.WriteFile(f.source.Kept, []byte("{"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Remove(filepath.Join(f.State, statefile.Name)); err != nil {
+			if err := os.Remove(filepath.Join(f.State, statedir.StateFile)); err != nil {
 				t.Fatal(err)
 			}
 			c := f.source.Load()

@@ -14,7 +14,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/wholefile"
 )
 
@@ -29,7 +29,7 @@ func RecordOf(configFile, stateDir string) string {
 	if configFile == "" || configFile == config.Path {
 		return RecordPath
 	}
-	return filepath.Join(stateDir, filepath.Base(RecordPath))
+	return statedir.Dir(stateDir).Prepared()
 }
 
 // maxRecord is more than the paths of a configuration file come to.
@@ -70,7 +70,7 @@ func (r Record) Write(file string) error {
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
-		err = statefile.MakeDir(filepath.Dir(file), 0o755)
+		err = statedir.MakeDir(filepath.Dir(file), 0o755)
 	}
 	if err == nil {
 		err = wholefile.Write(file, append(data, '\n'))

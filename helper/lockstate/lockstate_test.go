@@ -13,6 +13,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 	"immutray.org/packaging/testbed/lab"
 )
@@ -136,7 +137,7 @@ func TestWindowIsShownOnlyWhileNotLocked(t *testing.T) {
 	if got := r.Read(); got.Window != nil || got.State != helper.Locked {
 		t.Errorf("window while locked = %+v", got)
 	}
-	if err := os.WriteFile(filepath.Join(s.State, statefile.Name), []byte("{half"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.State, statedir.StateFile), []byte("{half"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.Read(); got.State != helper.Locked {

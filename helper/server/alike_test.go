@@ -47,7 +47,7 @@ func TestUnlocksAreDoneInTheirOrder(t *testing.T) {
 		ticket := put(t, q, helper.Request{Verb: helper.Unlock, ID: id})
 		defer ticket.close()
 		at := time.Now().Add(time.Duration(i) * time.Second)
-		if err := os.Chtimes(filepath.Join(q.dir, "unlock."+id), at, at); err != nil {
+		if err := os.Chtimes(filepath.Join(q.Path, "unlock."+id), at, at); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, ticket.request)

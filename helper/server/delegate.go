@@ -97,7 +97,7 @@ func await(ctx context.Context, unit string, t *ticket) (*helper.Result, error) 
 	defer again.Stop()
 	for {
 		// In this order: who is at work now may be done when we look for the answer.
-		working := t.queue.isWorking()
+		working := t.queue.IsUsed()
 		result, err := t.answer()
 		switch {
 		case result != nil || err != nil:

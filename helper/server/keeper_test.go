@@ -14,6 +14,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
 	"immutray.org/packaging/testbed/lab"
 )
@@ -157,7 +158,7 @@ func TestKeeperStaysWithALostRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	if err := os.WriteFile(filepath.Join(k.State, statefile.Name), []byte("{"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(k.State, statedir.StateFile), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	lock := k.start(t, "lock")

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 )
 
 // A queue is the directory by which front desks hand requests to the units, and get
@@ -26,12 +26,11 @@ import (
 //	draft.ID   the result while it is written
 //	answer.ID  the result
 //
-// A desk holds a flock on its request as long as it lives: what a dead one left behind
-// is swept up by the next. A unit holds one on the directory while it works.
-type queue struct{ dir string }
+// A desk holds its request as long as it lives: what a dead one left behind is swept up by
+// the next. A unit uses the folder while it works.
+type queue struct{ statedir.Folder }
 
 const (
-	queueName    = "requests"
 	takenPrefix  = "taken."
 	draftPrefix  = "draft."
 	answerPrefix = "answer."
@@ -41,56 +40,32 @@ const (
 
 // openQueue makes the queue in the state directory, and that directory too.
 func openQueue(stateDir string) (queue, error) {
-	q := queue{filepath.Join(stateDir, queueName)}
-	if err := statefile.MakeDir(stateDir, 0o755); err != nil {
-		return q, err
-	}
-	return q, statefile.MakeDir(q.dir, 0o700)
+	q := queue{statedir.Dir(stateDir).Requests()}
+	return q, q.Make()
 }
 
 // A ticket is a request of ours in the queue.
 type ticket struct {
 	queue   queue
 	request helper.Request
-	held    *os.File // the flock
+	held    *os.File
 }
 
 // put adds a request.
 func (q queue) put(r helper.Request) (*ticket, error) {
 	t := &ticket{queue: q, request: r}
-	if err := t.write(); err != nil {
-		t.held.Close() // of a nil file this is an error, and no harm
+	data, err := json.Marshal(r)
+	if err == nil {
+		t.held, err = q.Hold(filepath.Base(t.waiting()), data)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot pass on the request: %w", helper.Because(err))
 	}
 	return t, nil
 }
 
-// write makes the file without a name, and gives it one when it is complete and
-// locked: nobody sees half of it or takes it for a dead desk's.
-func (t *ticket) write() error {
-	data, err := json.Marshal(t.request)
-	if err != nil {
-		return err
-	}
-	fd, err := unix.Open(t.queue.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: t.queue.dir, Err: err}
-	}
-	t.held = os.NewFile(uintptr(fd), t.queue.dir)
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return os.NewSyscallError("flock", err)
-	}
-	if _, err := t.held.Write(data); err != nil {
-		return err
-	}
-	if err := unix.Linkat(fd, "", unix.AT_FDCWD, t.waiting(), unix.AT_EMPTY_PATH); err != nil {
-		return &os.PathError{Op: "link", Path: t.waiting(), Err: err}
-	}
-	return nil
-}
-
 func (t *ticket) waiting() string {
-	return filepath.Join(t.queue.dir, string(t.request.Verb)+"."+t.request.ID)
+	return filepath.Join(t.queue.Path, string(t.request.Verb)+"."+t.request.ID)
 }
 
 // isWaiting reports whether no unit has taken the request yet.
@@ -102,7 +77,7 @@ func (t *ticket) isWaiting() bool {
 // answer returns the result, nil when there is none.
 func (t *ticket) answer() (*helper.Result, error) {
 	var r helper.Result
-	err := readJSON(filepath.Join(t.queue.dir, answerPrefix+t.request.ID), &r)
+	err := readJSON(filepath.Join(t.queue.Path, answerPrefix+t.request.ID), &r)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -117,7 +92,7 @@ func (t *ticket) answer() (*helper.Result, error) {
 
 // isAnswered reports whether the answer is there.
 func (t *ticket) isAnswered() bool {
-	_, err := os.Lstat(filepath.Join(t.queue.dir, answerPrefix+t.request.ID))
+	_, err := os.Lstat(filepath.Join(t.queue.Path, answerPrefix+t.request.ID))
 	return err == nil
 }
 
@@ -143,15 +118,15 @@ func (t *ticket) unlessAnswered(ctx context.Context) context.Context {
 // close takes the ticket out of the queue, whatever became of it.
 func (t *ticket) close() {
 	os.Remove(t.waiting())
-	os.Remove(filepath.Join(t.queue.dir, takenPrefix+t.request.ID))
-	os.Remove(filepath.Join(t.queue.dir, answerPrefix+t.request.ID))
+	os.Remove(filepath.Join(t.queue.Path, takenPrefix+t.request.ID))
+	os.Remove(filepath.Join(t.queue.Path, answerPrefix+t.request.ID))
 	t.held.Close()
 }
 
 // sweep removes what desks left behind that were killed, so that nobody can fill
 // memory with them.
 func (q queue) sweep() {
-	entries, _ := os.ReadDir(q.dir) // what can't be read now is swept next time
+	entries, _ := os.ReadDir(q.Path) // what can't be read now is swept next time
 	alive := map[string]bool{}
 	for _, e := range entries {
 		_, id, _ := strings.Cut(e.Name(), ".")
@@ -159,7 +134,7 @@ func (q queue) sweep() {
 	}
 	for _, e := range entries {
 		if _, id, _ := strings.Cut(e.Name(), "."); !alive[id] {
-			os.Remove(filepath.Join(q.dir, e.Name()))
+			os.Remove(filepath.Join(q.Path, e.Name()))
 		}
 	}
 }
@@ -167,34 +142,20 @@ func (q queue) sweep() {
 // isHeld reports whether the desk of a file lives, or may: a file that is gone since it
 // was listed was renamed by a unit, or taken away by its desk.
 func (q queue) isHeld(name string) bool {
-	f, err := os.OpenFile(filepath.Join(q.dir, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, held, err := statedir.Open(filepath.Join(q.Path, name))
 	if err != nil {
 		return true
 	}
-	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+	f.Close()
+	return held
 }
 
 // work says that a unit is at work, until stop is called.
 func (q queue) work() (stop func(), err error) {
-	dir, err := os.Open(q.dir)
-	if err == nil {
-		if err = unix.Flock(int(dir.Fd()), unix.LOCK_SH); err == nil {
-			return func() { dir.Close() }, nil
-		}
-		dir.Close()
+	if stop, err = q.Use(); err != nil {
+		return nil, fmt.Errorf("cannot begin to work: %w", helper.Because(err))
 	}
-	return nil, fmt.Errorf("cannot begin to work: %w", helper.Because(err))
-}
-
-// isWorking reports whether a unit is at work.
-func (q queue) isWorking() bool {
-	dir, err := os.Open(q.dir)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	return errors.Is(unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+	return stop, nil
 }
 
 // takeAlike returns the request that has waited longest for the verb's unit and, of a lock,
@@ -216,7 +177,7 @@ func (q queue) takeAlike(verb helper.Verb) ([]helper.Request, error) {
 // take returns a request that waits for the verb's unit, and marks it as taken; false
 // when none is left. A file that is no request is an error, and gone.
 func (q queue) take(verb helper.Verb) (r helper.Request, ok bool, err error) {
-	entries, err := os.ReadDir(q.dir)
+	entries, err := os.ReadDir(q.Path)
 	if err != nil {
 		return r, false, fmt.Errorf("cannot look for requests: %w", err)
 	}
@@ -233,8 +194,8 @@ func (q queue) take(verb helper.Verb) (r helper.Request, ok bool, err error) {
 		return r, false, nil
 	}
 	id := strings.TrimPrefix(first, prefix)
-	taken := filepath.Join(q.dir, takenPrefix+id)
-	if err := os.Rename(filepath.Join(q.dir, first), taken); err != nil {
+	taken := filepath.Join(q.Path, takenPrefix+id)
+	if err := os.Rename(filepath.Join(q.Path, first), taken); err != nil {
 		return r, false, fmt.Errorf("cannot take a request: %w", err)
 	}
 	err = readJSON(taken, &r)
@@ -254,8 +215,8 @@ func (q queue) reply(r *helper.Result) error {
 	if err != nil {
 		return fmt.Errorf("cannot leave the answer: %w", err)
 	}
-	path := filepath.Join(q.dir, answerPrefix+r.Request.ID)
-	draft := filepath.Join(q.dir, draftPrefix+r.Request.ID)
+	path := filepath.Join(q.Path, answerPrefix+r.Request.ID)
+	draft := filepath.Join(q.Path, draftPrefix+r.Request.ID)
 	if err = os.WriteFile(draft, data, 0o600); err == nil {
 		err = os.Rename(draft, path)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statedir"
 )
 
 func exampleRequest() helper.Request {
@@ -24,8 +25,8 @@ func FuzzTake(f *testing.F) {
 	f.Add([]byte(`{"verb":"unlock","id":"../../etc/passwd"}`))
 	f.Add([]byte(`{"verb":"unlock","id":"5f","for":-1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		q := queue{t.TempDir()}
-		if err := os.WriteFile(filepath.Join(q.dir, "unlock.5f"), data, 0o600); err != nil {
+		q := queue{statedir.Folder{Path: t.TempDir()}}
+		if err := os.WriteFile(filepath.Join(q.Path, "unlock.5f"), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		r, ok, err := q.take(helper.Unlock)
@@ -52,9 +53,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"request":{"verb":"unlock","id":"5f"},"outcome":"done"}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		q := queue{t.TempDir()}
+		q := queue{statedir.Folder{Path: t.TempDir()}}
 		ticket := &ticket{queue: q, request: exampleRequest()}
-		if err := os.WriteFile(filepath.Join(q.dir, answerPrefix+"5f"), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(q.Path, answerPrefix+"5f"), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		switch r, err := ticket.answer(); {

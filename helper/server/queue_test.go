@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statedir"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -30,7 +31,7 @@ func newQueue(t *testing.T) queue {
 
 func (q queue) names(t *testing.T) []string {
 	t.Helper()
-	entries, err := os.ReadDir(q.dir)
+	entries, err := os.ReadDir(q.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,10 +62,10 @@ func mode(t *testing.T, path string) os.FileMode {
 
 func TestQueue(t *testing.T) {
 	q := newQueue(t)
-	if got := mode(t, filepath.Dir(q.dir)); got != 0o755 {
+	if got := mode(t, filepath.Dir(q.Path)); got != 0o755 {
 		t.Errorf("the state directory has mode %o, want 755: everyone may read the state", got)
 	}
-	if got := mode(t, q.dir); got != 0o700 {
+	if got := mode(t, q.Path); got != 0o700 {
 		t.Errorf("the queue has mode %o, want 700", got)
 	}
 	request := helper.Request{Verb: helper.Lock, ID: "1", UID: 1000, User: "rrs"}
@@ -117,11 +118,11 @@ func TestQueueSweep(t *testing.T) {
 	dead := put(t, q, helper.Request{Verb: helper.Lock, ID: "dead"})
 	dead.held.Close() // as the kernel does for a process that is killed
 	for _, name := range []string{"taken.gone", "answer.gone", "draft.gone", "rubbish"} {
-		if err := os.WriteFile(filepath.Join(q.dir, name), nil, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(q.Path, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(q.dir, "draft.alive"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(q.Path, "draft.alive"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	q.sweep()
@@ -135,8 +136,8 @@ func TestQueueSweep(t *testing.T) {
 
 func TestQueueIsWorking(t *testing.T) {
 	q := newQueue(t)
-	if q.isWorking() {
-		t.Error("isWorking() = true before anyone does")
+	if q.IsUsed() {
+		t.Error("IsUsed() = true before anyone does")
 	}
 	stop, err := q.work()
 	if err != nil {
@@ -147,12 +148,12 @@ func TestQueueIsWorking(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if !q.isWorking() {
-		t.Error("isWorking() = false while one of two works")
+	if !q.IsUsed() {
+		t.Error("IsUsed() = false while one of two works")
 	}
 	second()
-	if q.isWorking() {
-		t.Error("isWorking() = true after the last has stopped")
+	if q.IsUsed() {
+		t.Error("IsUsed() = true after the last has stopped")
 	}
 }
 
@@ -164,7 +165,7 @@ func TestTakeRefusesWhatIsNoRequest(t *testing.T) {
 		"lock.4": `{"verb":"lock","id":"5"}`,
 	} {
 		q := newQueue(t)
-		if err := os.WriteFile(filepath.Join(q.dir, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(q.Path, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if r, ok, err := q.take(helper.Lock); ok || err == nil || !strings.HasPrefix(err.Error(), "cannot take a request: ") {
@@ -207,7 +208,7 @@ func TestOpenQueueRefuses(t *testing.T) {
 			return os.WriteFile(dir, nil, 0o600)
 		}, "it must be a directory that only root can write to"},
 		{"the queue a symbolic link", func(dir string) error {
-			return firstError(os.Mkdir(dir, 0o755), os.Symlink("/", filepath.Join(dir, queueName)))
+			return firstError(os.Mkdir(dir, 0o755), os.Symlink("/", statedir.Dir(dir).Requests().Path))
 		}, "it must be a directory that only root can write to"},
 		{"nowhere", func(dir string) error {
 			return os.Remove(filepath.Dir(dir))
@@ -244,7 +245,7 @@ func TestOpenQueueWhateverTheUmask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mode(t, dir) != 0o755 || mode(t, q.dir) != 0o700 {
-		t.Errorf("modes %o and %o, want 755 and 700", mode(t, dir), mode(t, q.dir))
+	if mode(t, dir) != 0o755 || mode(t, q.Path) != 0o700 {
+		t.Errorf("modes %o and %o, want 755 and 700", mode(t, dir), mode(t, q.Path))
 	}
 }

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 )
 
 // logins tells who is logged in.
@@ -21,14 +20,9 @@ type logins interface {
 	People(ctx context.Context) (int, error)
 }
 
-const (
-	// sleepPatience is how long the sleep of the machine waits for writers to finish,
-	// whatever the configured drain time is.
-	sleepPatience = 5 * time.Second
-	// peopleName is the mark, in the state directory, of somebody having been logged in
-	// when that was last looked at.
-	peopleName = "people"
-)
+// sleepPatience is how long the sleep of the machine waits for writers to finish,
+// whatever the configured drain time is.
+const sleepPatience = 5 * time.Second
 
 // relock does what the unit of an occasion was started for: it locks if the
 // configuration says so.
@@ -54,27 +48,27 @@ func (d *desk) relockOnLogout(ctx context.Context, e *engine.Engine, own helper.
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock on %s: %w", own.On, helper.Because(err))
 	}
-	mark := filepath.Join(e.Config.StateDir, peopleName)
+	dir := statedir.Dir(e.Config.StateDir)
 	if people > 0 {
-		return nothing(own, "not locked: someone is logged in"), leaveMark(mark)
+		return nothing(own, "not locked: someone is logged in"), leaveMark(dir)
 	}
-	if _, err := os.Lstat(mark); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(dir.People()); errors.Is(err, fs.ErrNotExist) {
 		return nothing(own, "not locked: no one has logged out"), nil
 	}
 	result := d.work(ctx, e, own)
 	if result.Outcome != helper.Done {
 		return result, nil
 	}
-	if err := os.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(dir.People()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		result.Notices = append(result.Notices, fmt.Sprintf("cannot remove the record that someone was logged in: %v", err))
 	}
 	return result, nil
 }
 
-func leaveMark(mark string) error {
-	err := statefile.MakeDir(filepath.Dir(mark), 0o755)
+func leaveMark(dir statedir.Dir) error {
+	err := dir.Make()
 	if err == nil {
-		err = os.WriteFile(mark, nil, 0o600)
+		err = os.WriteFile(dir.People(), nil, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot record that someone is logged in: %w", helper.Because(err))

@@ -12,6 +12,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
+	"immutray.org/helper/statedir"
 )
 
 // somePeople are logged in; an error says why that can't be told.
@@ -94,7 +95,7 @@ func TestRelockWhenTheLastPersonHasLoggedOut(t *testing.T) {
 	step("it is tried again", somePeople{}, 2, 0)
 	step("a greeter comes", somePeople{}, 2, 0)
 	step("one logs in", somePeople{count: 1}, 2, 0)
-	if info, err := os.Stat(filepath.Join(stateDir, peopleName)); err != nil || info.Size() != 0 {
+	if info, err := os.Stat(statedir.Dir(stateDir).People()); err != nil || info.Size() != 0 {
 		t.Errorf("the mark: %v, %v", info, err)
 	}
 	step("and out", somePeople{}, 3, 0)

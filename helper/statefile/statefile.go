@@ -10,18 +10,15 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/wholefile"
 )
-
-// Name is the state file's name in the state directory.
-const Name = "state.json"
 
 // maxSize keeps a damaged or hostile file from filling memory. A state with all that a
 // result may hold (helper.Result.Bound) is a fraction of it.
@@ -66,7 +63,7 @@ type Deadline struct {
 
 // Read returns the state in dir. A missing file is the empty State.
 func Read(dir string) (State, error) {
-	path := filepath.Join(dir, Name)
+	path := statedir.Dir(dir).State()
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return State{}, nil
@@ -112,8 +109,7 @@ func (s State) StillOpen() []string {
 	return s.Opened.Paths
 }
 
-// Write replaces the state in dir: a reader sees the old file or the new one,
-// never half of either. The file is readable by everyone.
+// Write replaces the state in dir atomically. The file is readable by everyone.
 func Write(dir string, s State) error {
 	if err := write(dir, s); err != nil {
 		return fmt.Errorf("cannot write the state file: %w", helper.Because(err))
@@ -140,7 +136,7 @@ func write(dir string, s State) error {
 	case len(data) > maxSize: // nobody would read it
 		return fmt.Errorf("it would be larger than %d bytes", maxSize)
 	}
-	path := filepath.Join(dir, Name)
+	path := statedir.Dir(dir).State()
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		// No file can take its place. What is in it is nobody's to remove.
 		if err := os.Rename(path, fmt.Sprintf("%s.%d", path, time.Now().UnixNano())); err != nil {

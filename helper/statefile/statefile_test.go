@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statedir"
 )
 
 func example() State {
@@ -47,7 +48,7 @@ func TestWriteAndRead(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("the directory holds %v, %v; want the state file alone", entries, err)
 	}
-	if info, err := os.Stat(filepath.Join(dir, Name)); err != nil || info.Mode() != 0o644 {
+	if info, err := os.Stat(filepath.Join(dir, statedir.StateFile)); err != nil || info.Mode() != 0o644 {
 		t.Errorf("mode = %v, %v; want -rw-r--r--", info.Mode(), err)
 	}
 }
@@ -61,7 +62,7 @@ func TestReadRefusesWhatIsNoStateFile(t *testing.T) {
 		"directory": func(p string) error { return os.Mkdir(p, 0o755) },
 	} {
 		dir := t.TempDir()
-		if err := make(filepath.Join(dir, Name)); err != nil {
+		if err := make(filepath.Join(dir, statedir.StateFile)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := Read(dir); err == nil || !strings.HasPrefix(err.Error(), "cannot read the state file") {
@@ -120,7 +121,7 @@ func TestWriteRefusesWhatReadRefuses(t *testing.T) {
 // A directory in its place, which no file can replace, is put aside with what is in it.
 func TestWriteInThePlaceOfADirectory(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, Name, "something"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, statedir.StateFile, "something"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := Write(dir, example()); err != nil {
@@ -129,7 +130,7 @@ func TestWriteInThePlaceOfADirectory(t *testing.T) {
 	if got, err := Read(dir); err != nil || !reflect.DeepEqual(got, example()) {
 		t.Errorf("Read() = %+v, %v", got, err)
 	}
-	if kept, _ := filepath.Glob(filepath.Join(dir, Name+".*", "something")); len(kept) != 1 {
+	if kept, _ := filepath.Glob(filepath.Join(dir, statedir.StateFile+".*", "something")); len(kept) != 1 {
 		t.Error("what was in it is gone")
 	}
 }

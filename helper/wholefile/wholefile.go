@@ -1,4 +1,4 @@
-// Package wholefile writes files of which nobody ever reads a half.
+// Package wholefile replaces files atomically.
 package wholefile
 
 import (
@@ -13,15 +13,28 @@ import (
 // Write replaces the file at path: a reader sees the old content or the new. The file
 // is readable by everyone, whatever the umask is. On failure the old one stays.
 func Write(path string, data []byte) error {
-	return write(path, data, func(*os.File) error { return nil })
+	return write(path, data, everyone, nothingElse)
 }
 
-// WriteWithRoom is Write for a file that has to be written also when there is no room left
-// on its file system: then the old file is written over, which has had that many bytes for
+// WritePrivately is Write for a file that only its owner may read.
+func WritePrivately(path string, data []byte) error {
+	return write(path, data, owner, nothingElse)
+}
+
+// Modes of files.
+const (
+	everyone = 0o644 // may read it
+	owner    = 0o600
+)
+
+func nothingElse(*os.File) error { return nil }
+
+// WriteWithRoom is Write for a file that has to be written even when there is no room left
+// on its file system: then the old file is overwritten, which has had that many bytes for
 // itself since it was written. A reader may then see half of either.
 func WriteWithRoom(path string, data []byte, room int) error {
-	err := write(path, data, func(f *os.File) error {
-		// Without a place for more than there is the next one may fail, this one is good.
+	err := write(path, data, everyone, func(f *os.File) error {
+		// Without that room the next one may fail; this one is good.
 		_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(room))
 		return nil
 	})
@@ -55,11 +68,10 @@ func overwrite(path string, data []byte) error {
 	return err
 }
 
-// WriteDurably is Write for a file that has to be there after a power cut: what has it
-// replaced is complete on the disk before the name is its own (rename(2) promises no
-// order).
+// WriteDurably is Write for a file that has to be there after a power cut: the new content
+// is on the disk before it gets the name (rename(2) promises no order).
 func WriteDurably(path string, data []byte) error {
-	if err := write(path, data, (*os.File).Sync); err != nil {
+	if err := write(path, data, everyone, (*os.File).Sync); err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))
@@ -70,9 +82,9 @@ func WriteDurably(path string, data []byte) error {
 	return dir.Sync()
 }
 
-func write(path string, data []byte, sync func(*os.File) error) error {
+func write(path string, data []byte, mode os.FileMode, finish func(*os.File) error) error {
 	// In the same directory, or the rename would be a copy. The name does not end like
-	// the file's, so that nobody who reads all such files reads this one.
+	// the file's, so that readers of all files with such an ending leave it alone.
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -82,10 +94,10 @@ func write(path string, data []byte, sync func(*os.File) error) error {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil {
+	if err := f.Chmod(mode); err != nil {
 		return err
 	}
-	if err := sync(f); err != nil {
+	if err := finish(f); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {

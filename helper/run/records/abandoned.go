@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statedir"
 	"immutray.org/helper/stopped"
 )
 
@@ -20,7 +21,7 @@ const Replacement = 2 * time.Second
 // and where the runner lives it starts another. A command whose runner lives is abandoned
 // when Replacement is over.
 func Abandoned(stateDir string) []helper.Run {
-	dir := filepath.Join(stateDir, recordsName)
+	dir := statedir.Dir(stateDir).Runs().Path
 	deadline := time.Now().Add(Replacement)
 	ended := map[int]bool{} // they hold their records until the last of their threads is gone
 	for {
@@ -49,8 +50,9 @@ func Abandoned(stateDir string) []helper.Run {
 
 // Clear removes what a dead one has left of a command.
 func Clear(stateDir, id string) {
-	for _, name := range []string{recordsName, programsName} {
-		path := filepath.Join(stateDir, name, filepath.Base(id))
+	dir := statedir.Dir(stateDir)
+	for _, folder := range []statedir.Folder{dir.Runs(), dir.Programs()} {
+		path := filepath.Join(folder.Path, filepath.Base(id))
 		if _, held, err := read(path); !held && err == nil {
 			os.Remove(path)
 		}

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -36,7 +36,7 @@ type fault struct {
 
 // faults are struck in each of the moments.
 func faults() []fault {
-	const state, dir = "/run/immutray/" + statefile.Name, "/run/immutray"
+	const state, dir = "/run/immutray/" + statedir.StateFile, "/run/immutray"
 	shell := func(script string) func(*sweep) { return func(s *sweep) { s.output("sh", "-c", script) } }
 	signal := func(sig unix.Signal) func(*sweep) {
 		return func(s *sweep) {

@@ -1,12 +1,10 @@
-// Package runs keeps the records of the commands that "immutectl run" has at work, in two
-// directories of the state directory: runs has all that is known of each, for root, and
-// programs what everyone may know. A command line may hold a password: of that there is
-// only the program's name for everyone.
+// Package records has the records of the commands of "immutectl run" that run, in two
+// folders of the state directory: all that is known of each, for root, and what everyone
+// may know. A command line may hold a password: of that, everyone gets only the program's
+// name.
 //
-// Whoever answers for a command holds a lock on its files as long as he lives, so that
-// what a dead one left behind is never taken for a command at work. It is a write lock
-// of fcntl(2), which takes a descriptor that can write: a user who may only read the
-// file can neither hold one nor pretend to.
+// The process that answers for a command holds its files (statedir.Folder.Hold), so that
+// what a dead one left behind is never taken for a command that runs.
 package records
 
 import (
@@ -18,22 +16,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/statefile"
+	"immutray.org/helper/statedir"
 )
 
-const (
-	recordsName  = "runs"
-	programsName = "programs"
-	draftPrefix  = "."
-	// maxSize bounds what is read of one file: a command line has 2 MiB at most by
-	// default (execve(2)), and JSON writes a byte of it in up to six.
-	maxSize = 16 << 20
-)
+// maxSize bounds what is read of one file: a command line has 2 MiB at most by
+// default (execve(2)), and JSON writes a byte of it in up to six.
+const maxSize = 16 << 20
 
 // A Record is that of a command of ours.
 type Record struct {
@@ -52,9 +42,10 @@ type entry struct {
 // of it is replaced.
 func Put(stateDir string, r helper.Run) (*Record, error) {
 	rec := &Record{}
-	err := rec.put(filepath.Join(stateDir, recordsName), 0o600, r)
+	dir := statedir.Dir(stateDir)
+	err := rec.put(dir.Runs(), r)
 	if err == nil {
-		err = rec.put(filepath.Join(stateDir, programsName), 0o644, r.Named())
+		err = rec.put(dir.Programs(), r.Named())
 	}
 	if err != nil {
 		rec.Close()
@@ -76,42 +67,18 @@ func (r *Record) Update(stateDir string, run helper.Run) error {
 	return nil
 }
 
-// put adds a file with the given mode to a directory that has the x bits that go with it.
-func (r *Record) put(dir string, mode os.FileMode, run helper.Run) error {
+// put adds a file to a folder.
+func (r *Record) put(folder statedir.Folder, run helper.Run) error {
 	data, err := json.Marshal(entry{run, os.Getpid()})
 	if err != nil {
 		return err
 	}
-	if err := statefile.MakeDir(filepath.Dir(dir), 0o755); err != nil {
+	if err := folder.Make(); err != nil {
 		return err
 	}
-	if err := statefile.MakeDir(dir, mode|mode&0o444>>2); err != nil {
+	f, err := folder.HoldInstead(run.ID, data)
+	if err != nil {
 		return err
-	}
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: dir, Err: err}
-	}
-	path, draft := filepath.Join(dir, run.ID), filepath.Join(dir, draftPrefix+run.ID)
-	f := os.NewFile(uintptr(fd), path)
-	// Nobody sees the file before it is complete and locked.
-	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart})
-	if err == nil {
-		_, err = f.Write(data)
-	}
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		_ = os.Remove(draft) // of one that was killed; where it can't be removed, the next step says so
-		err = unix.Linkat(fd, "", unix.AT_FDCWD, draft, unix.AT_EMPTY_PATH)
-	}
-	if err == nil {
-		err = os.Rename(draft, path)
-	}
-	if err != nil {
-		f.Close()
-		return &os.PathError{Op: "write", Path: path, Err: err}
 	}
 	r.files = append(r.files, f)
 	return nil
@@ -138,11 +105,11 @@ func (r *Record) Release() {
 // List returns the commands at work, the oldest first. Root gets all that is known, and
 // everyone else what is for everyone. The error says that there may be more.
 func List(stateDir string) ([]helper.Run, error) {
-	name := programsName
+	folder := statedir.Dir(stateDir).Programs()
 	if os.Geteuid() == 0 {
-		name = recordsName
+		folder = statedir.Dir(stateDir).Runs()
 	}
-	alive, _, err := list(filepath.Join(stateDir, name))
+	alive, _, err := list(folder.Path)
 	found := make([]helper.Run, len(alive))
 	for i, e := range alive {
 		found[i] = e.Run
@@ -158,7 +125,7 @@ func list(dir string) (alive, dead []entry, err error) {
 		return nil, nil, nil
 	}
 	for _, file := range entries {
-		if strings.HasPrefix(file.Name(), draftPrefix) {
+		if statedir.IsDraft(file.Name()) {
 			continue
 		}
 		e, held, failed := read(filepath.Join(dir, file.Name()))
@@ -182,7 +149,7 @@ func list(dir string) (alive, dead []entry, err error) {
 // read returns what a file says, and whether somebody answers for it. One that is gone
 // was taken back since it was listed.
 func read(path string) (e entry, held bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, held, err := statedir.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, false, nil
 	}
@@ -190,13 +157,6 @@ func read(path string) (e entry, held bool, err error) {
 		return e, false, err
 	}
 	defer f.Close()
-	// What would keep us from reading is a write lock: of others' read locks there is
-	// no talk.
-	asked := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &asked); err != nil {
-		return e, false, &os.PathError{Op: "F_OFD_GETLK", Path: path, Err: err}
-	}
-	held = asked.Type != unix.F_UNLCK
 	data, err := io.ReadAll(io.LimitReader(f, maxSize))
 	if err == nil {
 		err = json.Unmarshal(data, &e)

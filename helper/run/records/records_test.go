@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/statedir"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -38,7 +39,7 @@ func TestPutAndList(t *testing.T) {
 	}
 	// A file that nobody holds is that of a dead one, also if a reader locks it.
 	records[0].die()
-	reader, err := os.Open(filepath.Join(dir, recordsName, "a"))
+	reader, err := os.Open(filepath.Join(statedir.Dir(dir).Runs().Path, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func (r *Record) die() {
 
 func expectEmpty(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{recordsName, programsName} {
+	for _, name := range []string{"runs", "programs"} {
 		if left, err := os.ReadDir(filepath.Join(dir, name)); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %v, %v", left, err)
 		}
@@ -110,14 +111,14 @@ func TestACommandLineIsRootsAlone(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(filepath.Join(dir, recordsName)); err != nil || info.Mode().Perm() != 0o700 {
+	if info, err := os.Stat(statedir.Dir(dir).Runs().Path); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the directory has mode %v, %v", info.Mode(), err)
 	}
 	whole, err := List(dir)
 	if err != nil || len(whole) != 1 || len(whole[0].Command) != 2 {
 		t.Errorf("root is told %+v, %v", whole, err)
 	}
-	public, _, err := list(filepath.Join(dir, programsName))
+	public, _, err := list(statedir.Dir(dir).Programs().Path)
 	if err != nil || len(public) != 1 || !reflect.DeepEqual(public[0].Command, []string{"mysql"}) || public[0].PID != 7 || public[0].User != "root" {
 		t.Errorf("everyone is told %+v, %v", public, err)
 	}
