@@ -21,8 +21,8 @@ type Verb string
 const (
 	Lock   Verb = "lock"   // make every protected path read-only
 	Unlock Verb = "unlock" // make every protected path writable
-	Seal   Verb = "seal"   // lock at boot, unless the kernel command line says rw
-	Unseal Verb = "unseal" // unlock at boot, if the kernel command line says rw
+	Seal   Verb = "seal"   // lock at boot, unless the kernel command line has the word rw
+	Unseal Verb = "unseal" // unlock at boot, if the kernel command line has the word rw
 
 	// LockForce is Lock, but paths that programs are writing to are closed to
 	// everything that is not open yet. Such a program may crash or lose data.

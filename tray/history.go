@@ -103,7 +103,7 @@ func pastLines(p Past, now time.Time) []string {
 		return append(wrap(sentence(p.Err.Error())), wrap(p.Hint)...)
 	}
 	if len(p.Windows) == 0 {
-		return []string{"The journal tells of no unlock"}
+		return []string{"No unlocks in the journal"}
 	}
 	lines := make([]string, len(p.Windows))
 	for i, w := range p.Windows {

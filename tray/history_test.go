@@ -37,7 +37,7 @@ func TestHistoryInTheMenu(t *testing.T) {
 		{"not read yet", nil, ""},
 		{"none", &Past{}, `
 History
-  > (The journal tells of no unlock)
+  > (No unlocks in the journal)
 `},
 		{"some", &Past{Windows: []history.Window{
 			past(testNow.Add(-23*time.Minute), "rrs", "new kernel", history.Open, 0),

@@ -184,7 +184,7 @@ func (a *app) failed(code int, err error) *failure {
 }
 
 // errUnread says that whoever read our output has closed it, and wants no more.
-var errUnread = errors.New("nobody reads the output")
+var errUnread = errors.New("the output was closed")
 
 // print writes to stdout.
 func (a *app) print(text string) error {

@@ -18,7 +18,7 @@ func waitingFor(holder *helper.LockHolder, writers []helper.Writer, unlisted int
 	case holder != nil:
 		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which " + holder.Doing()
 	case len(writers) == 0:
-		return "waiting for a program that cannot be seen"
+		return "waiting for an unknown program"
 	}
 	w := writers[0]
 	words := fmt.Sprintf("waiting for %s (pid %d), which is writing to %s", unnamed(w.Program), w.PID, quote(w.Path))
@@ -46,9 +46,9 @@ func unnamed(program string) string {
 // overdueWords says why the lock at the end of a window was not done yet.
 func overdueWords(o *helper.Overdue) string {
 	if o.Outcome == helper.Blocked || o.Holder != nil {
-		return "The lock at the end is " + waitingFor(o.Holder, o.Writers, o.MoreWriters) + "."
+		return "The system is not locked yet: " + waitingFor(o.Holder, o.Writers, o.MoreWriters) + "."
 	}
-	return "The lock at the end was not done: " + o.Error + "."
+	return "The system could not be locked: " + o.Error + "."
 }
 
 // writersTable has a line per writer, and says how many others there are. A program's name

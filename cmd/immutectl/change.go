@@ -23,16 +23,16 @@ func (a *app) unlockCommand() *cobra.Command {
 		Args:        noArguments,
 		Annotations: map[string]string{changesSystem: ""},
 		Short:       "Make the protected paths writable for a while",
-		Long: `Make the protected paths writable, and lock them again by itself when the time is
-over: an hour, unless the configuration or --for says otherwise. Asks for an
-administrator's password. Asked again, the time counts anew; without --for it is not
-shortened. The reason is shown by "immutectl history" and while the system is unlocked.
+		Long: `Make the protected paths writable, and lock them again when the time is over: after an
+hour, unless the configuration or --for says otherwise. This asks for an administrator's
+password. Unlocking again restarts the timer; only --for can make the time shorter. The
+reason is shown while the system is unlocked, and by "immutectl history".
 
-When the configuration is refused, root alone can unlock, with --ignore-config: the paths
-of the last one that was good, or else of the default.
+If the configuration is refused, only root can unlock, with --ignore-config. This unlocks
+the paths of the last good configuration, or else those of the default.
 
 Exit status:
-  0  unlocked, or so already
+  0  unlocked, or was unlocked already
   1  failed, or cancelled at the password prompt
   2  the command line was not understood, or asks for longer than is allowed
   6  the configuration was refused`,
@@ -76,7 +76,7 @@ func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 	timed := cmd.Flags().Changed("for")
 	switch {
 	case timed && r.UntilLocked:
-		return usageFailure(cmd.CommandPath(), errors.New("--for and --until-locked contradict each other"))
+		return usageFailure(cmd.CommandPath(), errors.New("--for and --until-locked cannot be used together"))
 	case timed && (r.For < config.ShortestAsked || r.For > config.LongestWindow):
 		return usageFailure(cmd.CommandPath(), fmt.Errorf("--for must be between %s and %s", config.Short(config.ShortestAsked), config.Short(config.LongestWindow)))
 	case !timed && !r.UntilLocked:
@@ -98,7 +98,7 @@ func (a *app) checkIgnore(cmd *cobra.Command, ignore bool) error {
 	case ignore && !a.root:
 		return usageFailure(cmd.CommandPath(), errors.New("--ignore-config needs root"))
 	case ignore && a.configFile != "":
-		return usageFailure(cmd.CommandPath(), errors.New("--config and --ignore-config contradict each other"))
+		return usageFailure(cmd.CommandPath(), errors.New("--config and --ignore-config cannot be used together"))
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (a *app) tell(ctx context.Context, result *helper.Result, err error) error 
 	}
 	var failed *failure
 	if err == nil && len(result.Writers) > 0 { // by force
-		a.printNotice("these programs may crash, or lose what is not saved")
+		a.printNotice("these programs may crash or lose unsaved data")
 		fmt.Fprint(a.stderr, writersTable(result.Writers, result.MoreWriters))
 	}
 	switch {

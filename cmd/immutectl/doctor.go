@@ -25,11 +25,11 @@ func (a *app) doctorCommand(gather factFinder) *cobra.Command {
 	var asJSON, asScript bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Tell whether this computer is ready to be locked",
-		Long: `Tell whether this computer is ready to be locked: what was found, why it matters,
-and the commands that mend it. It changes nothing. Needs no root, but root sees more;
-the tray and the polkit agent are seen from the desktop. No commands are printed where
-they could leave a computer that does not start.
+		Short: "Show whether this computer is ready to be locked",
+		Long: `Show whether this computer is ready to be locked: what was found, why it matters, and the
+commands that mend it. This changes nothing. Root sees more, but only a user of the
+desktop sees the tray and the polkit agent. The doctor prints no commands that could leave
+a computer that does not start.
 
 Exit status:
   0  ready, perhaps with warnings
@@ -87,12 +87,12 @@ func (a *app) doctor(ctx context.Context, gather factFinder, asJSON, asScript bo
 func doctorHints(r doctor.Report, root bool) []string {
 	var hints []string
 	if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return len(f.Mend) > 0 }) {
-		hints = append(hints, "Run the commands as root, in this order. What stands in parentheses belongs together: it stops at the first command that fails, and takes back what it did.")
+		hints = append(hints, "Run the commands as root, in this order. Commands in parentheses stop at the first that fails, and take back what they did.")
 	}
 	if slices.ContainsFunc(r.Findings, forRescue) {
 		hints = append(hints,
-			`Have a backup. The commands that give a directory a subvolume belong into rescue mode ("systemctl rescue"), where "immutectl doctor --script >/run/mend" writes them into a file and "sh /run/mend" runs it. Restart the computer right after them.`,
-			"What such a directory held before stays in it, hidden below the new mount, and keeps its space.",
+			`Make a backup. Run the commands that give a directory a subvolume in rescue mode ("systemctl rescue"): "immutectl doctor --script >/run/mend" writes them to a file, and "sh /run/mend" runs it. Then restart the computer at once.`,
+			"The old content of such a directory stays in it, hidden below the new mount, and still takes up space.",
 		)
 	}
 	if len(r.Unseen) > 0 && !root {

@@ -23,9 +23,10 @@ func (a *app) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Show when the system was unlocked, by whom and why",
-		Long: `Show when the system was unlocked, or "immutectl run" at work, for how long, by
-whom and why, and what ended it; the newest first. It stands in systemd's journal,
-which root and the members of the groups adm and systemd-journal may read.
+		Long: `Show when the system was unlocked, or a command of "immutectl run" was running: for how
+long, by whom and why, and what ended it; the newest first. The history is read from
+systemd's journal, which only root and the members of the groups adm and systemd-journal
+may read.
 
 Exit status:
   0  done
@@ -60,7 +61,7 @@ func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
 	case asJSON:
 		return a.printJSON(reportOf(windows), false)
 	case len(windows) == 0:
-		return a.print("The journal tells of no unlock.\n")
+		return a.print("No unlocks in the journal.\n")
 	}
 	return a.print(historyTable(windows, a.now()))
 }

@@ -29,11 +29,12 @@ func (a *app) islandCommand() *cobra.Command {
 		Annotations:           map[string]string{changesSystem: ""},
 		Short:                 "Give a directory a subvolume of its own",
 		Long: `Give a directory a subvolume of its own, so that it stays writable while the system is
-locked: someone's new home, for instance. It must be one that the configuration names
-in "islands" or "optional_islands", or be in /home or /var. Only root may.
+locked: the home of a new user, for instance. The directory must be one that the
+configuration names in "islands" or "optional_islands", or be in /home or /var. Only root
+may use this command.
 
-What is in the directory is copied, and stays below the new mount as well. A locked
-system is unlocked meanwhile.
+The content of the directory is copied. The old content stays below the new mount. If the
+system is locked, it is unlocked while the command runs.
 
 Exit status:
   0  done, or nothing to do
@@ -102,7 +103,7 @@ func (a *app) nobodyWrites(ctx context.Context, c config.Config, dir string) err
 	found = slices.DeleteFunc(found, func(w helper.Writer) bool { return !strings.HasPrefix(w.Path, dir+"/") })
 	switch {
 	case err != nil && len(found) == 0:
-		a.printNotice("who writes there could not be seen whole: " + err.Error())
+		a.printNotice("some programs that write there may have been overlooked: " + err.Error())
 		return nil
 	case len(found) == 0:
 		return nil

@@ -24,32 +24,32 @@ func (a *app) lockCommand() *cobra.Command {
 		Args:        noArguments,
 		Annotations: map[string]string{changesSystem: ""},
 		Short:       "Make the protected paths read-only",
-		Long: `Make the protected paths read-only. No program is stopped: one that has a file
-open for writing there keeps that path from being locked, and is listed.
+		Long: `Make the protected paths read-only. This stops no program. If a program has a file open
+for writing on a path, that path is not locked, and the program is listed.
 
-With --wait it tries again until such programs, or a package manager, are done, or
-the time is over; Ctrl-C ends the wait, and leaves everything as it is then.
+With --wait, immutectl tries again until such programs, or a package manager, are done,
+or until the time is over. Ctrl-C ends the wait.
 
-With --force it locks although programs are writing: nothing new can be opened
-then, but what is open stays so. Such programs may crash, or lose what is not
-saved. It asks for an administrator's password, and refuses as long as a package
-manager is at work.
+With --force, immutectl locks although programs are writing. They can open no more files
+for writing, but the files that they have open stay open, and they may crash or lose
+unsaved data. This asks for an administrator's password, and is refused while a package
+manager is running.
 
 Exit status:
-  0  locked, or so already; with --force, as far as that goes
+  0  locked, or was locked already; with --force, locked as far as open files allow
   1  failed, cancelled at the password prompt, or the wait was ended
   2  the command line was not understood
   3  blocked: something is open for writing
   4  a directory that must stay writable would become read-only
-  5  a package manager is at work
-  6  a protected path is not one on this computer, or the FILE of --config was refused`,
+  5  a package manager is running, or a command of "immutectl run"
+  6  a path does not fit this computer, or the FILE of --config was refused`,
 		Example: `  immutectl lock
   immutectl lock --wait 2m`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			waits := cmd.Flags().Changed("wait")
 			switch {
 			case waits && force:
-				return usageFailure(cmd.CommandPath(), errors.New("--wait and --force contradict each other"))
+				return usageFailure(cmd.CommandPath(), errors.New("--wait and --force cannot be used together"))
 			case waits && (a.wait < shortestWait || a.wait > longestWait):
 				return usageFailure(cmd.CommandPath(), fmt.Errorf("--wait must be between %s and %s", config.Short(shortestWait), config.Short(longestWait)))
 			case waits:
@@ -60,7 +60,7 @@ Exit status:
 			return a.change(cmd.Context(), helper.Request{Verb: helper.Lock})
 		},
 	}
-	cmd.Flags().DurationVar(&a.wait, "wait", 0, "try again until it works, for `TIME`, such as 2m or 1h")
+	cmd.Flags().DurationVar(&a.wait, "wait", 0, "keep trying for `TIME`, such as 2m or 1h")
 	cmd.Flags().BoolVar(&force, "force", false, "lock although programs are writing")
 	return cmd
 }

@@ -27,7 +27,7 @@ Exit status of every command:
   1  failed
   2  the command line was not understood
   6  the configuration was refused
-What else a command may end with stands in its own help.`,
+Each command's help lists its other exit codes.`,
 		Example: `  immutectl status
   immutectl unlock
   sudo apt upgrade
@@ -40,7 +40,7 @@ What else a command may end with stands in its own help.`,
 
 		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageFailure(cmd.CommandPath(), errors.New("which command is missing"))
+			return usageFailure(cmd.CommandPath(), errors.New("the command is missing"))
 		},
 	}
 	root.SetUsageFunc(usage)

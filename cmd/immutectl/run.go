@@ -25,30 +25,31 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	var r helper.Run
 	cmd := &cobra.Command{
-		Use: "run [--reason TEXT] [--system-wide] [--even-so] -- COMMAND…",
+		Use: "run [--reason TEXT] [--system-wide] [--even-so] [--ignore-config] -- COMMAND…",
 
 		DisableFlagsInUseLine: true,
 		Annotations:           map[string]string{changesSystem: ""},
 		Short:                 "Run a command that alone may write to the protected paths",
-		Long: `Run a command that sees the protected paths writable, while the mounts of the rest of
-the system keep them read-only. Only root may. However the command ends, and also if
-immutectl is killed, the write access ends within a second. Shutdown and sleep wait. Before
-a package manager begins, a low battery and a disk that is nearly full are told.
+		Long: `Run a command that can write to the protected paths, while they stay read-only for
+everything else. Only root may run a command. However the command ends, even killed, its
+write access is gone within a second. Shutdown and sleep wait for it. Before it runs a
+package manager, immutectl warns of a low battery and of a disk that is nearly full.
 
-Root can write meanwhile through /proc/PID/root. Where a mount of the whole file system
-is writable, as backup programs make it, others could write too: then the command is not
-run, unless --even-so says that it may be.
+Only the command can write. Services that it starts or restarts, and systemd itself, still
+see a read-only system. If they have to write, --system-wide unlocks the whole system while
+the command runs.
 
-Services that the command starts or restarts, and systemd itself, belong to the rest of
-the system: they can't write. With --system-wide the whole system is unlocked while the
-command runs. "immutectl lock --force" takes the write access from a command that is at work.
+If others could write too, because the whole file system is mounted writable somewhere,
+immutectl names that mount and does not run the command. --even-so runs it nevertheless.
+Root can always enter the mounts of the command, for instance through /proc/PID/root.
+"immutectl lock --force" takes the write access away from a running command.
 
 Exit status: that of the command, 128 and the number of the signal that killed it, or
   1  failed, or the system could not be locked again
   2  the command line was not understood
-  3  --system-wide: blocked, something is open for writing; the lock is tried again
+  3  --system-wide: blocked, something is open for writing; Immutray keeps trying to lock
   4  a directory that must stay writable would become read-only
-  5  --system-wide: a package manager is at work; the lock is tried again
+  5  --system-wide: a package manager is running; Immutray keeps trying to lock
   6  the configuration was refused
   126, 127  the command can't be executed, or was not found`,
 		Example: `  sudo immutectl run -- apt upgrade
@@ -72,8 +73,8 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
-	cmd.Flags().StringVar(&r.Reason, "reason", "", "record `TEXT` as the reason, at most 200 characters")
-	cmd.Flags().BoolVar(&r.EvenSo, "even-so", false, "also if others can write through another mount")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "record why, in a `TEXT` of at most 200 characters")
+	cmd.Flags().BoolVar(&r.EvenSo, "even-so", false, "run it although others can write through another mount")
 	cmd.Flags().BoolVar(&r.IgnoreConfig, "ignore-config", false, "run it although the configuration is refused")
 	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
 	return cmd
@@ -131,7 +132,7 @@ func (a *app) ended(end run.End, err error) error {
 	case err != nil:
 		return a.failed(end.Code, err)
 	case errors.As(end.Err, &interrupted):
-		return &failure{code: end.Code, hints: []string{`The lock is still at work. See with "immutectl status" how things stand.`}}
+		return &failure{code: end.Code, hints: []string{`The lock is still running. Run "immutectl status" to see the state.`}}
 	case end.Err != nil:
 		return a.failed(max(end.Code, helper.ExitFailed), fmt.Errorf("cannot lock again: %w", helper.Because(end.Err)))
 	case end.Result == nil || end.Result.Outcome == helper.Done:

@@ -17,11 +17,11 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how locked each protected path is",
-		Long: `Show how locked each protected path is, layer by layer. Needs no root.
+		Long: `Show how locked each protected path is, layer by layer.
 
 Exit status:
   0  the state could be read, whatever it is
-  1  the state of a path could not be read, or FILE not be written
+  1  the state of a path could not be read, or FILE could not be written
   6  the FILE of --config was refused`,
 		Example: `  immutectl status
   immutectl status --json`,
@@ -35,7 +35,7 @@ Exit status:
 	}
 	cmd.Flags().BoolVar(&form.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&form.prometheus, "prometheus", false, "print metrics for node_exporter's textfile collector")
-	cmd.Flags().StringVar(&form.output, "output", "", "with --prometheus, write them to `FILE`, whole or not at all")
+	cmd.Flags().StringVar(&form.output, "output", "", "with --prometheus, write the metrics to `FILE`, which is replaced atomically")
 	return cmd
 }
 
@@ -48,7 +48,7 @@ type statusForm struct {
 func (f statusForm) check(command string) error {
 	switch {
 	case f.json && f.prometheus:
-		return usageFailure(command, errors.New("--json and --prometheus exclude each other"))
+		return usageFailure(command, errors.New("--json and --prometheus cannot be used together"))
 	case f.output != "" && !f.prometheus:
 		return usageFailure(command, errors.New("--output needs --prometheus"))
 	}
@@ -85,9 +85,9 @@ func (a *app) status(form statusForm) error {
 func (a *app) isLockedCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "is-locked",
-		Short: "Tell scripts whether the system is locked",
-		Long: `Tell scripts, by the exit status alone, whether the system is locked.
-It prints nothing unless that can't be told, or the configuration is refused. Needs no root.
+		Short: "Tell a script whether the system is locked",
+		Long: `Tell a script, by the exit status alone, whether the system is locked. Nothing is printed
+unless the state can't be read or the configuration is refused.
 
 Exit status:
   0  every protected path is locked

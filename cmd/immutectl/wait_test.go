@@ -56,7 +56,7 @@ func TestWaitingFor(t *testing.T) {
 		want     string
 		unlisted int
 	}{
-		{nil, nil, "waiting for a program that cannot be seen", 0},
+		{nil, nil, "waiting for an unknown program", 0},
 		{&helper.LockHolder{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages", 0},
 		{&helper.LockHolder{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages", 0},
 		{&helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access", 0},
@@ -71,7 +71,7 @@ func TestWaitingFor(t *testing.T) {
 		}
 	}
 	o := &helper.Overdue{Outcome: helper.Failed, Error: "cannot lock: i/o error"}
-	if got := overdueWords(o); got != "The lock at the end was not done: cannot lock: i/o error." {
+	if got := overdueWords(o); got != "The system could not be locked: cannot lock: i/o error." {
 		t.Errorf("overdueWords(%+v) = %q", o, got)
 	}
 }

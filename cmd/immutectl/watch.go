@@ -14,12 +14,12 @@ func (a *app) watchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch",
 		Short: "Print a line whenever the state changes",
-		Long: `Print the state now and a line whenever it changes, until interrupted or until
-nobody reads any more. Needs no root. What changes behind the helper's back, by
-"btrfs property set" for instance, may show only after 10 seconds.
+		Long: `Print the state, and a line whenever it changes, until interrupted or until the output is
+closed. A change that Immutray did not make, for instance with "btrfs property set", may
+take 10 seconds to show.
 
 Exit status:
-  0  ended by Ctrl-C, by SIGTERM, or because nobody reads any more
+  0  ended by Ctrl-C, by SIGTERM, or because the output was closed
   1  failed
   6  the FILE of --config was refused`,
 		Example: `  immutectl watch
@@ -27,7 +27,7 @@ Exit status:
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.watch(cmd.Context(), asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	return cmd
 }
 

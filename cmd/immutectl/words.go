@@ -99,7 +99,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(behind))
 	}
 	for _, r := range s.Runs {
-		fmt.Fprintf(&b, "At work: %s\n", runWords(r))
+		fmt.Fprintf(&b, "Running: %s\n", runWords(r))
 	}
 	return b.String()
 }
@@ -150,23 +150,23 @@ func pathNotices(p helper.PathStatus, lent bool) []string {
 	case p.State == helper.Unknown:
 		notices = append(notices, "This path can't be read: "+helper.Because(errors.New(p.Error)).Error()+".")
 	case p.State == helper.OpenMount && p.OnTop != "":
-		notices = append(notices, "What is mounted over it can be written to. "+runLock)
+		notices = append(notices, "The file system that is mounted over it is writable. "+runLock)
 	case p.State == helper.OpenMount && p.Superblock != helper.ReadOnly:
-		notices = append(notices, "Nothing new can be opened for writing, but programs that already have files open here can still write. "+runLock)
+		notices = append(notices, "No program can open a file here for writing any more, but programs that already have one open can still write. "+runLock)
 	case p.State == helper.MountOnly && onBtrfs && lent:
-		notices = append(notices, `The property is cleared for a command of "immutectl run", and set again when that ends.`)
+		notices = append(notices, `The property is cleared for a command of "immutectl run", and is set again when the command ends.`)
 	case p.State == helper.MountOnly && onBtrfs:
 		notices = append(notices, `The property is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
 	case p.State == helper.MountOnly:
 		notices = append(notices, `The mount flag is not set: one "mount -o remount,rw" makes this path writable. `+runLock)
 	}
 	if p.OnTop != "" {
-		notices = append(notices, "Another mount ("+p.OnTop+") hides its subvolume. The property is the subvolume's, the mount flag that of what is on top.")
+		notices = append(notices, "Another mount ("+p.OnTop+") hides the subvolume. The property shown is that of the subvolume, the mount flag that of the mount on top.")
 	}
 	if p.Superblock == helper.ReadOnly {
-		notice := "The whole file system is read-only, wherever else it is mounted too."
+		notice := "The whole file system is read-only, in every mount of it."
 		if onBtrfs {
-			notice = `The whole file system is read-only, /home too if it is on it. "immutectl lock" or "immutectl unlock" makes the rest of it writable again.`
+			notice = `The whole file system is read-only, including /home if that is on it. "immutectl lock" or "immutectl unlock" makes the rest of it writable again.`
 		}
 		notices = append(notices, notice)
 	}

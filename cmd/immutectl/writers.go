@@ -16,12 +16,12 @@ func (a *app) writersCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "writers",
-		Short: "Show who keeps the system from being locked",
-		Long: `Show who holds a file on a protected path open for writing: such programs keep
-the system from being locked. Only root sees the programs of everyone.
+		Short: "Show which programs keep the system from being locked",
+		Long: `Show which programs have a file on a protected path open for writing: they keep the
+system from being locked. Only root sees the programs of all users.
 
-A process that hangs, so that everyone who looks into it hangs too, is listed as one
-that cannot be inspected: it may be writing.
+A process may hang in such a way that every program that inspects it hangs as well.
+immutectl cannot inspect such a process, and lists it because it may be writing.
 
 Exit status:
   0  none was found
@@ -69,10 +69,10 @@ func (a *app) showWriters(ctx context.Context, asJSON bool) error {
 	switch {
 	case incomplete == nil:
 	case a.root:
-		a.printNotice(fmt.Sprintf("this may not be all: %v", incomplete))
+		a.printNotice(fmt.Sprintf("the list may be incomplete: %v", incomplete))
 	default:
-		a.printNotice("only your own programs could be looked at")
-		f.hints = []string{`Run "sudo immutectl writers" to see everyone's.`}
+		a.printNotice("only your own programs were inspected")
+		f.hints = []string{`Run "sudo immutectl writers" to see those of all users.`}
 	}
 	return f
 }

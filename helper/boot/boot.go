@@ -36,7 +36,7 @@ func (f Facts) Decide() (verb helper.Verb, why string) {
 	target := cmdline.Target(f.CommandLine)
 	switch {
 	case cmdline.HasWord(f.CommandLine, "rw"):
-		return helper.Unseal, "the kernel command line says rw"
+		return helper.Unseal, "the kernel command line has the word rw"
 	case target == cmdline.Rescue, target == cmdline.Emergency:
 		return "", "the computer was started in " + strings.TrimSuffix(target, ".target") + " mode"
 	case f.UpdateWaits && target == "":

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	saysRw    = "the kernel command line says rw"
+	saysRw    = "the kernel command line has the word rw"
 	update    = "an update is waiting to be installed"
 	threeLost = "the last 3 boots did not come up"
 )

@@ -10,6 +10,6 @@ func checkConfig(f Facts) []Finding {
 	}
 	return []Finding{{Severity: Problem, Check: "configuration",
 		What: f.ConfigError + helper.UsedInstead,
-		Why:  `the system is locked all the same, but only "immutectl unlock --ignore-config", as root, makes it writable again`,
+		Why:  `the system can still be locked, but only root can unlock it, with "immutectl unlock --ignore-config"`,
 	}}
 }

@@ -64,7 +64,7 @@ func Examine(f Facts) Report {
 	for i := range findings {
 		if slices.ContainsFunc(findings[i].Mend, func(c string) bool { return !canBePasted(c) }) {
 			findings[i].Mend = nil
-			findings[i].Why += "; there are no commands for it: a name in them has characters that can't be pasted"
+			findings[i].Why += "; there are no commands for it: a name in them contains characters that can't be pasted"
 		}
 		switch {
 		case len(findings[i].Mend) == 0:

@@ -63,7 +63,7 @@ func TestExamine(t *testing.T) {
 	}{
 		{name: "ready", change: func(*Facts) {}},
 		{"old kernel", func(f *Facts) { f.Kernel = "5.10.0-30-amd64" }, "kernel", Problem, "too old", nil},
-		{"untested kernel", func(f *Facts) { f.Kernel = "5.15.0-119-generic" }, "kernel", Warning, "older than what Immutray is tested with", nil},
+		{"untested kernel", func(f *Facts) { f.Kernel = "5.15.0-119-generic" }, "kernel", Warning, "older than the versions that Immutray is tested with", nil},
 		{"no kernel version", func(f *Facts) { f.Kernel = "" }, "kernel", Problem, "too old", nil},
 		{
 			"directory",
@@ -87,7 +87,7 @@ func TestExamine(t *testing.T) {
 				`printf '%s\n' 'UUID=u /etc btrfs subvol=/ROOTVOL/etc,defaults 0 0' >$dir/fstab`,
 			},
 		},
-		{"something over a subvolume", func(f *Facts) { f.Paths[1].OnTop, f.Paths[1].Btrfs = "overlay", false }, "protected-path", Warning, "the subvolume of /etc is hidden: another mount (overlay) lies over it", nil},
+		{"something over a subvolume", func(f *Facts) { f.Paths[1].OnTop, f.Paths[1].Btrfs = "overlay", false }, "protected-path", Warning, "the subvolume of /etc is hidden: another mount (overlay) is on top of it", nil},
 		{"other file system", func(f *Facts) { f.Paths[0].Btrfs = false }, "protected-path", Problem, "/ is not on btrfs", nil},
 		{
 			"directory on another file system",
@@ -239,15 +239,15 @@ func TestExamine(t *testing.T) {
 			[]string{"systemctl reenable " + sealUnit},
 		},
 		{
-			"seal skipped", func(f *Facts) { f.Seal.Skipped = "the kernel command line says rw" }, "seal", Warning,
-			"this boot was not sealed: the kernel command line says rw", nil,
+			"seal skipped", func(f *Facts) { f.Seal.Skipped = "the kernel command line has the word rw" }, "seal", Warning,
+			"this boot was not sealed: the kernel command line has the word rw", nil,
 		},
 		{
 			"seal masked", func(f *Facts) { f.Seal.Masked = true }, "seal", Warning, "masked",
 			[]string{"systemctl unmask " + sealUnit, "systemctl enable " + sealUnit},
 		},
 		{
-			"the article's seal", func(f *Facts) { f.Seal.Override = "/etc/systemd/system/" + sealUnit }, "seal", Warning, "takes the place",
+			"the article's seal", func(f *Facts) { f.Seal.Override = "/etc/systemd/system/" + sealUnit }, "seal", Warning, "replaces the seal",
 			[]string{"rm /etc/systemd/system/" + sealUnit, "systemctl daemon-reload", "systemctl reenable " + sealUnit},
 		},
 		{"no pkexec", func(f *Facts) { f.Pkexec.Installed = false }, "pkexec", Problem, "not installed", []string{"apt install pkexec"}},
@@ -265,7 +265,7 @@ func TestExamine(t *testing.T) {
 			"pkexec without setuid", func(f *Facts) { f.Pkexec.Setuid = false }, "pkexec", Problem, "does not run as root",
 			[]string{"chown root: /usr/bin/pkexec", "chmod 4755 /usr/bin/pkexec"},
 		},
-		{"no agent", func(f *Facts) { f.Session.Agent = "" }, "polkit-agent", Warning, "no polkit agent that is known", []string{"apt install mate-polkit"}},
+		{"no agent", func(f *Facts) { f.Session.Agent = "" }, "polkit-agent", Warning, "no known polkit agent", []string{"apt install mate-polkit"}},
 		{"no tray", func(f *Facts) { f.Session.Tray = false }, "tray", Warning, "no tray", nil},
 		{
 			"no tray on GNOME",

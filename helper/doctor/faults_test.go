@@ -54,17 +54,17 @@ func TestLayoutsThatAreNotMended(t *testing.T) {
 			before: "btrfs -q subvolume create /var/lib/portables; btrfs -q subvolume create /var/lib/machines; touch /var/lib/machines/image",
 			want: []find{
 				covered, homes,
-				{Problem, inVar, "the subvolume /var/lib/portables lies in it, so this layout is not one for mending by hand", false},
-				{Problem, "/var/lib/portables is a subvolume", "not one for mending by hand", false},
-				{Problem, "/var/lib/machines is a subvolume", "not one for mending by hand", false},
+				{Problem, inVar, "the subvolume /var/lib/portables is in it, so this layout can't be mended by hand", false},
+				{Problem, "/var/lib/portables is a subvolume", "can't be mended by hand", false},
+				{Problem, "/var/lib/machines is a subvolume", "can't be mended by hand", false},
 			},
 		},
 		"Docker's layers": {
 			before: "mkdir -p /var/lib/docker/btrfs/subvolumes; btrfs -q subvolume create /var/lib/docker/btrfs/subvolumes/a; btrfs -q subvolume snapshot -r /var/lib/docker/btrfs/subvolumes/a /var/lib/docker/btrfs/subvolumes/b",
 			want: []find{
 				covered, homes,
-				{Problem, inVar, "this layout is not one for mending by hand", false},
-				{Problem, "/var/lib/docker/btrfs/subvolumes/a is a subvolume", "not one for mending by hand", false},
+				{Problem, inVar, "this layout can't be mended by hand", false},
+				{Problem, "/var/lib/docker/btrfs/subvolumes/a is a subvolume", "can't be mended by hand", false},
 			},
 		},
 		"an absent disk": {
@@ -83,15 +83,15 @@ func TestLayoutsThatAreNotMended(t *testing.T) {
 		"the top level": {
 			subvolumes: []string{":/"},
 			want: []find{
-				covered, {Problem, "/home would", "top level of its file system", false}, {Problem, inVar, "not one for mending by hand", false},
+				covered, {Problem, "/home would", "top level of its file system", false}, {Problem, inVar, "can't be mended by hand", false},
 				{Problem, "/ROOTVOL is a subvolume below", "top level", false}, // the lab's own
 			},
 		},
 		"a snapshot that was booted": {
 			always: "sed -i s/=@rootfs/=@other/ /etc/fstab",
 			want: []find{
-				covered, {Problem, "/home would", "names another subvolume", false}, {Problem, inVar, "names another subvolume", false},
-				{Warning, "line 2 of /etc/fstab mounts a subvolume at / that does not exist: subvol=/@other", "correct it", false},
+				covered, {Problem, "/home would", "names a subvolume", false}, {Problem, inVar, "names a subvolume", false},
+				{Warning, "line 2 of /etc/fstab mounts a subvolume at / that does not exist: subvol=/@other", "correct the line", false},
 			},
 		},
 		"a link for an fstab": {
@@ -100,7 +100,7 @@ func TestLayoutsThatAreNotMended(t *testing.T) {
 		},
 		"ostree": {
 			always: "touch /run/ostree-booted",
-			want:   []find{covered, {Problem, "/home would", "ostree decides", false}, {Problem, inVar, "ostree decides", false}},
+			want:   []find{covered, {Problem, "/home would", "ostree manages", false}, {Problem, inVar, "ostree manages", false}},
 		},
 		"a name that can't be pasted": {
 			before: `mkdir "/opt/$(printf '\033')"; mv /home "/opt/$(printf '\033')/home"; ln -s "opt/$(printf '\033')/home" /home`,

@@ -14,17 +14,17 @@ import (
 func (f Facts) fixed(root *Path) string {
 	switch {
 	case f.Owner != "":
-		return f.Owner + " decides how this system is laid out"
+		return f.Owner + " manages the layout of this system"
 	case root == nil || !root.Btrfs || root.UUID == "" || root.Inside == "":
-		return "only in a protected btrfs can it get a subvolume"
+		return "it can get a subvolume only on a protected btrfs"
 	case root.Inside == "/":
-		return root.Name + " is the top level of its file system, and no subvolume can lie beside it; this layout is not one for mending by hand"
+		return root.Name + " is the top level of its file system, and no subvolume can be beside it; this layout can't be mended by hand"
 	case f.FstabLink:
 		return f.fixedFstab()
 	}
 	if l := f.line(root.Name); l != nil {
 		if subvolume, ok := l.subvolume(); ok && subvolume != root.Inside {
-			return fmt.Sprintf("line %d of %s names another subvolume for %s than the one that is mounted; restart with that first", l.Number, f.Fstab, root.Name)
+			return fmt.Sprintf("line %d of %s names a subvolume for %s that is not the mounted one; restart first, so that it is mounted", l.Number, f.Fstab, root.Name)
 		}
 	}
 	return ""
@@ -33,7 +33,7 @@ func (f Facts) fixed(root *Path) string {
 // fixedFstab says why fstab can't be changed by hand.
 func (f Facts) fixedFstab() string {
 	if f.FstabLink {
-		return f.Fstab + " is not a plain file, and whatever makes it has to be changed"
+		return f.Fstab + " is not a plain file; change the program that creates it"
 	}
 	return ""
 }
@@ -46,11 +46,11 @@ func (f Facts) unmovable(p Place) string {
 	}
 	switch {
 	case neededToBoot(p.Real):
-		return "the computer does not start without it, and may look for it where it is"
+		return "the computer needs it to start, and may look for it where it is"
 	case slices.ContainsFunc(f.Paths, func(q Path) bool { return isBelow(q.Name, p.Real) }):
-		return "a protected path lies in it"
+		return "a protected path is in it"
 	case slices.Contains(f.Blind, "nested-subvolume"):
-		return "whether other subvolumes lie in it could not be seen"
+		return "Immutray could not see whether it contains other subvolumes"
 	}
 	if l := f.line(p.Real); l != nil {
 		return fmt.Sprintf("line %d of %s mounts something there, which is not mounted now; correct that line first", l.Number, f.Fstab)
@@ -60,7 +60,7 @@ func (f Facts) unmovable(p Place) string {
 	}
 	for _, inner := range f.Inner {
 		if isBelow(inner.Name, p.Real) && (!inner.Mounted || f.line(inner.Name) == nil) {
-			return "the subvolume " + inner.Name + " lies in it, so this layout is not one for mending by hand"
+			return "the subvolume " + inner.Name + " is in it, so this layout can't be mended by hand"
 		}
 	}
 	return ""

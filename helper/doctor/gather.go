@@ -64,7 +64,7 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g.within("the files of the system", []string{"protected-path", "seal", "relock", "pkexec"}, (*gatherer).files)
 	g.within("the protected paths", []string{"protected-path"}, (*gatherer).open)
 	g.within("all writable islands", []string{"writable-island"}, (*gatherer).islands)
-	g.within("the directories that are better writable", []string{"optional-island"}, (*gatherer).optional)
+	g.within("the directories that should be writable", []string{"optional-island"}, (*gatherer).optional)
 	g.within("nested subvolumes", []string{"nested-subvolume"}, (*gatherer).nested)
 	g.within("the swap files", []string{"swap"}, (*gatherer).swaps)
 	g.within("the mounts at boot", []string{"fstab"}, func(g *gatherer) { g.fstab(ctx) })
@@ -196,7 +196,7 @@ func (g *gatherer) fstab(ctx context.Context) {
 func (g *gatherer) session(ctx context.Context) {
 	g.Facts.Session = g.System.Session(ctx)
 	if !g.Facts.Session.Bus {
-		g.unseen("tray", "the polkit agent and the tray: no desktop here; run it as yourself, on the desktop")
+		g.unseen("tray", "the polkit agent and the tray: there is no desktop here; run the doctor as yourself, on the desktop")
 	}
 }
 

@@ -38,7 +38,7 @@ func TestSeal(t *testing.T) {
 			},
 			want: Seal{Installed: true, Enabled: true},
 		},
-		{name: "rw", cmdline: "root=/dev/sda2 rw quiet\n", want: Seal{Skipped: "the kernel command line says rw"}},
+		{name: "rw", cmdline: "root=/dev/sda2 rw quiet\n", want: Seal{Skipped: "the kernel command line has the word rw"}},
 		{
 			name: "enabled alone", files: []string{vendor + sealUnit},
 			links: map[string]string{admin + "sysinit.target.wants/" + sealUnit: "/" + vendor + sealUnit},

@@ -84,7 +84,7 @@ func TestAHiddenSubvolume(t *testing.T) {
 	defer unix.Unmount(s.Etc, unix.MNT_DETACH)
 	r := p.examine()
 	got := without(r, OK)
-	want := "the subvolume of " + s.Etc + " is hidden: another mount (overlay) lies over it"
+	want := "the subvolume of " + s.Etc + " is hidden: another mount (overlay) is on top of it"
 	if len(got) != 1 || got[0].What != want || got[0].Severity != Warning || !r.Ready || len(r.Unseen) != 0 {
 		t.Errorf("Examine() = %+v, ready %v, unseen %q, want only %q", got, r.Ready, r.Unseen, want)
 	}

@@ -14,17 +14,17 @@ func checkProtected(f Facts) []Finding {
 		switch {
 		case p.OnTop != "":
 			finding.Severity = Warning
-			finding.What = "the subvolume of " + p.Name + " is hidden: another mount (" + p.OnTop + ") lies over it"
-			finding.Why = "it is locked below that, but its own mount is out of reach, and without root nobody can tell its state"
+			finding.What = "the subvolume of " + p.Name + " is hidden: another mount (" + p.OnTop + ") is on top of it"
+			finding.Why = "Immutray locks the subvolume below that mount, but only root can see its state"
 		case !p.Unfit && p.Btrfs:
 		case !p.Unfit:
 			finding.Severity = Problem
 			finding.What = p.Name + " is not on btrfs"
-			finding.Why = "only its mount can be locked, which lasts until a restart and holds for programs that see this mount"
+			finding.Why = "only its mount can be locked; that lasts until the next restart, and only for programs that see this mount"
 		case p.Real != p.Name:
 			finding.Severity = Problem
 			finding.What = p.Name + " is not a directory, or is a symbolic link"
-			finding.Why = "the lock refuses to work; correct \"paths\" in " + f.Settings.File
+			finding.Why = "Immutray refuses to lock; correct \"paths\" in " + f.Settings.File
 		case p.Subvolume:
 			finding.Severity = Problem
 			finding.What = p.Name + " is a subvolume, but has no mount of its own"
@@ -37,7 +37,7 @@ func checkProtected(f Facts) []Finding {
 		default:
 			finding.Severity = Problem
 			finding.What = p.Name + " is a directory, and has no subvolume and mount of its own"
-			finding.Why = "a lock covers whole mounts and subvolumes; take it out of \"paths\" in " + f.Settings.File + ", or give it a subvolume and a mount"
+			finding.Why = "a lock covers whole mounts and subvolumes; remove it from \"paths\" in " + f.Settings.File + ", or give it a subvolume and a mount"
 		}
 		found = append(found, finding)
 	}
@@ -65,11 +65,11 @@ func (f Facts) coveredPaths(covered []Path) Finding {
 	finding := Finding{
 		Severity: Problem, Check: "protected-path",
 		What: fmt.Sprintf("%s %s no subvolume and mount of its own", inWords(names), have),
-		Why:  fmt.Sprintf(`the lock of %s covers %s anyway, but refuses to work as long as "paths" names %s`, covered[0].Point, them, them),
+		Why:  fmt.Sprintf(`the lock of %s covers %s anyway, but Immutray refuses to lock as long as "paths" names %s`, covered[0].Point, them, them),
 	}
 	why := ""
 	if f.Settings.Exists {
-		why = fmt.Sprintf("%s is there already; let \"paths\" in it name only %s", f.Settings.File, inWords(others))
+		why = fmt.Sprintf("%s exists already; change \"paths\" in it to name only %s", f.Settings.File, inWords(others))
 	}
 	f.mendOr(&finding, why, func() string { return f.leaveOut(others) })
 	return finding
@@ -94,7 +94,7 @@ func (f Facts) mendOr(finding *Finding, whyNot string, commands func() string) {
 
 func checkIslands(f Facts) []Finding {
 	if len(f.Frozen) == 0 {
-		return []Finding{{Severity: OK, Check: "writable-island", What: "what must stay writable is kept apart from what is locked", Why: "a lock makes nothing else read-only"}}
+		return []Finding{{Severity: OK, Check: "writable-island", What: "every directory that must stay writable is outside the locked subvolumes", Why: "a lock makes nothing else read-only"}}
 	}
 	var found []Finding
 	for _, p := range f.Frozen {
@@ -105,13 +105,13 @@ func checkIslands(f Facts) []Finding {
 		finding := Finding{
 			Severity: Problem, Check: "writable-island",
 			What: inWords(names) + " would become read-only with the system",
-			Why:  "programs write there, so the lock refuses to work",
+			Why:  "programs write there, so Immutray refuses to lock",
 		}
 		switch {
 		case p.Why != "":
 			// Whoever made it so has to say where its files are to go.
 			finding.What += ": it is " + p.Why
-			finding.Why = "programs write there, and a protected subvolume keeps what they write, so the lock refuses to work"
+			finding.Why = "programs write there, and their files are on a protected subvolume, so Immutray refuses to lock"
 		case p.Name == "/tmp":
 			whyNot := ""
 			if l := f.line("/tmp"); l != nil {
@@ -134,19 +134,19 @@ func checkNested(f Facts) []Finding {
 		finding := Finding{
 			Severity: Problem, Check: "nested-subvolume",
 			What: p.Name + " is a subvolume below a protected path, and not protected itself",
-			Why:  `the lock holds only half there, by the mount above; give it a mount of its own, and name it in "paths" if it is to be locked`,
+			Why:  `only the mount above it locks it, not its own property; give it a mount of its own, and name it in "paths" if it should be locked`,
 		}
 		if was := f.leftOver(p.Name); was != "" {
 			finding.Severity = Warning
 			finding.What = p.Name + " was left behind when " + was + " got a subvolume of its own"
-			finding.Why = "it only takes space; delete " + was + ".old when you miss nothing of it"
+			finding.Why = "it only takes up space; delete " + was + ".old when you are sure that nothing in it is needed"
 			found = append(found, finding)
 			continue
 		}
 		whyNot := f.unmovable(p)
 		for _, frozen := range f.Frozen {
 			if isBelow(p.Name, frozen.Real) {
-				whyNot = "it lies in " + frozen.Real + ", so this layout is not one for mending by hand"
+				whyNot = "it is in " + frozen.Real + ", so this layout can't be mended by hand"
 			}
 		}
 		finding.Restart = true

@@ -21,18 +21,18 @@ func checkKernel(f Facts) []Finding {
 		finding.Why = "the lock needs 6.1 or newer, which Debian has since 12"
 	case !atLeast(f.Kernel, 6, 1):
 		finding.Severity = Warning
-		finding.What = "Linux " + f.Kernel + " is older than what Immutray is tested with"
-		finding.Why = "nobody has tried the lock on a kernel before 6.1"
+		finding.What = "Linux " + f.Kernel + " is older than the versions that Immutray is tested with"
+		finding.Why = "the lock was never tested with a kernel before 6.1"
 	}
 	return []Finding{finding}
 }
 
 func checkSeal(f Facts) []Finding {
 	finding := Finding{Severity: Warning, Check: "seal"}
-	const why = "the system stays as it was before a restart, also unlocked"
+	const why = "an unlocked system stays unlocked after a restart"
 	switch {
 	case f.Seal.Override != "":
-		finding.What = f.Seal.Override + " takes the place of the seal that comes with Immutray"
+		finding.What = f.Seal.Override + " replaces the seal that comes with Immutray"
 		finding.Why = "a seal made by hand may make the whole file system read-only"
 		finding.Mend = []string{"rm " + quote(f.Seal.Override), "systemctl daemon-reload", "systemctl reenable " + sealUnit}
 	case !f.Seal.Installed:
@@ -48,12 +48,12 @@ func checkSeal(f Facts) []Finding {
 		finding.Mend = []string{"systemctl enable " + sealUnit}
 	case f.Seal.Alone:
 		finding.What = "a boot with the word rw does not unlock"
-		finding.Why = "what was shut down locked stays read-only then, as " + unsealUnit + " is not enabled"
+		finding.Why = "a system that was locked when it was shut down stays read-only, because " + unsealUnit + " is not enabled"
 		finding.Mend = []string{"systemctl reenable " + sealUnit} // it enables both
 	case f.Seal.Skipped != "":
 		// Not only for this once: a boot loader can be set up to say rw always.
 		finding.What = "sealing at boot is enabled, but this boot was not sealed: " + f.Seal.Skipped
-		finding.Why = "if the boot loader always says so, no boot locks the system: take the word out of its configuration"
+		finding.Why = "if your boot loader always passes rw, the system is never sealed: remove that word from its configuration"
 	default:
 		return []Finding{{Severity: OK, Check: "seal", What: "sealing at boot is enabled", Why: "the system is locked after each restart"}}
 	}
@@ -61,13 +61,13 @@ func checkSeal(f Facts) []Finding {
 }
 
 func checkPkexec(f Facts) []Finding {
-	finding := Finding{Severity: Problem, Check: "pkexec", Why: "without it nobody but root can lock or unlock"}
+	finding := Finding{Severity: Problem, Check: "pkexec", Why: "without it only root can lock or unlock"}
 	switch {
 	case !f.Pkexec.Installed:
 		finding.What = f.Pkexec.File + " is not installed"
 		finding.Mend = f.install(distribution.Pkexec)
 	case !f.Pkexec.Setuid:
-		finding.What = f.Pkexec.File + " does not run as root: it is not root's, or has no setuid bit"
+		finding.What = f.Pkexec.File + " does not run as root: it does not belong to root, or has no setuid bit"
 		finding.Mend = []string{"chown root: " + quote(f.Pkexec.File), "chmod 4755 " + quote(f.Pkexec.File)}
 	default:
 		return []Finding{{Severity: OK, Check: "pkexec", What: "pkexec is installed", Why: "it asks for the password"}}
@@ -84,8 +84,8 @@ func checkAgent(f Facts) []Finding {
 	}
 	return []Finding{{
 		Severity: Warning, Check: "polkit-agent",
-		What: "no polkit agent that is known here is running",
-		Why:  "without one there is no prompt for the password, and unlocking fails",
+		What: "no known polkit agent is running",
+		Why:  "without one nothing asks for the password, and unlocking fails",
 		Mend: f.install(distribution.Agent),
 	}}
 }
@@ -100,7 +100,7 @@ func checkTray(f Facts) []Finding {
 	finding := Finding{
 		Severity: Warning, Check: "tray",
 		What: "the desktop has no tray for StatusNotifier items",
-		Why:  "the padlock does not show; the reminders do",
+		Why:  "there is no padlock, but there are reminders",
 	}
 	if strings.Contains(f.Session.Desktop, "GNOME") {
 		finding.Mend = f.install(distribution.AppIndicator)

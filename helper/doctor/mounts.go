@@ -25,15 +25,15 @@ func absentSubvolumes(f Facts) []Finding {
 		finding := Finding{
 			Severity: Problem, Check: "fstab",
 			What: fmt.Sprintf("line %d of %s mounts a subvolume at %s that does not exist: %s", a.Line.Number, f.Fstab, a.Line.Point, a.Option),
-			Why:  "the next boot ends in emergency mode; correct the line, or take it out",
+			Why:  "the next boot ends in emergency mode; correct the line, or remove it",
 		}
 		switch {
 		case a.Line.Point == "/":
 			finding.Severity = Warning
-			finding.Why = "the boot loader may name the right one, but whatever trusts that line does not; correct it"
+			finding.Why = "the boot loader may name the right one, but programs that rely on this line use the wrong one; correct the line"
 		case a.Line.lateOption() != "":
 			finding.Severity = Warning
-			finding.Why = "it can't be mounted; correct the line, or take it out"
+			finding.Why = "it can't be mounted; correct the line, or remove it"
 		}
 		found = append(found, finding)
 	}
@@ -53,7 +53,7 @@ func readOnlyMounts(f Facts) []Finding {
 		finding := Finding{
 			Severity: Warning, Check: "fstab",
 			What: fmt.Sprintf("%s has the option ro in line %d of %s", l.Point, l.Number, f.Fstab),
-			Why:  "mount may apply it to the whole file system, and make what must stay writable read-only too",
+			Why:  "mount may apply it to the whole file system, and so make directories read-only that must stay writable",
 		}
 		switch {
 		case f.UtilLinux == "":
@@ -84,7 +84,7 @@ func lateIslands(f Facts) []Finding {
 		finding := Finding{
 			Severity: Warning, Check: "fstab",
 			What: fmt.Sprintf("%s has the option %s in line %d of %s", l.Point, option, l.Number, f.Fstab),
-			Why:  "it may be mounted too late for the seal, which then finds that it would become read-only, and does not lock; an automount is there in time",
+			Why:  "it may be mounted too late: then the seal takes it for a directory that would become read-only, and does not lock; an automount is there in time",
 		}
 		f.mendOr(&finding, f.fixedFstab(), func() string {
 			return f.replaceLine(l, l.withOptions(append(slices.Clone(l.Options), "x-systemd.automount")))

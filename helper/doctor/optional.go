@@ -20,7 +20,7 @@ const mediaDir = "/media"
 func (g *gatherer) optional() {
 	found, err := islands.FindOptional(g.Config, g.opened)
 	if err != nil {
-		g.unseen("optional-island", "the directories that are better writable: %v", err)
+		g.unseen("optional-island", "the directories that should be writable: %v", err)
 		return
 	}
 	for _, f := range found.Frozen {
@@ -61,10 +61,10 @@ func checkOptional(f Facts) []Finding {
 		finding := Finding{
 			Severity: Warning, Check: "optional-island",
 			What: o.Path + " becomes read-only with the system",
-			Why:  `programs may want to write there, every night perhaps; name it in "allow_readonly" if it may be read-only`,
+			Why:  `programs may have to write there, perhaps only at night; name it in "allow_readonly" if it may be read-only`,
 		}
 		if o.Path == mediaDir {
-			finding.Why = "udisks2 makes a directory there for each disk that is plugged in, and can mount none as long as the system is locked"
+			finding.Why = "udisks2 makes a directory there for each disk that is plugged in, and can mount none while the system is locked"
 		}
 		switch {
 		case o.Why != "":

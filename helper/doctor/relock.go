@@ -32,7 +32,7 @@ func checkRelock(f Facts) []Finding {
 			finding = Finding{
 				Severity: Warning, Check: "relock",
 				What: "locking on " + string(r.On) + " is not enabled",
-				Why:  "relock_on names it, and without " + r.Unit + " nothing happens then",
+				Why:  "relock_on names it, and without " + r.Unit + " nothing locks the system then",
 				Mend: []string{"systemctl enable --now " + r.Unit},
 			}
 			if r.On == config.Sleep {

@@ -35,11 +35,11 @@ func TestRelockIsJudged(t *testing.T) {
 	want := []Finding{
 		{
 			Severity: Warning, Check: "relock", What: "locking on sleep is not enabled",
-			Why:  "relock_on names it, and without immutray-sleep.service nothing happens then",
+			Why:  "relock_on names it, and without immutray-sleep.service nothing locks the system then",
 			Mend: []string{"systemctl enable immutray-sleep.service"},
 		}, {
 			Severity: Warning, Check: "relock", What: "locking on logout is not enabled",
-			Why:  "relock_on names it, and without immutray-logout.path nothing happens then",
+			Why:  "relock_on names it, and without immutray-logout.path nothing locks the system then",
 			Mend: []string{"systemctl enable --now immutray-logout.path"},
 		},
 		{Severity: OK, Check: "relock", What: "locking on logout is enabled", Why: "relock_on names it"},

@@ -28,11 +28,11 @@ func checkSwap(f Facts) []Finding {
 		switch {
 		case whyNot != "":
 		case f.Resume:
-			whyNot = "this computer wakes from hibernation in that file, and the boot loader's resume_offset= has to be changed with it"
+			whyNot = "this computer hibernates to that file, and the boot loader's resume_offset= would have to be changed too"
 		case line == nil:
-			whyNot = f.Fstab + " has no line for it, and whatever else switches it on has to be changed with it"
+			whyNot = f.Fstab + " has no line for it, and what switches it on would have to be changed too"
 		case f.SwapPoint == "":
-			whyNot = "there is no free name for a directory to mount its subvolume at"
+			whyNot = "no free name was found for a directory to mount its subvolume at"
 		}
 		f.mendOr(&finding, whyNot, func() string { return f.moveSwap(s, root, *line) })
 		found = append(found, finding)

@@ -260,7 +260,7 @@ func TestASkippedSealSaysWhyInTheJournal(t *testing.T) {
 	var messages []string
 	f.engine.Journal = func(e journal.Entry) { messages = append(messages, e.Message) }
 	f.must(helper.Seal)
-	if want := []string{"seal for rrs: nothing done, the system is unlocked; not sealed: the kernel command line says rw"}; !reflect.DeepEqual(messages, want) {
+	if want := []string{"seal for rrs: nothing done, the system is unlocked; not sealed: the kernel command line has the word rw"}; !reflect.DeepEqual(messages, want) {
 		t.Errorf("journal = %q, want %q", messages, want)
 	}
 }

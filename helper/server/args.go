@@ -114,7 +114,7 @@ func parse(args []string) (task, error) {
 	case t.work && t.reason != "":
 		return t, usagef("cannot unlock: with --work the request says why")
 	case t.config != "" && t.ignoreConfig:
-		return t, usagef("cannot unlock: --config and --ignore-config contradict each other")
+		return t, usagef("cannot unlock: --config and --ignore-config cannot be used together")
 	case t.work && t.ignoreConfig:
 		return t, usagef("cannot unlock: with --work the request says whether to ignore the configuration")
 	case t.due && !t.work:

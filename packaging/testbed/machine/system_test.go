@@ -108,7 +108,7 @@ func expectReady(t *testing.T, v *vm) {
 		if want := "sealing at boot is not enabled"; !r.Ready || strings.Join(bad, "\n") != want {
 			t.Errorf("the doctor tells %s: ready %v, %q; want it ready, and only %q", name, r.Ready, bad, want)
 		}
-		if unseen := strings.Join(r.Unseen, "\n"); !strings.Contains(unseen, "the polkit agent and the tray: no desktop here") {
+		if unseen := strings.Join(r.Unseen, "\n"); !strings.Contains(unseen, "the polkit agent and the tray: there is no desktop here") {
 			t.Errorf("the doctor tells %s that it has not seen %q, want the agent and the tray among it", name, unseen)
 		}
 	}
