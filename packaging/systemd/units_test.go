@@ -19,9 +19,14 @@ func TestMain(m *testing.M) { lab.Main(m) }
 
 func unitOf(verb helper.Verb) string {
 	if verb.AtBoot() {
-		return "immutability-" + string(verb) + ".service" // as the article names the seal
+		return "immutability-" + string(verb) + ".service" // the classic layout's name for the seal
 	}
 	return "immutray-" + string(verb) + ".service"
+}
+
+// forPeople returns the verbs that a person can ask for.
+func forPeople() []helper.Verb {
+	return slices.DeleteFunc(helper.Verbs(), helper.Verb.AtBoot)
 }
 
 const (
@@ -123,14 +128,16 @@ func values(options []option, name string) []string {
 }
 
 func TestUnitsRunTheHelper(t *testing.T) {
-	for unit, arguments := range map[string]string{
-		unitOf(helper.Lock):   "lock --work",
-		unitOf(helper.Unlock): "unlock --work",
-		relock:                "lock --work --due",
-		reclaim:               "lock --work --lent",
-		onSleep:               "lock --work --on sleep",
-		onLogout:              "lock --work --on logout",
-	} {
+	arguments := map[string]string{
+		relock:   "lock --work --due",
+		reclaim:  "lock --work --lent",
+		onSleep:  "lock --work --on sleep",
+		onLogout: "lock --work --on logout",
+	}
+	for _, verb := range forPeople() {
+		arguments[unitOf(verb)] = string(verb) + " --work"
+	}
+	for unit, arguments := range arguments {
 		options := read(t, unit)
 		for name, want := range map[string]string{
 			"ExecStart": helper.HelperPath + " " + arguments,
@@ -185,7 +192,12 @@ func TestNoMountNamespace(t *testing.T) {
 
 // What has to be there in every target.
 func TestUnitsOutliveAChangeOfTarget(t *testing.T) {
-	for _, unit := range []string{unitOf(helper.Lock), unitOf(helper.LockForce), unitOf(helper.Unlock), relock, reclaim, onSleep, onLogout, "immutray-logout.path"} {
+	// The boot waits for one and starts another; metrics need no particular target.
+	elsewhere := []string{unitOf(helper.Seal), unitOf(helper.Unseal), cameUp, metrics}
+	for _, unit := range append(units(t), "immutray-logout.path") {
+		if slices.Contains(elsewhere, unit) {
+			continue
+		}
 		if got := values(read(t, unit), "IgnoreOnIsolate"); len(got) != 1 || got[0] != "yes" {
 			t.Errorf("%s: IgnoreOnIsolate=%q", unit, got)
 		}
@@ -203,9 +215,15 @@ func TestUnitsAreAlike(t *testing.T) {
 	without := func(verb helper.Verb, section string, names ...string) []option {
 		return withoutIn(unitOf(verb), section, names...)
 	}
-	lock, unlock := without(helper.Lock, "", "Description", "ExecStart"), without(helper.Unlock, "", "Description", "ExecStart", "Wants")
-	if !slices.Equal(lock, unlock) {
-		t.Errorf("the units differ:\n%v\n%v", lock, unlock)
+	lock := without(helper.Lock, "", "Description", "ExecStart")
+	for _, verb := range forPeople() {
+		own := []string{"Description", "ExecStart"}
+		if verb == helper.Unlock {
+			own = append(own, "Wants") // what attends to a window
+		}
+		if other := without(verb, "", own...); !slices.Equal(lock, other) {
+			t.Errorf("the units differ:\n%v\n%v", lock, other)
+		}
 	}
 	timed := withoutIn(relock, "", "Description", "ExecStart", "CollectMode", "Restart", "RestartSec")
 	if !slices.Equal(lock, timed) {
