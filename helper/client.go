@@ -67,11 +67,8 @@ func (c *Client) command(r Request) (*exec.Cmd, error) {
 	if program == "" {
 		program = HelperPath
 	}
-	args := r.arguments()
+	args := CommandLine{Request: r, Config: c.Config}.Arguments()
 	if c.Direct {
-		if c.Config != "" {
-			args = append(args, "--config", c.Config)
-		}
 		cmd := exec.Command(program, args...)
 		cmd.Env = []string{}
 		return cmd, nil

@@ -70,7 +70,7 @@ func TestArgumentsOfARequest(t *testing.T) {
 		{Request{Verb: Unlock, Reason: "--for 3h"}, []string{"unlock", "--reason", "--for 3h"}},
 		{Request{Verb: Unlock, UntilLocked: true, Reason: "x"}, []string{"unlock", "--until-locked", "--reason", "x"}},
 	} {
-		if got := test.request.arguments(); !reflect.DeepEqual(got, test.want) {
+		if got := (CommandLine{Request: test.request}).Arguments(); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("arguments of %+v = %q, want %q", test.request, got, test.want)
 		}
 	}

@@ -12,32 +12,32 @@ import (
 // keptDir is what root keeps over boots.
 const keptDir = "/var/lib/immutray"
 
-// forMachine reports whether it is the machine that a task is about, and not other paths
-// of a configuration that root named.
-func (t task) forMachine() bool { return t.config == "" || t.config == config.Path }
+// isMachines reports whether a configuration file, as a command line names it, is the one
+// of the machine. Root may name others, with other paths.
+func isMachines(file string) bool { return file == "" || file == config.Path }
 
-func (d *desk) machineOf(t task) boot.Machine {
-	if !t.forMachine() {
+func (s *server) machineOf(file string) boot.Machine {
+	if !isMachines(file) {
 		return boot.Machine{}
 	}
-	return boot.Machine{Root: "/", Kept: d.kept}
+	return boot.Machine{Root: "/", Kept: s.kept}
 }
 
 // prepared returns the file that notes which lock was allowed last; see islands.Record.
-func (d *desk) prepared(t task, c config.Config) string {
-	file := islands.RecordOf(t.config, c.StateDir)
-	if t.forMachine() {
-		file = filepath.Join(d.kept, filepath.Base(file))
+func (s *server) prepared(file string, c config.Config) string {
+	record := islands.RecordOf(file, c.StateDir)
+	if isMachines(file) {
+		record = filepath.Join(s.kept, filepath.Base(record))
 	}
-	return file
+	return record
 }
 
-// check is the condition of the boot's units: 0 when this boot is for the verb, which is
-// what they go on with (ExecCondition= in systemd.service(5)). They also do when that
-// can't be told: the verb itself looks again, and says what is wrong.
-func (d *desk) check(t task) int {
-	facts, err := d.machineOf(t).Facts()
-	if verb, _ := facts.Decide(); err != nil || verb == t.verb {
+// check is the condition of the boot's units (ExecCondition= in systemd.service(5)): 0 if
+// this boot is for the verb, or if that cannot be told. Then the verb itself looks again,
+// and reports what is wrong.
+func (s *server) check(call helper.CommandLine) int {
+	facts, err := s.machineOf(call.Config).Facts()
+	if verb, _ := facts.Decide(); err != nil || verb == call.Verb {
 		return helper.ExitDone
 	}
 	return helper.ExitFailed

@@ -67,17 +67,17 @@ func newDelegating(t *testing.T) *delegating {
 	d.config.StateDir = stateDir(t)
 	load := func(string) (config.Config, error) { return d.config, nil }
 	d.units = &units{run: d.work}
-	d.desk.load, d.desk.machine, d.desk.jobs = load, fakeMachine{booted: true}, d.units
-	d.worker.desk.load, d.worker.desk.machine = load, fakeMachine{booted: true}
+	d.server.load, d.server.machine, d.server.jobs = load, fakeMachine{booted: true}, d.units
+	d.worker.server.load, d.worker.server.machine = load, fakeMachine{booted: true}
 	return d
 }
 
 // work runs the helper as the unit does.
 func (d *delegating) work(unit string) systemd.End {
 	verb := strings.TrimSuffix(strings.TrimPrefix(unit, "immutray-"), ".service")
-	desk := *d.worker.desk // two units may run at the same time
-	desk.stdout, desk.stderr = io.Discard, io.Discard
-	if desk.serve(context.Background(), []string{helper.HelperPath, verb, "--work"}, nil) == 0 {
+	s := *d.worker.server // two units may run at the same time
+	s.stdout, s.stderr = io.Discard, io.Discard
+	if s.serve(context.Background(), []string{helper.HelperPath, verb, "--work"}, nil) == 0 {
 		return done
 	}
 	return failed
@@ -95,7 +95,7 @@ func TestDelegate(t *testing.T) {
 		t.Fatalf("exit %d, %+v", code, r)
 	}
 	if len(d.worked) > 0 {
-		t.Errorf("the desk itself worked: %+v", d.worked)
+		t.Errorf("the server itself worked: %+v", d.worked)
 	}
 	if want := []helper.Request{r.Request}; !slices.Equal(d.worker.worked, want) || r.Request.User != "nobody" || r.Request.For != 30*time.Minute {
 		t.Errorf("the unit worked for %+v, want %+v", d.worker.worked, want)
@@ -111,7 +111,7 @@ func TestDelegate(t *testing.T) {
 // A unit that failed, because it was blocked for instance, has answered all the same.
 func TestDelegateBlocked(t *testing.T) {
 	d := newDelegating(t)
-	d.worker.desk.run = func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
+	d.worker.server.run = func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 		return &helper.Result{Request: r, Outcome: helper.Blocked, Error: "cannot lock", Writers: []helper.Writer{{PID: 7}}}
 	}
 	if r, code := d.serve(t, nil, "lock"); code != helper.ExitBlocked || len(r.Writers) != 1 {
@@ -219,17 +219,17 @@ func TestDelegateGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 1)
 	defer cancel()
 	<-ctx.Done()
-	d.desk.jobs = startFunc(func(ctx context.Context, _ string) (systemd.End, error) { return systemd.End{}, ctx.Err() })
-	code := d.desk.serve(ctx, []string{"x", "lock"}, nil)
+	d.server.jobs = startFunc(func(ctx context.Context, _ string) (systemd.End, error) { return systemd.End{}, ctx.Err() })
+	code := d.server.serve(ctx, []string{"x", "lock"}, nil)
 	r := parseOutput(t, d.out.String())
 	if want := "cannot wait for immutray-lock.service any longer; it may still be running"; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
 	}
 	d.out.Reset()
-	d.desk.jobs = startFunc(func(context.Context, string) (systemd.End, error) {
+	d.server.jobs = startFunc(func(context.Context, string) (systemd.End, error) {
 		return systemd.End{}, errors.New("Unit immutray-lock.service not found.")
 	})
-	code = d.desk.serve(context.Background(), []string{"x", "lock"}, nil)
+	code = d.server.serve(context.Background(), []string{"x", "lock"}, nil)
 	r = parseOutput(t, d.out.String())
 	if want := "cannot have systemd start immutray-lock.service: Unit immutray-lock.service not found."; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
@@ -256,7 +256,7 @@ func TestDelegateManyAtOnce(t *testing.T) {
 			go func() {
 				defer wg.Done()
 				r := helper.Request{Verb: verb, ID: newID(), UID: uint32(i)}
-				got, err := d.desk.delegate(context.Background(), d.config, r)
+				got, err := d.server.delegate(context.Background(), d.config, r)
 				if err != nil || got.Request != r || got.Outcome != helper.Done {
 					errs <- fmt.Errorf("%+v: %+v, %v", r, got, err)
 				}

@@ -30,38 +30,36 @@ func isGuard(args []string, pkexecUID *string) bool {
 
 // guard serves a runner as its guardian, and returns the exit code. args are what follows the
 // verb.
-func (d *desk) guard(ctx context.Context, args []string) int {
-	t, err := parseGuard(args)
+func (s *server) guard(ctx context.Context, args []string) int {
+	file, err := parseGuard(args)
 	if err == nil {
-		err = d.machine.checkRoot(false)
+		err = s.machine.checkRoot(false)
 	}
 	if err == nil {
-		err = d.surroundings
+		err = s.surroundings
 	}
 	if err == nil {
-		err = d.serveRunner(ctx, t)
+		err = s.serveRunner(ctx, file)
 	}
 	if err == nil {
 		return helper.ExitDone
 	}
-	_ = d.say(d.stderr, "immutray-helper: error: "+err.Error()+"\n")
+	_ = s.say(s.stderr, "immutray-helper: error: "+err.Error()+"\n")
 	return outcomeOf(err).ExitCode()
 }
 
-// parseGuard reads what follows the verb of a guardian.
-func parseGuard(args []string) (task, error) {
-	t := task{verb: helper.RunCommand}
+// parseGuard reads what follows the verb of a guardian: the configuration file, or nothing.
+func parseGuard(args []string) (file string, err error) {
 	switch {
 	case len(args) == 0:
-		return t, nil
+		return "", nil
 	case len(args) == 2 && args[0] == "--config" && len(args[1]) > 0 && args[1][0] == '/':
-		t.config = args[1]
-		return t, nil
+		return args[1], nil
 	}
-	return t, usagef("cannot guard a command: unexpected argument %s", shown(args[0]))
+	return "", helper.UsageError("cannot guard a command: unexpected argument " + helper.QuoteArgument(args[0]))
 }
 
-func (d *desk) serveRunner(ctx context.Context, t task) error {
+func (s *server) serveRunner(ctx context.Context, file string) error {
 	conn, err := wire.Inherited()
 	if err != nil {
 		return fmt.Errorf("cannot guard a command: only \"immutectl run\" can start a guardian: %w", err)
@@ -71,12 +69,12 @@ func (d *desk) serveRunner(ctx context.Context, t task) error {
 	defer stop()
 	g := &guardian.Guardian{
 		Engine: func(c config.Config) *engine.Engine {
-			return &engine.Engine{Config: c, Prepared: d.prepared(t, c), Journal: d.recordFor(t)}
+			return &engine.Engine{Config: c, Prepared: s.prepared(file, c), Journal: s.recordFor(file)}
 		},
 		Asked: func(c config.Config, run helper.Run, parent int) {
-			d.recordFor(t)(askedToRun(c, run, parent))
+			s.recordFor(file)(askedToRun(c, run, parent))
 		},
-		Helper:  rootsOwn{t.config},
+		Helper:  rootsOwn{file},
 		Leave:   systemd.LeaveCgroup,
 		Inhibit: inhibit.DuringRun,
 	}
@@ -99,19 +97,20 @@ type rootsOwn struct{ config string }
 
 // Do serves one request.
 func (o rootsOwn) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
-	t := task{verb: r.Verb, config: o.config, unlockFor: r.For, untilLocked: r.UntilLocked, afterRun: r.AfterRun, reason: r.Reason, ignoreConfig: r.IgnoreConfig}
-	d := newDesk(os.Stdout, os.Stderr)
-	result := resultOf(t)
-	err := d.admit(t, nil, &result.Request)
+	call := helper.CommandLine{Request: r, Config: o.config}
+	call.ID = newID()
+	s := newServer(os.Stdout, os.Stderr)
+	err := s.admit(&call, nil)
+	result := begun(call.Request)
 	var done *helper.Result
 	if err == nil {
-		done, err = d.handle(ctx, t, false, result.Request)
+		done, err = s.handle(ctx, call, false)
 	}
 	if err != nil {
-		d.deny(result, err)
+		s.deny(result, err)
 		return result, result.Err()
 	}
 	// A window that this process has to end ends with it, as the guardian locks before.
-	go d.keep(context.WithoutCancel(ctx))
+	go s.keep(context.WithoutCancel(ctx))
 	return done, done.Err()
 }

@@ -78,8 +78,8 @@ func (k *keeper) Disarm(_ context.Context, except string) error {
 }
 
 // keep stays as long as there is a window to end.
-func (d *desk) keep(ctx context.Context) {
-	k := d.keeper
+func (s *server) keep(ctx context.Context) {
+	k := s.keeper
 	if k == nil || k.timer == nil {
 		return
 	}
@@ -87,31 +87,31 @@ func (d *desk) keep(ctx context.Context) {
 	if k.id == "" {
 		return
 	}
-	if err := d.detach(); err != nil {
+	if err := s.detach(); err != nil {
 		// Who waits for the end of our output has to wait for the end of the window.
-		_ = d.say(d.stderr, "immutray-helper: error: "+err.Error()+"\n")
+		_ = s.say(s.stderr, "immutray-helper: error: "+err.Error()+"\n")
 	}
 	for k.id != "" && k.isWanted() {
 		due, err := k.wait()
 		if due && err == nil {
-			err = d.lockWhenDue(ctx)
+			err = s.lockWhenDue(ctx)
 		}
 		if err != nil {
 			// A lock that comes too early is put off, and the timer set anew.
-			_ = d.say(d.stderr, "immutray-helper: error: "+err.Error()+"\n")
+			_ = s.say(s.stderr, "immutray-helper: error: "+err.Error()+"\n")
 			time.Sleep(tryAgainAfter)
-			_ = d.lockWhenDue(ctx)
+			_ = s.lockWhenDue(ctx)
 		}
 	}
 }
 
 // lockWhenDue locks, or has the timer come again. Its error says that it will not.
-func (d *desk) lockWhenDue(ctx context.Context) error {
-	r := d.run(d.keeper.engine, ctx, helper.Request{Verb: helper.Lock, ID: newID(), User: userName(0), Due: true})
+func (s *server) lockWhenDue(ctx context.Context) error {
+	r := s.run(s.keeper.engine, ctx, helper.Request{Verb: helper.Lock, ID: newID(), User: userName(0), Due: true})
 	if r.Outcome == helper.Done {
 		return nil
 	}
-	return d.keeper.Arm(ctx, d.keeper.id, tryAgainAfter)
+	return s.keeper.Arm(ctx, s.keeper.id, tryAgainAfter)
 }
 
 // wait returns when the state file has changed, or when the timer has come.

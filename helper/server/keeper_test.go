@@ -43,13 +43,13 @@ func (k *kept) start(t *testing.T, args ...string) *stay {
 	s := &stay{gone: make(chan struct{})}
 	answered := make(chan struct{})
 	f := newFixture(t)
-	f.desk.stdout, f.desk.stderr = &out, io.Discard
-	f.desk.run = (*engine.Engine).Run
-	f.desk.load = func(string) (config.Config, error) { return k.config, nil }
-	f.desk.detach = func() error { close(answered); return nil }
+	f.server.stdout, f.server.stderr = &out, io.Discard
+	f.server.run = (*engine.Engine).Run
+	f.server.load = func(string) (config.Config, error) { return k.config, nil }
+	f.server.detach = func() error { close(answered); return nil }
 	go func() {
 		defer close(s.gone)
-		f.desk.serve(t.Context(), append([]string{helper.HelperPath}, args...), nil)
+		f.server.serve(t.Context(), append([]string{helper.HelperPath}, args...), nil)
 	}()
 	select {
 	case <-answered:

@@ -21,12 +21,12 @@ func isNoRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(
 
 // lockUnasked has PID 1 lock where there is no room for a request: of a unit that finds
 // none the lock is root's own. How it ended the state file says, which always has room.
-func (d *desk) lockUnasked(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
+func (s *server) lockUnasked(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, helper.DeskLimit(c.Drain))
 	defer cancel()
 	result := &helper.Result{Request: r, Outcome: helper.Done, Started: time.Now()}
 	unit := unitOf(helper.Lock)
-	if _, err := d.jobs.Start(ctx, unit); err != nil {
+	if _, err := s.jobs.Start(ctx, unit); err != nil {
 		return nil, fmt.Errorf("cannot have systemd start %s: %w", unit, err)
 	}
 	if state, err := statefile.Read(c.StateDir); err == nil && state.Last != nil && state.Last.Request.Verb == helper.Lock && state.Last.Finished.After(result.Started) {

@@ -17,17 +17,17 @@ import (
 	"immutray.org/helper/statedir"
 )
 
-// A queue is the directory by which front desks hand requests to the units, and get
-// answers. Several desks may wait at the same time, and systemd makes one run of a
-// unit out of several starts; so every request is a file of its own:
+// A queue is the directory by which servers pass requests to the units, and get answers.
+// Several servers may wait at the same time, and systemd makes one run of a unit out of
+// several starts; so every request is a file of its own:
 //
 //	lock.ID    a request that waits for the unit of its verb
 //	taken.ID   the same file while the unit works on it
 //	draft.ID   the result while it is written
 //	answer.ID  the result
 //
-// A desk holds its request as long as it lives: what a dead one left behind is swept up by
-// the next. A unit uses the folder while it works.
+// A server holds its request as long as it lives: the next one removes what a dead one has
+// left behind. A unit uses the folder while it works.
 type queue struct{ statedir.Folder }
 
 const (
@@ -96,8 +96,8 @@ func (t *ticket) isAnswered() bool {
 	return err == nil
 }
 
-// unlessAnswered returns a context that ends when the answer is there: by then nobody has
-// to wait for whoever was to bring it about.
+// unlessAnswered returns a context that ends when the answer is there: what was to bring it
+// about need not be waited for any longer.
 func (t *ticket) unlessAnswered(ctx context.Context) context.Context {
 	until, end := context.WithCancel(ctx)
 	go func() {
@@ -123,8 +123,8 @@ func (t *ticket) close() {
 	t.held.Close()
 }
 
-// sweep removes what desks left behind that were killed, so that nobody can fill
-// memory with them.
+// sweep removes what servers that were killed have left behind: users can start and kill
+// many, and must not fill memory with their requests.
 func (q queue) sweep() {
 	entries, _ := os.ReadDir(q.Path) // what can't be read now is swept next time
 	alive := map[string]bool{}
@@ -139,8 +139,8 @@ func (q queue) sweep() {
 	}
 }
 
-// isHeld reports whether the desk of a file lives, or may: a file that is gone since it
-// was listed was renamed by a unit, or taken away by its desk.
+// isHeld reports whether the server of a file lives, or may: a file that is gone since it
+// was listed was renamed by a unit, or removed by its server.
 func (q queue) isHeld(name string) bool {
 	f, held, err := statedir.Open(filepath.Join(q.Path, name))
 	if err != nil {
@@ -150,7 +150,7 @@ func (q queue) isHeld(name string) bool {
 	return held
 }
 
-// work says that a unit is at work, until stop is called.
+// work marks a unit as working, until stop is called.
 func (q queue) work() (stop func(), err error) {
 	if stop, err = q.Use(); err != nil {
 		return nil, fmt.Errorf("cannot begin to work: %w", helper.Because(err))
@@ -159,7 +159,7 @@ func (q queue) work() (stop func(), err error) {
 }
 
 // takeAlike returns the request that has waited longest for the verb's unit and, of a lock,
-// all others that ask for the same: it is done once for all of them, so that nobody can
+// all others that ask for the same: it is done once for all of them, so that a user cannot
 // make others wait by asking again and again. Those that ask for something else are left.
 func (q queue) takeAlike(verb helper.Verb) ([]helper.Request, error) {
 	var alike []helper.Request
@@ -185,7 +185,7 @@ func (q queue) take(verb helper.Verb) (r helper.Request, ok bool, err error) {
 	var first string
 	var since time.Time
 	for _, e := range entries {
-		// One that is gone was taken back by its desk.
+		// One that is gone was taken back by its server.
 		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), prefix) && (first == "" || info.ModTime().Before(since)) {
 			first, since = e.Name(), info.ModTime()
 		}

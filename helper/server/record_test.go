@@ -32,11 +32,11 @@ func TestServeTakesAReason(t *testing.T) {
 func TestRecordsNameAnotherConfiguration(t *testing.T) {
 	for named, want := range map[string]string{"": "", "/etc/immutray/config.toml": "", "/etc/other.toml": "/etc/other.toml"} {
 		f := newFixture(t)
-		f.desk.run = func(e *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
+		f.server.run = func(e *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 			e.Journal(journal.Entry{MessageID: engine.MessageOutcome, Fields: map[string]string{}})
 			return &helper.Result{Request: r, Outcome: helper.Done}
 		}
-		f.desk.machine = fakeMachine{elsewhere: true}
+		f.server.machine = fakeMachine{elsewhere: true}
 		args := []string{"seal"}
 		if named != "" {
 			args = append(args, "--config", named)

@@ -28,14 +28,14 @@ type machineWithFile struct {
 	*lab.System
 	t      *testing.T
 	source inforce.Source
-	desk   *delegating
+	units  *delegating
 }
 
 func newMachineWithFile(t *testing.T) *machineWithFile {
 	s := lab.New(t)
-	m := &machineWithFile{System: s, t: t, desk: newDelegating(t),
+	m := &machineWithFile{System: s, t: t, units: newDelegating(t),
 		source: inforce.Source{File: filepath.Join(s.Dir, "config.toml"), Kept: filepath.Join(s.Dir, "kept", "config.json")}}
-	for _, d := range []*desk{m.desk.desk, m.desk.worker.desk} {
+	for _, d := range []*server{m.units.server, m.units.worker.server} {
 		d.load = func(string) (config.Config, error) { return m.inForce(), nil }
 		d.keepConfig = m.source.Keep
 		d.run = (*engine.Engine).Run
@@ -93,7 +93,7 @@ func (m *machineWithFile) spoil(text string) {
 	}
 }
 
-// ask asks the front desk as root, and wants that exit code.
+// ask asks the server as root, and wants that exit code.
 func (m *machineWithFile) ask(code int, args ...string) *helper.Result {
 	m.t.Helper()
 	return m.askFor(nil, code, args...)
@@ -101,7 +101,7 @@ func (m *machineWithFile) ask(code int, args ...string) *helper.Result {
 
 func (m *machineWithFile) askFor(pkexecUID *string, code int, args ...string) *helper.Result {
 	m.t.Helper()
-	r, got := m.desk.serve(m.t, pkexecUID, args...)
+	r, got := m.units.serve(m.t, pkexecUID, args...)
 	if got != code {
 		m.t.Errorf("%q: exit %d, want %d: %s %s, %q", args, got, code, r.Outcome, r.Error, r.Notices)
 	}
@@ -111,7 +111,7 @@ func (m *machineWithFile) askFor(pkexecUID *string, code int, args ...string) *h
 // unit runs the helper as a unit that nobody waits for does, and wants it done.
 func (m *machineWithFile) unit(args ...string) *helper.Result {
 	m.t.Helper()
-	r, code := m.desk.worker.serve(m.t, nil, args...)
+	r, code := m.units.worker.serve(m.t, nil, args...)
 	if code != helper.ExitDone {
 		m.t.Errorf("%q: exit %d: %s %s", args, code, r.Outcome, r.Error)
 	}

@@ -50,16 +50,16 @@ func (j noJobs) Start(_ context.Context, unit string) (systemd.End, error) {
 // where nobody saw it, and the journal said that the system was locked.
 func TestRootInANamespaceOfItsOwnMeansTheMachine(t *testing.T) {
 	for _, machine := range []fakeMachine{{booted: true}, {booted: true, elsewhere: true}} {
-		d := &desk{machine: machine}
-		if got, err := d.placeFor(task{verb: helper.Lock}, false); err != nil || got != inUnit {
-			t.Errorf("placeFor(lock) by root on %+v = %v, %v; want the unit", machine, got, err)
+		s := &server{machine: machine}
+		if got, err := s.isForUnit(helper.CommandLine{Request: helper.Request{Verb: helper.Lock}}, false); err != nil || !got {
+			t.Errorf("isForUnit(lock) by root on %+v = %v, %v; want the unit", machine, got, err)
 		}
 	}
 }
 
-// A fixture is a desk whose surroundings are all fake.
+// A fixture is a server whose surroundings are all fake.
 type fixture struct {
-	desk     *desk
+	server   *server
 	out, err bytes.Buffer
 
 	mu      sync.Mutex
@@ -69,14 +69,14 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{}
-	f.desk = &desk{
-		stdout:   &f.out,
-		stderr:   &f.err,
-		patience: time.Minute,
-		kept:     t.TempDir(),
-		load:     func(string) (config.Config, error) { return config.Default(), nil },
-		machine:  fakeMachine{},
-		jobs:     noJobs{t},
+	f.server = &server{
+		stdout:       &f.out,
+		stderr:       &f.err,
+		writeTimeout: time.Minute,
+		kept:         t.TempDir(),
+		load:         func(string) (config.Config, error) { return config.Default(), nil },
+		machine:      fakeMachine{},
+		jobs:         noJobs{t},
 		journal: func(e journal.Entry) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -100,7 +100,7 @@ func (f *fixture) serve(t *testing.T, pkexecUID *string, args ...string) (*helpe
 	t.Helper()
 	f.out.Reset()
 	f.err.Reset()
-	code := f.desk.serve(context.Background(), append([]string{helper.HelperPath}, args...), pkexecUID)
+	code := f.server.serve(context.Background(), append([]string{helper.HelperPath}, args...), pkexecUID)
 	return parseOutput(t, f.out.String()), code
 }
 
@@ -170,7 +170,7 @@ func TestServeOutcomes(t *testing.T) {
 		helper.Failed: 1, helper.Usage: 2, helper.Blocked: 3, helper.NotPrepared: 4, helper.PackageManager: 5, helper.ConfigRefused: 6, helper.TooLong: 2,
 	} {
 		f := newFixture(t)
-		f.desk.run = func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
+		f.server.run = func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 			return &helper.Result{Request: r, Outcome: outcome, Error: "cannot lock: why"}
 		}
 		r, got := f.serve(t, nil, "lock")
@@ -218,7 +218,7 @@ func TestServeRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.desk.machine = test.machine
+			f.server.machine = test.machine
 			r, code := f.serve(t, test.pkexec, test.args...)
 			if code != test.code || r.Outcome.ExitCode() != test.code || !strings.Contains(r.Error, test.want) {
 				t.Errorf("exit %d, %s, %q, want exit %d and %q", code, r.Outcome, r.Error, test.code, test.want)
@@ -252,7 +252,7 @@ func TestServeInPlace(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.desk.machine = test.machine
+			f.server.machine = test.machine
 			if r, code := f.serve(t, test.pkexec, test.args...); code != 0 || len(f.worked) != 1 {
 				t.Errorf("exit %d, %+v, worked %+v, want the work done here", code, r, f.worked)
 			}
@@ -283,7 +283,7 @@ func TestServeLogsWhoAsks(t *testing.T) {
 
 func TestServeConfigRefused(t *testing.T) {
 	f := newFixture(t)
-	f.desk.load = func(path string) (config.Config, error) {
+	f.server.load = func(path string) (config.Config, error) {
 		if path != "/etc/other.toml" {
 			t.Errorf("configuration %q was read", path)
 		}
@@ -300,7 +300,7 @@ func TestServeConfigRefused(t *testing.T) {
 
 func TestServeAfterFailedPreparation(t *testing.T) {
 	f := newFixture(t)
-	f.desk.surroundings = errors.New("cannot set RLIMIT_FSIZE: operation not permitted")
+	f.server.surroundings = errors.New("cannot set RLIMIT_FSIZE: operation not permitted")
 	if r, code := f.serve(t, nil, "lock"); code != helper.ExitFailed || len(f.worked) > 0 {
 		t.Errorf("exit %d, %+v, worked %v, want a refusal", code, r, f.worked)
 	}
@@ -313,8 +313,8 @@ func TestServeWithoutReader(t *testing.T) {
 	reader.Close()
 	for args, worked := range map[string]int{"lock": 0, "unlock": 0, "seal": 1, "unseal": 1} {
 		f := newFixture(t)
-		f.desk.stdout = writer
-		if code := f.desk.serve(context.Background(), append([]string{"x"}, strings.Fields(args)...), nil); len(f.worked) != worked || (code == 0) != (worked == 1) {
+		f.server.stdout = writer
+		if code := f.server.serve(context.Background(), append([]string{"x"}, strings.Fields(args)...), nil); len(f.worked) != worked || (code == 0) != (worked == 1) {
 			t.Errorf("%s: exit %d, worked %d times, want %d", args, code, len(f.worked), worked)
 		}
 	}
@@ -325,9 +325,9 @@ func TestServeWithHangingReader(t *testing.T) {
 	f := newFixture(t)
 	reader, writer := io.Pipe()
 	defer reader.Close()
-	f.desk.stdout, f.desk.patience = writer, 10*time.Millisecond
+	f.server.stdout, f.server.writeTimeout = writer, 10*time.Millisecond
 	go io.ReadFull(reader, make([]byte, len(helper.Handshake)+1))
-	if code := f.desk.serve(context.Background(), []string{"x", "lock"}, nil); code != helper.ExitDone || len(f.worked) != 1 {
+	if code := f.server.serve(context.Background(), []string{"x", "lock"}, nil); code != helper.ExitDone || len(f.worked) != 1 {
 		t.Errorf("exit %d, worked %d times, want the work done", code, len(f.worked))
 	}
 }

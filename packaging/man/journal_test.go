@@ -12,7 +12,7 @@ func TestFieldsOfTheJournal(t *testing.T) {
 	manual := text(t, "immutray-helper.8")
 	named := regexp.MustCompile(`"(IMMUTRAY_[A-Z_]+|[0-9a-f]{32})"`)
 	count := 0
-	for _, file := range []string{"../../helper/journal/fields.go", "../../helper/server/caller.go"} {
+	for _, file := range []string{"../../helper/journal/fields.go", "../../helper/server/records.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -6,54 +6,47 @@ import (
 	"os"
 	"strings"
 
+	"immutray.org/helper"
 	"immutray.org/helper/systemd"
 )
 
-// A place is where the work is done.
-type place int
-
-const (
-	here   place = iota // in this process
-	inUnit              // in a unit that PID 1 starts
-)
-
-// A machine tells what the place depends on.
+// A machine answers what the choice of the process depends on that does the work.
 type machine interface {
 	// systemd reports whether PID 1 is systemd.
 	systemd() bool
-	// sharesMounts reports whether we are in PID 1's mount namespace.
+	// sharesMounts reports whether this process is in PID 1's mount namespace.
 	sharesMounts() (bool, error)
 	// checkRoot refuses a process that is not root; for a user's request it has to be
 	// root of the machine and not only of a user namespace.
 	checkRoot(forUser bool) error
 }
 
-// placeFor decides where a task is done.
+// isForUnit reports whether a unit that PID 1 starts does the work, and not this process.
 //
-// The mount flag holds in one mount namespace only. Set in another it would change
-// nothing for the machine, and yet be reported as done. So where systemd runs its unit
-// does the work, wherever the caller stands. Elsewhere root may mean his own namespace,
-// as in a container or a practice system; a user never does.
-func (d *desk) placeFor(t task, forUser bool) (place, error) {
-	shares, err := d.machine.sharesMounts()
+// The mount flag holds in one mount namespace only. Set in another it would change nothing
+// for the machine, and yet be reported as done. So where systemd is PID 1 its unit does the
+// work, whatever namespace the caller is in. Elsewhere root may mean its own namespace, as
+// in a container or a practice system; a user never does.
+func (s *server) isForUnit(call helper.CommandLine, forUser bool) (bool, error) {
+	shares, err := s.machine.sharesMounts()
 	if err != nil {
-		return here, err
+		return false, err
 	}
-	unitsOwn := t.work || t.verb.AtBoot() && d.machine.systemd()
+	ofUnit := call.Work || call.Verb.AtBoot() && s.machine.systemd()
 	switch {
-	case unitsOwn && !shares:
-		return here, errors.New("cannot work in a mount namespace of its own: a setting of the unit (such as PrivateTmp= or ProtectSystem=) gives it one")
-	case t.work || t.verb.AtBoot():
-		return here, nil
-	case d.machine.systemd() && t.config == "":
-		return inUnit, nil
+	case ofUnit && !shares:
+		return false, errors.New("cannot work in a mount namespace of its own: a setting of the unit (such as PrivateTmp= or ProtectSystem=) gives it one")
+	case call.Work || call.Verb.AtBoot():
+		return false, nil
+	case s.machine.systemd() && call.Config == "":
+		return true, nil
 	case forUser && !shares:
-		return here, errors.New("cannot reach the mounts of this computer from here: it is another mount namespace than that of PID 1")
+		return false, errors.New("cannot reach the mounts of this computer from here: it is another mount namespace than that of PID 1")
 	}
-	return here, nil
+	return false, nil
 }
 
-// kernel is the machine that we run on.
+// kernel is the machine that this process runs on.
 type kernel struct{}
 
 func (kernel) systemd() bool { return systemd.Booted() }

@@ -27,7 +27,7 @@ func (p somePeople) People(context.Context) (int, error) { return p.count, p.err
 func relockFixture(t *testing.T, on ...config.Occasion) (f *fixture, stateDir string) {
 	f = newFixture(t)
 	stateDir = filepath.Join(t.TempDir(), "state")
-	f.desk.load = func(string) (config.Config, error) {
+	f.server.load = func(string) (config.Config, error) {
 		c := config.Default()
 		c.RelockOn, c.StateDir, c.Drain = on, stateDir, time.Hour
 		return c, nil
@@ -46,7 +46,7 @@ func TestRelockOnlyWhereTheConfigurationSaysSo(t *testing.T) {
 	if code != 0 || len(f.worked) != 1 || r.Request.On != config.Sleep || r.Request.User != "root" {
 		t.Errorf("exit %d, %+v, worked %+v, want it locked", code, r, f.worked)
 	}
-	f.desk.logins = somePeople{count: 0}
+	f.server.logins = somePeople{count: 0}
 	r, code = f.serve(t, nil, "lock", "--work", "--on", "logout")
 	if code != 0 || len(f.worked) != 1 {
 		t.Errorf("on logout: exit %d, %+v, worked %+v, want nothing more done", code, r, f.worked)
@@ -56,10 +56,10 @@ func TestRelockOnlyWhereTheConfigurationSaysSo(t *testing.T) {
 // However long the drain time is, the machine goes to sleep.
 func TestSleepDoesNotWaitForLong(t *testing.T) {
 	f, _ := relockFixture(t, config.Sleep)
-	f.desk.run = func(_ *engine.Engine, ctx context.Context, r helper.Request) *helper.Result {
+	f.server.run = func(_ *engine.Engine, ctx context.Context, r helper.Request) *helper.Result {
 		end, ok := ctx.Deadline()
-		if left := time.Until(end); !ok || left > sleepPatience {
-			t.Errorf("the lock may take %v, want %v at most", left, sleepPatience)
+		if left := time.Until(end); !ok || left > sleepTimeout {
+			t.Errorf("the lock may take %v, want %v at most", left, sleepTimeout)
 		}
 		return &helper.Result{Request: r, Outcome: helper.Blocked, Error: "cannot lock: why"}
 	}
@@ -72,15 +72,15 @@ func TestRelockWhenTheLastPersonHasLoggedOut(t *testing.T) {
 	f, stateDir := relockFixture(t, config.Logout)
 	step := func(what string, people somePeople, wantLocks, wantCode int) {
 		t.Helper()
-		f.desk.logins = people
+		f.server.logins = people
 		r, code := f.serve(t, nil, "lock", "--work", "--on", "logout")
 		if code != wantCode || len(f.worked) != wantLocks {
 			t.Fatalf("%s: exit %d, %+v, locked %d times, want exit %d and %d times", what, code, r, len(f.worked), wantCode, wantLocks)
 		}
 	}
 	outcome := helper.Done
-	run := f.desk.run
-	f.desk.run = func(e *engine.Engine, ctx context.Context, r helper.Request) *helper.Result {
+	run := f.server.run
+	f.server.run = func(e *engine.Engine, ctx context.Context, r helper.Request) *helper.Result {
 		result := run(e, ctx, r)
 		result.Outcome = outcome
 		return result
@@ -103,7 +103,7 @@ func TestRelockWhenTheLastPersonHasLoggedOut(t *testing.T) {
 
 func TestRelockOnLogoutSaysWhyItCannot(t *testing.T) {
 	f, stateDir := relockFixture(t, config.Logout)
-	f.desk.logins = somePeople{err: errors.New("cannot tell who is logged in: no bus")}
+	f.server.logins = somePeople{err: errors.New("cannot tell who is logged in: no bus")}
 	r, code := f.serve(t, nil, "lock", "--work", "--on", "logout")
 	if want := "cannot lock on logout: could not tell who is logged in: no bus"; code != helper.ExitFailed || r.Error != want {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)
@@ -111,7 +111,7 @@ func TestRelockOnLogoutSaysWhyItCannot(t *testing.T) {
 	if err := os.WriteFile(stateDir, nil, 0o600); err != nil { // a file where the directory should be
 		t.Fatal(err)
 	}
-	f.desk.logins = somePeople{count: 1}
+	f.server.logins = somePeople{count: 1}
 	r, code = f.serve(t, nil, "lock", "--work", "--on", "logout")
 	if want := "cannot record that someone is logged in: "; code != helper.ExitFailed || !strings.HasPrefix(r.Error, want) {
 		t.Errorf("exit %d, %q, want %q", code, r.Error, want)

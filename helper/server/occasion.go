@@ -14,37 +14,37 @@ import (
 	"immutray.org/helper/statedir"
 )
 
-// logins tells who is logged in.
+// logins counts who is logged in.
 type logins interface {
 	// People counts the logins of people, wherever they sit.
 	People(ctx context.Context) (int, error)
 }
 
-// sleepPatience is how long the sleep of the machine waits for writers to finish,
+// sleepTimeout is how long the sleep of the machine waits for writers to finish,
 // whatever the configured drain time is.
-const sleepPatience = 5 * time.Second
+const sleepTimeout = 5 * time.Second
 
-// relock does what the unit of an occasion was started for: it locks if the
-// configuration says so.
-func (d *desk) relock(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
+// lockOnOccasion does what the unit of an occasion is for: it locks if the configuration
+// says so.
+func (s *server) lockOnOccasion(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
 	if !e.Config.RelocksOn(own.On) {
 		return nothing(own, fmt.Sprintf("not locked: relock_on does not name %s", own.On)), nil
 	}
 	if own.On == config.Logout {
-		return d.relockOnLogout(ctx, e, own)
+		return s.lockOnLogout(ctx, e, own)
 	}
-	ctx, cancel := context.WithTimeout(ctx, sleepPatience)
+	ctx, cancel := context.WithTimeout(ctx, sleepTimeout)
 	defer cancel()
-	return d.work(ctx, e, own), nil
+	return s.work(ctx, e, own), nil
 }
 
-// relockOnLogout locks when the last person has logged out. The unit is started
-// whenever a login changes in any way: what counts is that somebody was there, and
-// nobody is. A system that is unlocked while nobody is logged in (by a timer, for
-// instance) is left alone. The mark stays until the lock is done: where it is blocked,
-// the unit tries again.
-func (d *desk) relockOnLogout(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
-	people, err := d.logins.People(ctx)
+// lockOnLogout locks when the last person has logged out. systemd starts the unit whenever
+// a login changes in any way: what counts is that a person was logged in, and none is now. A
+// system that is unlocked while no one is logged in (by a timer, for instance) is left
+// alone. The mark stays until the system is locked: while the lock is blocked, the unit
+// tries again.
+func (s *server) lockOnLogout(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
+	people, err := s.logins.People(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock on %s: %w", own.On, helper.Because(err))
 	}
@@ -55,7 +55,7 @@ func (d *desk) relockOnLogout(ctx context.Context, e *engine.Engine, own helper.
 	if _, err := os.Lstat(dir.People()); errors.Is(err, fs.ErrNotExist) {
 		return nothing(own, "not locked: no one has logged out"), nil
 	}
-	result := d.work(ctx, e, own)
+	result := s.work(ctx, e, own)
 	if result.Outcome != helper.Done {
 		return result, nil
 	}
