@@ -47,7 +47,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	posted []Notification
-	closed int
+	closed []uint32 // their ids
 }
 
 // Listen records every notification from now on.
@@ -84,7 +84,10 @@ func (l *Listener) record(messages <-chan *dbus.Message) {
 				l.posted = append(l.posted, n)
 			}
 		case "CloseNotification":
-			l.closed++
+			var id uint32
+			if dbus.Store(m.Body, &id) == nil {
+				l.closed = append(l.closed, id)
+			}
 		}
 		l.mu.Unlock()
 	}

@@ -137,20 +137,10 @@ const remindSoon = `remind_first = "1s"
 remind_every = "2s"
 `
 
-func TestClickWhileUnlockedLocks(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, "", desktop.Options{})
-	d.applet()
-	unlocked := d.icon()
-	d.check(d.ClickIcon(desktop.Left))
-	d.waitForState(helper.Locked)
-	d.waitForIcon("the icon to change", unlocked, false)
-	if id := d.Window(pkexec.Title); id != "" {
-		t.Error("locking asked for permission")
-	}
-}
-
-func TestClickWhileLockedAsks(t *testing.T) {
-	d := newDesk(t, helper.Locked, "", desktop.Options{})
+// The whole way, once: a click, the prompt, the unlock, reminders, the lock. That each of
+// them is right in every case is tested in the tray and in notify.
+func TestFromLockedToLockedAgain(t *testing.T) {
+	d := newDesk(t, helper.Locked, remindSoon, desktop.Options{})
 	d.applet()
 	locked := d.icon()
 
@@ -166,6 +156,37 @@ func TestClickWhileLockedAsks(t *testing.T) {
 	d.check(d.Answer(pkexec.Title, "Return"))
 	d.waitForState(helper.Unlocked)
 	d.waitForIcon("the icon to change", locked, false)
+
+	first := d.reminder(0)
+	if first.Expire != 0 {
+		t.Errorf("the reminder expires after %d ms, want never", first.Expire)
+	}
+	place, err := d.NotificationPlace()
+	d.check(err)
+	if screen := image.Rect(0, 0, desktop.Width, desktop.Height); !place.In(screen) {
+		t.Errorf("the reminder is at %v, not within the screen %v", place, screen)
+	}
+	second := d.reminder(len(d.listener.Posted()))
+	if second.ReplacesID == 0 {
+		t.Error("the second reminder is a new one, want it in the place of the first")
+	}
+	d.check(system.Immutectl("lock"))
+	d.check(d.WaitFor("the reminder to be closed", func() (bool, error) {
+		return d.listener.Closed(second.ReplacesID), nil
+	}))
+	d.waitForIcon("the icon to be as at first", locked, true)
+}
+
+func TestClickWhileUnlockedLocks(t *testing.T) {
+	d := newDesk(t, helper.Unlocked, "", desktop.Options{})
+	d.applet()
+	unlocked := d.icon()
+	d.check(d.ClickIcon(desktop.Left))
+	d.waitForState(helper.Locked)
+	d.waitForIcon("the icon to change", unlocked, false)
+	if id := d.Window(pkexec.Title); id != "" {
+		t.Error("locking asked for permission")
+	}
 }
 
 // What is done behind the helper's back shows within 10 s (watch in immutectl(1)).
@@ -218,28 +239,6 @@ func TestLivesWithoutNotificationDaemon(t *testing.T) {
 	if applet.ExitCode() != -1 {
 		t.Errorf("the applet has ended with exit code %d", applet.ExitCode())
 	}
-}
-
-func TestRemindersOnTheScreen(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, remindSoon, desktop.Options{})
-	d.applet()
-	first := d.reminder(0)
-	if first.Expire != 0 {
-		t.Errorf("the reminder expires after %d ms, want never", first.Expire)
-	}
-	place, err := d.NotificationPlace()
-	d.check(err)
-	if screen := image.Rect(0, 0, desktop.Width, desktop.Height); !place.In(screen) {
-		t.Errorf("the reminder is at %v, not within the screen %v", place, screen)
-	}
-	second := d.reminder(1)
-	if second.ReplacesID == 0 {
-		t.Error("the second reminder is a new one, want it in the place of the first")
-	}
-	d.check(system.Immutectl("lock"))
-	d.check(d.WaitFor("the reminder to be closed", func() (bool, error) {
-		return d.listener.Closed() > 0, nil
-	}))
 }
 
 func TestLockNowInTheReminder(t *testing.T) {

@@ -1,6 +1,9 @@
 package desktop
 
-import "image"
+import (
+	"image"
+	"slices"
+)
 
 // What only the tests ask of a desktop.
 
@@ -10,11 +13,11 @@ func (s *Session) StopPanel() error {
 	return s.WaitForName(WatcherName, false)
 }
 
-// Closed returns how many were closed by who had posted them.
-func (l *Listener) Closed() int {
+// Closed reports whether the program that had posted a notification has closed it.
+func (l *Listener) Closed(id uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.closed
+	return slices.Contains(l.closed, id)
 }
 
 // NotificationPlace waits for a notification of xfce4-notifyd's on the screen, and

@@ -27,19 +27,6 @@ func dump(width, height int) []byte {
 	return data
 }
 
-func TestParseXWD(t *testing.T) {
-	picture, err := parseXWD(dump(5, 3))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := picture.Bounds(), image.Rect(0, 0, 5, 3); got != want {
-		t.Errorf("the picture is %v, want %v", got, want)
-	}
-	if got, want := picture.RGBAAt(4, 2), (color.RGBA{0x10, 0x20, 0x30, 0xff}); got != want {
-		t.Errorf("the last pixel is %v, want %v", got, want)
-	}
-}
-
 func TestScreenshotFollowsTheScreen(t *testing.T) {
 	s := &Session{frameBuffer: t.TempDir()}
 	file := filepath.Join(s.frameBuffer, screenFile)
@@ -72,29 +59,6 @@ func TestScreenshotFollowsTheScreen(t *testing.T) {
 	}
 	if picture, err := s.Screenshot(); err == nil {
 		t.Errorf("half a screen gives %v", picture.Rect)
-	}
-}
-
-func TestParseXWDRefuses(t *testing.T) {
-	with := func(word, value int) []byte {
-		data := dump(5, 3)
-		binary.BigEndian.PutUint32(data[4*word:], uint32(value))
-		return data
-	}
-	for name, data := range map[string][]byte{
-		"nothing":          nil,
-		"half a header":    dump(5, 3)[:60],
-		"a missing line":   dump(5, 3)[:3200],
-		"another version":  with(xwdFileVersion, 6),
-		"16 bits":          with(xwdBitsPerPixel, 16),
-		"other byte order": with(xwdByteOrder, 1),
-		"no width":         with(xwdWidth, 0),
-		"too many lines":   with(xwdHeight, 1<<20),
-		"short lines":      with(xwdBytesPerLine, 4),
-	} {
-		if _, err := parseXWD(data); err == nil {
-			t.Errorf("%s: no error", name)
-		}
 	}
 }
 
@@ -131,27 +95,5 @@ func TestSame(t *testing.T) {
 	}
 	if Same(a, Crop(a, image.Rect(0, 0, 5, 5))) {
 		t.Error("pictures of different sizes are the same")
-	}
-}
-
-func TestPainted(t *testing.T) {
-	screen := screenWith(panelColor(), image.Rectangle{})
-	draw.Draw(screen, screen.Rect, image.NewUniform(panelColor()), image.Point{}, draw.Src)
-	if !painted(screen) {
-		t.Error("a screen without black does not count as painted")
-	}
-	draw.Draw(screen, image.Rect(100, 100, 300, 200), image.Black, image.Point{}, draw.Src)
-	if painted(screen) {
-		t.Error("a screen with a black window counts as painted")
-	}
-}
-
-func TestParseGeometry(t *testing.T) {
-	got, err := parseGeometry("WINDOW=4194307\nX=455\nY=344\nWIDTH=329\nHEIGHT=120\nSCREEN=0")
-	if want := image.Rect(455, 344, 784, 464); err != nil || got != want {
-		t.Errorf("parseGeometry = %v, %v, want %v", got, err, want)
-	}
-	if _, err := parseGeometry("WINDOW=4194307\nX="); err == nil {
-		t.Error("half a geometry is no error")
 	}
 }

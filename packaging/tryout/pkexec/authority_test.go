@@ -69,21 +69,6 @@ func TestMainWithoutAnyoneToAsk(t *testing.T) {
 	}
 }
 
-func TestMainRefusesWhatItDoesNotKnow(t *testing.T) {
-	socket := listen(t, "/usr/bin/example")
-	for name, args := range map[string][]string{
-		"no program":     {},
-		"unknown option": {"--user", "nobody", "/usr/bin/example"},
-	} {
-		if code := Main(socket, args); code != exitFailed {
-			t.Errorf("%s: exit code %d, want %d", name, code, exitFailed)
-		}
-	}
-	if code := Main(filepath.Join(t.TempDir(), "nobody"), []string{"/usr/bin/example", "look"}); code != exitFailed {
-		t.Errorf("no authority: exit code %d, want %d", code, exitFailed)
-	}
-}
-
 func TestDismissedIsNotRun(t *testing.T) {
 	socket := listen(t, "/usr/bin/example")
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
