@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"immutray.org/helper/config"
 )
 
 // A CommandLine is what the helper is started with: a request, and how to serve it. ID, UID
@@ -65,7 +63,7 @@ func options() []option {
 		flag("--check", func(c *CommandLine) *bool { return &c.Check }, Seal, Unseal),
 		flag("--due", func(c *CommandLine) *bool { return &c.Due }, Lock),
 		flag("--lent", func(c *CommandLine) *bool { return &c.Lent }, Lock),
-		text("--on", func(c *CommandLine) *config.Occasion { return &c.On }, parseOccasion,
+		text("--on", func(c *CommandLine) *Occasion { return &c.On }, parseOccasion,
 			"cannot lock: the occasion is missing after --on", Lock),
 	}
 }
@@ -178,8 +176,8 @@ func parseWindow(arg string) (time.Duration, error) {
 	if err != nil || len(arg) > longest || arg[0] == '+' {
 		return 0, usagef("cannot unlock for %s: write a time with its unit, such as 30m or 2h", QuoteArgument(arg))
 	}
-	if d < config.ShortestAsked || d > config.LongestWindow {
-		return 0, usagef("cannot unlock for %s: it must be between %s and %s", QuoteArgument(arg), config.Short(config.ShortestAsked), config.Short(config.LongestWindow))
+	if d < ShortestWindow || d > LongestWindow {
+		return 0, usagef("cannot unlock for %s: it must be between %s and %.0fh", QuoteArgument(arg), ShortestWindow, LongestWindow.Hours())
 	}
 	return d, nil
 }
@@ -204,9 +202,9 @@ func parseFile(arg string) (string, error) {
 
 // parseOccasion parses an occasion that a unit stands for. The lock of the screen has none:
 // the applet asks as the person does.
-func parseOccasion(arg string) (config.Occasion, error) {
-	on, ok := config.ParseOccasion(arg)
-	if !ok || on == config.ScreenLock {
+func parseOccasion(arg string) (Occasion, error) {
+	on, ok := ParseOccasion(arg)
+	if !ok || on == ScreenLock {
 		return "", usagef("cannot lock on %s: there is no such occasion", QuoteArgument(arg))
 	}
 	return on, nil

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"immutray.org/helper/config"
 )
 
 func TestParseCommandLine(t *testing.T) {
@@ -38,8 +36,8 @@ func TestParseCommandLine(t *testing.T) {
 		{[]string{"unlock", "--reason", "a\x1b[31m", "--until-locked"}, CommandLine{Request: Request{Verb: Unlock, UntilLocked: true, Reason: `a\x1b[31m`}}},
 		{[]string{"lock", "--work", "--due"}, CommandLine{Request: Request{Verb: Lock, Due: true}, Work: true}},
 		{[]string{"lock", "--after-run"}, CommandLine{Request: Request{Verb: Lock, AfterRun: true}}},
-		{[]string{"lock", "--work", "--on", "sleep"}, CommandLine{Request: Request{Verb: Lock, On: config.Sleep}, Work: true}},
-		{[]string{"lock", "--on", "logout", "--work"}, CommandLine{Request: Request{Verb: Lock, On: config.Logout}, Work: true}},
+		{[]string{"lock", "--work", "--on", "sleep"}, CommandLine{Request: Request{Verb: Lock, On: Sleep}, Work: true}},
+		{[]string{"lock", "--on", "logout", "--work"}, CommandLine{Request: Request{Verb: Lock, On: Logout}, Work: true}},
 	}
 	for _, test := range tests {
 		if got, err := ParseCommandLine(append([]string{"immutray-helper"}, test.args...)); err != nil || got != test.want {
@@ -57,7 +55,7 @@ func TestArguments(t *testing.T) {
 		{Request: Request{Verb: Unlock, UntilLocked: true, Reason: "x"}, Config: "/x"},
 		{Request: Request{Verb: Lock, AfterRun: true}},
 		{Request: Request{Verb: Lock, Due: true}, Work: true},
-		{Request: Request{Verb: Lock, On: config.Logout}, Work: true},
+		{Request: Request{Verb: Lock, On: Logout}, Work: true},
 		{Request: Request{Verb: Lock}, Lent: true, Work: true},
 		{Request: Request{Verb: Seal}, Check: true},
 	} {

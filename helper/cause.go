@@ -1,20 +1,18 @@
 package helper
 
-import "immutray.org/helper/config"
-
 // A Cause is what made a request: a person, or something that acts by itself. The cause
 // of the lock that ends a window is how the window ended.
 type Cause string
 
 // The causes. The journal has them in IMMUTRAY_CAUSE; others may be added.
 const (
-	ByPerson Cause = "person" // somebody asked
+	ByPerson Cause = "person" // a person asked
 	ByTimer  Cause = "timer"  // the time of the window was over
 	BySeal   Cause = "seal"   // the boot
 	ByUnseal Cause = "unseal" // the boot, by the word rw on the kernel command line
 
-	BySleep  = Cause(config.Sleep)
-	ByLogout = Cause(config.Logout)
+	BySleep  = Cause(Sleep)
+	ByLogout = Cause(Logout)
 )
 
 // Cause returns what made the request.

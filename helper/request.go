@@ -2,8 +2,6 @@ package helper
 
 import (
 	"time"
-
-	"immutray.org/helper/config"
 )
 
 // A Request is one call for a verb, and who makes it. From the client to the helper it is a
@@ -30,7 +28,7 @@ type Request struct {
 	// empty.
 	Reason string `json:"reason,omitempty"`
 	// On is the occasion of a lock that no person asks for; "" for all others.
-	On config.Occasion `json:"on,omitempty"`
+	On Occasion `json:"on,omitempty"`
 	// IgnoreConfig unlocks although the configuration is refused. What is unlocked is what
 	// the configuration in force names. Only root may ask for it.
 	IgnoreConfig bool `json:"ignore_config,omitempty"`

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 const (
@@ -49,34 +46,6 @@ func (r Run) Program() string {
 		return "unknown" // its record can't be read
 	}
 	return filepath.Base(r.Command[0])
-}
-
-// Words returns the command line in one line, cut to most characters. Words that hold
-// more than plain text are Go strings, so that nothing in it is what a terminal acts on,
-// and all are told apart.
-func (r Run) Words(most int) string {
-	words := make([]string, len(r.Command))
-	for i, word := range r.Command {
-		if words[i] = word; !isPlain(word) {
-			words[i] = strconv.Quote(word)
-		}
-	}
-	return shortened(strings.Join(words, " "), most)
-}
-
-func isPlain(word string) bool {
-	return word != "" && utf8.ValidString(word) &&
-		!strings.ContainsFunc(word, func(c rune) bool { return c == ' ' || c == '"' || !strconv.IsPrint(c) })
-}
-
-// WindowReason is why the system is unlocked for a system-wide command. It is for everyone
-// to read, as every reason is, and so without the command line.
-func (r Run) WindowReason() string {
-	why := RunManager
-	if r.Reason != "" {
-		why = r.Reason
-	}
-	return shortened(why+": "+r.Named().Words(MaxReason), MaxReason)
 }
 
 // Named returns what everyone may know of the command: its command line, which may hold a

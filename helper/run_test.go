@@ -1,47 +1,12 @@
 package helper
 
 import (
-	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
-func TestWordsOfACommand(t *testing.T) {
-	for _, test := range []struct {
-		command []string
-		want    string
-	}{
-		{nil, ""},
-		{[]string{"apt", "upgrade", "--purge"}, "apt upgrade --purge"},
-		{[]string{"sh", "-c", "echo a", ""}, `sh -c "echo a" ""`},
-		{[]string{"a\"b", "\x1b[31m", "a\u202eb", "\xff"}, `"a\"b" "\x1b[31m" "a\u202eb" "\xff"`},
-		{[]string{"Größe"}, "Größe"},
-	} {
-		if got := (Run{Command: test.command}).Words(MaxCommand); got != test.want {
-			t.Errorf("%q is %s, want %s", test.command, got, test.want)
-		}
-	}
-	long := Run{Command: []string{strings.Repeat("ä", 2*MaxCommand)}, Reason: strings.Repeat("ö", MaxReason)}
-	if got := long.Words(MaxCommand); utf8.RuneCountInString(got) != MaxCommand || !strings.HasSuffix(got, "ä…") {
-		t.Errorf("a long command is %s", got)
-	}
+func TestProgram(t *testing.T) {
 	if (Run{}).Program() != "unknown" || (Run{Command: []string{"/usr/bin/apt", "x"}}).Program() != "apt" {
 		t.Error("a command is not called by its program")
-	}
-}
-
-// The helper takes it as a reason: it is none that would be refused or escaped.
-func TestReasonOfASystemWideCommand(t *testing.T) {
-	for want, run := range map[string]Run{
-		"immutectl run: apt":                           {Command: []string{"/usr/bin/apt", "upgrade"}},
-		`new kernel: "a\nb"`:                           {Command: []string{"a\nb", "--password", "x"}, Reason: "new kernel"},
-		strings.Repeat("ö", MaxReason-1) + "…":         {Command: []string{"a"}, Reason: strings.Repeat("ö", MaxReason)},
-		"x: " + strings.Repeat("y", MaxReason-4) + "…": {Command: []string{strings.Repeat("y", 9000)}, Reason: "x"},
-	} {
-		got := run.WindowReason()
-		if clean, err := CleanReason(got); got != want || err != nil || clean != got {
-			t.Errorf("the reason is %q, want %q; as one of a window %q, %v", got, want, clean, err)
-		}
 	}
 }
 

@@ -51,14 +51,6 @@ type Status struct {
 // UsedInstead is what follows a [Status.ConfigError] in a sentence.
 const UsedInstead = "; the last good configuration, or else the default, is used instead"
 
-// SetConfigError notes why the configuration is refused, nil when it is not. It is one
-// line and not endlessly long, whatever stands in the file.
-func (s *Status) SetConfigError(err error) {
-	if err != nil {
-		s.ConfigError = firstLine(err.Error())
-	}
-}
-
 // A PathStatus is the state of one protected path, layer by layer.
 type PathStatus struct {
 	Path        string `json:"path"`

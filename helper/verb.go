@@ -1,10 +1,9 @@
 // Package helper is the contract between Immutray's programs: the verbs that
-// root's helper understands, its exit codes, the result it answers with, the
-// words for the state of the system, the hints that go with errors, and the
-// client that asks the helper through pkexec.
+// root's helper understands, the request and the result, the states of the system,
+// exit codes and limits. It imports nothing of Immutray's.
 //
-// It decides nothing and changes nothing; package engine does the work, package
-// server receives the request.
+// Package client makes requests, package server receives them, package engine does the
+// work.
 package helper
 
 // A Verb is what root's helper can be asked to do: its first argument, and the

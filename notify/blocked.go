@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // The notifications of this file are for [SlotProblem]: they tell what keeps the system
@@ -40,7 +41,7 @@ func Overdue(o helper.Overdue, icon string) Notification {
 	}
 	return Notification{
 		Summary: "Not locked yet",
-		Body:    Sentence(Visible(o.Error, maxText)) + "\nIt is tried again and again.",
+		Body:    text.Sentence(text.Name(o.Error, maxText)) + "\nIt is tried again and again.",
 		Urgency: Critical,
 		Icon:    icon,
 		Actions: []Action{{ActionRetry, "Try again"}},
@@ -54,7 +55,7 @@ func Frozen(lines []string, icon string) Notification {
 	body := make([]string, len(lines))
 	for i, line := range lines {
 		// A path is no beginning of a sentence, and may end in a command.
-		body[i] = Visible(line, maxText)
+		body[i] = text.Name(line, maxText)
 	}
 	return Notification{
 		Summary: "Not everything can be written",
@@ -120,9 +121,9 @@ func installing(h helper.LockHolder) string { return HolderName(h) + " " + h.Doi
 // is known.
 func HolderName(h helper.LockHolder) string {
 	if h.Program != "" {
-		return Visible(h.Program, maxName)
+		return text.Name(h.Program, maxName)
 	}
-	return Visible(h.Manager, maxName)
+	return text.Name(h.Manager, maxName)
 }
 
 // withWriters says who writes below a line that begins so, or else what is said of nobody.
@@ -176,22 +177,22 @@ func writerLines(writers []helper.Writer, unlisted int) []string {
 }
 
 func writerText(w helper.Writer) string {
-	path := Visible(w.Path, maxPath)
+	path := text.Name(w.Path, maxPath)
 	switch w.Kind {
 	case helper.WriterLoop:
-		return Visible(w.Device, maxName) + " is backed by " + path
+		return text.Name(w.Device, maxName) + " is backed by " + path
 	case helper.WriterSwap:
 		return "Swap file " + path
 	}
-	who := Visible(w.Program, maxName)
+	who := text.Name(w.Program, maxName)
 	if who == "" {
 		who = fmt.Sprintf("Process %d", w.PID)
 	}
 	if w.Unit != "" && w.Unit != w.Program+".service" {
-		who += " (" + Visible(w.Unit, maxName) + ")"
+		who += " (" + text.Name(w.Unit, maxName) + ")"
 	}
 	if w.Kind == helper.WriterUnknown {
-		return fmt.Sprintf("%s, process %d of %s, cannot be inspected and may be writing", who, w.PID, Visible(w.User, maxName))
+		return fmt.Sprintf("%s, process %d of %s, cannot be inspected and may be writing", who, w.PID, text.Name(w.User, maxName))
 	}
 	return who + " is writing to " + path
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // Bounds of what is shown of names from outside. xfce4-notifyd 0.9 shows one line of
@@ -30,7 +31,7 @@ func Reminder(status helper.Status, now time.Time, snooze time.Duration, icon st
 	}
 	lines := append(pathLines(status), windowLines(status, now)...)
 	if status.ConfigError != "" {
-		lines = append(lines, "The configuration is refused: "+Visible(status.ConfigError, maxText))
+		lines = append(lines, "The configuration is refused: "+text.Name(status.ConfigError, maxText))
 	}
 	return Notification{
 		Summary: summary,
@@ -39,7 +40,7 @@ func Reminder(status helper.Status, now time.Time, snooze time.Duration, icon st
 		Icon:    icon,
 		Actions: []Action{
 			{ActionLock, "Lock now"},
-			{ActionSnooze, "Remind me in " + SpokenDuration(snooze)},
+			{ActionSnooze, "Remind me in " + text.SpokenDuration(snooze)},
 		},
 		Command: lockCommand,
 		// A lock may fail: the reminder stays until the system is locked, and is
@@ -54,7 +55,7 @@ func pathLines(status helper.Status) []string {
 	of := map[helper.State][]string{}
 	var lines []string
 	for _, p := range status.Paths {
-		of[p.State] = append(of[p.State], Visible(p.Path, maxPath))
+		of[p.State] = append(of[p.State], text.Name(p.Path, maxPath))
 	}
 	if len(of[helper.Unlocked]) == len(status.Paths) {
 		return nil
@@ -69,7 +70,7 @@ func pathLines(status helper.Status) []string {
 		case 1:
 			lines = append(lines, paths[0]+" "+one)
 		default:
-			lines = append(lines, list(paths)+" "+many)
+			lines = append(lines, text.List(paths)+" "+many)
 		}
 	}
 	add(helper.Unlocked, "is writable.", "are writable.")
@@ -88,16 +89,16 @@ func windowLines(status helper.Status, now time.Time) []string {
 	if w == nil {
 		return []string{"There is no record of who unlocked it, or when."}
 	}
-	who, ago, at := person(w), Duration(now.Sub(w.Since)), TimeOfDay(w.Since, now)
+	who, ago, at := person(w), text.Duration(now.Sub(w.Since)), text.TimeOfDay(w.Since, now)
 	lines := []string{fmt.Sprintf("Unlocked for %s by %s, since %s.", ago, who, at)}
 	if status.State != helper.Unlocked {
 		lines[0] = fmt.Sprintf("Last unlocked by %s at %s, %s ago.", who, at, ago)
 	}
 	if w.Reason != "" {
-		lines = append(lines, "Reason: "+Visible(w.Reason, maxPath))
+		lines = append(lines, "Reason: "+text.Name(w.Reason, maxPath))
 	}
 	if w.Until != nil {
-		until := TimeOfDay(*w.Until, now)
+		until := text.TimeOfDay(*w.Until, now)
 		if w.Until.After(now) {
 			lines = append(lines, "It locks by itself at "+until+".")
 		} else {
@@ -111,5 +112,5 @@ func person(w *helper.Window) string {
 	if w.User == "" {
 		return fmt.Sprintf("user %d", w.UID)
 	}
-	return Visible(w.User, maxName)
+	return text.Name(w.User, maxName)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // feedbackTime is how long feedback is shown: long enough to read three words.
@@ -31,7 +32,7 @@ func Feedback(status helper.Status, now time.Time, icon string) Notification {
 	case helper.Unlocked:
 		n.Summary = "Unlocked"
 		if status.Window != nil && status.Window.Until != nil {
-			n.Summary = "Unlocked until " + TimeOfDay(*status.Window.Until, now)
+			n.Summary = "Unlocked until " + text.TimeOfDay(*status.Window.Until, now)
 		}
 		n.Body = "The operating system can be changed."
 		if lines := pathLines(status); lines != nil {
@@ -48,8 +49,8 @@ func Feedback(status helper.Status, now time.Time, icon string) Notification {
 func Ending(until, now time.Time, icon string) Notification {
 	left := max(time.Minute, until.Sub(now).Round(time.Minute))
 	return Notification{
-		Summary: "Locks in " + SpokenDuration(left),
-		Body:    "The operating system becomes read-only again at " + TimeOfDay(until, now) + ".",
+		Summary: "Locks in " + text.SpokenDuration(left),
+		Body:    "The operating system becomes read-only again at " + text.TimeOfDay(until, now) + ".",
 		Urgency: Normal,
 		Icon:    icon,
 		Actions: []Action{{ActionExtend, fmt.Sprintf("%d more minutes", Extension/time.Minute)}},
@@ -62,7 +63,7 @@ func Ending(until, now time.Time, icon string) Notification {
 func RequestFailed(verb helper.Verb, err error, hint, icon string) Notification {
 	n := Notification{
 		Summary: "Request failed",
-		Body:    Sentence(Visible(err.Error(), maxText)),
+		Body:    text.Sentence(text.Name(err.Error(), maxText)),
 		Urgency: Normal,
 		Icon:    icon,
 	}
@@ -74,7 +75,7 @@ func RequestFailed(verb helper.Verb, err error, hint, icon string) Notification 
 	}
 	if hint != "" {
 		// Without a full stop of ours: a hint may end in a command.
-		n.Body += "\n" + capital(Visible(hint, maxText))
+		n.Body += "\n" + text.Capital(text.Name(hint, maxText))
 	}
 	return n
 }

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"immutray.org/helper"
-	"immutray.org/notify"
+	"immutray.org/helper/bystanders"
+	"immutray.org/helper/client"
+	"immutray.org/helper/text"
 )
 
 // Programs to which an unlocked system is still read-only, and the restart of those that
@@ -19,12 +20,12 @@ func behindItems(s Snapshot) []Item {
 	if len(behind) == 0 {
 		return nil
 	}
-	items := []Item{{ID: IDBehind, Label: helper.StillReadOnlyCount(behind), Disabled: true}}
-	again := helper.StartAgainWords(behind)
-	if units := helper.Restartable(behind); len(units) > 0 {
+	items := []Item{{ID: IDBehind, Label: bystanders.Count(behind), Disabled: true}}
+	again := bystanders.StartAgain(behind)
+	if units := bystanders.Restartable(behind); len(units) > 0 {
 		items = append(items, Item{ID: IDRestart, Label: restartLabel(len(behind), len(units), again == ""), Disabled: s.Asked != "" || s.Restarting})
 	}
-	return append(items, list(IDAgain, wrap(notify.Sentence(again)), maxAgain)...)
+	return append(items, list(IDAgain, wrap(text.Sentence(again)), maxAgain)...)
 }
 
 func restartLabel(behind, units int, all bool) string {
@@ -40,7 +41,7 @@ func restartLabel(behind, units int, all bool) string {
 // restart has the services restarted that can be, one request at a time. A lock does not
 // wait for it.
 func (c *Controller) restart() {
-	units := helper.Restartable(c.report.Status.StillReadOnly)
+	units := bystanders.Restartable(c.report.Status.StillReadOnly)
 	if c.restarting || c.asked != "" || len(units) == 0 {
 		return
 	}
@@ -67,7 +68,7 @@ func (c *Controller) restarted(units []string, err error) {
 	switch {
 	case err == nil:
 		c.Log.Info("restarted", "units", units)
-	case errors.Is(err, helper.ErrCancelled) && !errors.Is(err, helper.ErrNoDialog):
+	case errors.Is(err, client.ErrCancelled) && !errors.Is(err, client.ErrNoDialog):
 		c.Log.Info("cancelled", "units", units)
 	case c.ctx.Err() != nil:
 	default:
@@ -78,8 +79,8 @@ func (c *Controller) restarted(units []string, err error) {
 
 func restartHint(err error, units []string) string {
 	byHand := `You can also run "sudo systemctl restart ` + strings.Join(units, " ") + `".`
-	if errors.Is(err, helper.ErrNoDialog) {
-		return helper.Hint(err) + " " + byHand
+	if errors.Is(err, client.ErrNoDialog) {
+		return client.Hint(err) + " " + byHand
 	}
 	return byHand
 }

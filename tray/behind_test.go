@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 )
 
 // leftBehind is a report of a system with programs to which it is still read-only.
@@ -106,8 +107,8 @@ func TestRestartThatDoesNotCome(t *testing.T) {
 		err  error
 		told []string
 	}{
-		"dismissed": {fmt.Errorf("cannot restart cups.service: %w", helper.ErrCancelled), nil},
-		"no dialog": {fmt.Errorf("cannot restart cups.service: %w", helper.ErrNoDialog), []string{
+		"dismissed": {fmt.Errorf("cannot restart cups.service: %w", client.ErrCancelled), nil},
+		"no dialog": {fmt.Errorf("cannot restart cups.service: %w", client.ErrNoDialog), []string{
 			"problem: Restarting failed | Cannot restart cups.service: the password prompt could not be shown. / Close open menus and dialogs, then try again. " + byHand}},
 		"failed": {errors.New("cannot restart cups.service: why"), []string{
 			"problem: Restarting failed | Cannot restart cups.service: why. / " + byHand}},

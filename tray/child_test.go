@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/history"
 	"immutray.org/notify"
 	"immutray.org/notify/notifytest"
@@ -63,9 +64,9 @@ type reply struct {
 func (r reply) err() error {
 	switch {
 	case r.Cancelled:
-		return helper.ErrCancelled
+		return client.ErrCancelled
 	case r.NoDialog:
-		return helper.ErrNoDialog
+		return client.ErrNoDialog
 	case r.Failure != "":
 		return errors.New(r.Failure)
 	}

@@ -55,7 +55,7 @@ type reminders interface {
 	SnoozedUntil() (time.Time, bool)
 }
 
-// A restarter restarts services of the system. The error is a helper.ErrCancelled when the
+// A restarter restarts services of the system. The error is a client.ErrCancelled when the
 // password prompt was dismissed.
 type restarter interface {
 	Restart(ctx context.Context, units []string) error

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/icons"
 	"immutray.org/notify"
 )
@@ -241,7 +242,7 @@ func TestFailuresAreShown(t *testing.T) {
 		menu  string
 	}{
 		{"the prompt could not be shown", reply{NoDialog: true},
-			"The password prompt could not be shown. / " + helper.Hint(helper.ErrNoDialog), "What went wrong…"},
+			"The password prompt could not be shown. / " + client.Hint(client.ErrNoDialog), "What went wrong…"},
 		{"failed", outcome(helper.Lock, helper.Failed, "cannot set the property of /: i/o error"),
 			"Cannot set the property of /: i/o error.", "What went wrong…"},
 		{"something else", reply{Failure: "cannot start the helper: no such file"},
@@ -391,7 +392,7 @@ func TestEndWhileARequestIsUnderWay(t *testing.T) {
 }
 
 func TestReplyErrors(t *testing.T) {
-	if err := (reply{NoDialog: true}).err(); !errors.Is(err, helper.ErrCancelled) {
+	if err := (reply{NoDialog: true}).err(); !errors.Is(err, client.ErrCancelled) {
 		t.Errorf("ErrNoDialog is no ErrCancelled; then answered need not look for it first")
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/history"
-	"immutray.org/notify"
+	"immutray.org/helper/text"
 )
 
 const (
@@ -82,7 +83,7 @@ func (c *Controller) remembered(windows []history.Window, err error) {
 	if err != nil {
 		c.Log.Debug("no history", "error", err)
 	}
-	c.memory.past = &Past{Windows: windows, Err: err, Hint: helper.Hint(err)}
+	c.memory.past = &Past{Windows: windows, Err: err, Hint: client.Hint(err)}
 	c.memory.reading = false
 	if c.memory.again {
 		c.readHistory()
@@ -114,15 +115,15 @@ func pastLines(p Past, now time.Time) []string {
 
 // windowLine says "Mon 13:30 for 42 min by rrs (new kernel): locked by rrs".
 func windowLine(w history.Window, now time.Time) string {
-	line := notify.TimeOfDay(w.Since, now)
+	line := text.TimeOfDay(w.Since, now)
 	if !w.Ended.IsZero() {
-		line += " for " + notify.Duration(w.Lasted)
+		line += " for " + text.Duration(w.Lasted)
 	}
-	if user := notify.Visible(w.User, maxName); user != "" {
+	if user := text.Name(w.User, maxName); user != "" {
 		line += " by " + user
 	}
 	if why := w.Why(); why != "" {
-		line += " (" + notify.Visible(why, maxName) + ")"
+		line += " (" + text.Name(why, maxName) + ")"
 	}
-	return line + ": " + notify.Visible(w.EndWords(), labelWidth)
+	return line + ": " + text.Name(w.EndWords(), labelWidth)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/history"
 	"immutray.org/helper/journal"
 )
@@ -55,7 +56,7 @@ History
   > (4 Jan 14:07 for less than 1 min (why why why w…y why why why why why why ): comet)
   > (09:07 for 5 min by root (immutectl run: apt upgrade): the command ended)
 `},
-		{"not allowed", &Past{Err: fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), Hint: helper.Hint(journal.ErrNotAllowed)}, `
+		{"not allowed", &Past{Err: fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), Hint: client.Hint(journal.ErrNotAllowed)}, `
 History
   > (Cannot read the history: you are not allowed to read the)
   > (system journal.)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/history"
 	"immutray.org/helper/inforce"
 	"immutray.org/notify"
@@ -114,7 +115,7 @@ func newApp(logger *slog.Logger) *app {
 			Clock:  clock,
 			Failed: func(err error) { logger.Warn("changes may show late", "error", err) },
 		},
-		helper:      &helper.Client{},
+		helper:      &client.Client{},
 		services:    services{},
 		history:     &history.Reader{},
 		clock:       clock,

@@ -11,8 +11,8 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/text"
 	"immutray.org/icons"
-	"immutray.org/notify"
 )
 
 // A Report is what is known of the system at one moment.
@@ -26,7 +26,7 @@ type Report struct {
 	// UnlockMax is how long an unlock may last; config.UntilLocked is without a limit.
 	UnlockMax time.Duration
 	// RelockOn is when the system is locked again besides the end of the window.
-	RelockOn []config.Occasion
+	RelockOn []helper.Occasion
 }
 
 // A Problem is why the system is not set up to be locked, in lines for people.
@@ -231,8 +231,8 @@ func unlockItems(s Snapshot) []Item {
 		return Item{ID: id, Label: label, Disabled: s.Asked != "" || limit.Allows(length) != nil}
 	}
 	items := []Item{
-		item(IDQuarter, timed+notify.SpokenDuration(quarter)+"…", quarter),
-		item(IDHour, timed+notify.SpokenDuration(hour)+"…", hour),
+		item(IDQuarter, timed+text.SpokenDuration(quarter)+"…", quarter),
+		item(IDHour, timed+text.SpokenDuration(hour)+"…", hour),
 	}
 	if w := s.Report.Status.Window; s.Report.Status.State != helper.Unlocked || w != nil && w.Until != nil {
 		items = append(items, item(IDUnlock, endless, config.UntilLocked))
@@ -242,7 +242,7 @@ func unlockItems(s Snapshot) []Item {
 
 func reminderItems(s Snapshot) []Item {
 	if s.RemindersOff.IsZero() {
-		return []Item{{ID: IDSnooze, Label: "Remind me in " + notify.SpokenDuration(s.Snooze)}}
+		return []Item{{ID: IDSnooze, Label: "Remind me in " + text.SpokenDuration(s.Snooze)}}
 	}
 	return []Item{
 		{ID: IDSnoozed, Label: remindersOff(s), Disabled: true},

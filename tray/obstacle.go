@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 	"immutray.org/notify"
 )
 
@@ -90,7 +91,7 @@ func waitsFor(o helper.Overdue) string {
 		return "waits for a program that cannot be seen"
 	}
 	w := o.Writers[0]
-	words := fmt.Sprintf("waits for %s, which is writing to %s", writerName(w), notify.Visible(w.Path, labelWidth))
+	words := fmt.Sprintf("waits for %s, which is writing to %s", writerName(w), text.Name(w.Path, labelWidth))
 	switch w.Kind {
 	case helper.WriterLoop, helper.WriterSwap:
 		words = "waits for " + writerLine(w)

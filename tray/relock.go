@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 )
 
 const (
@@ -19,7 +18,7 @@ const (
 )
 
 // wantsLock reports whether the system is to be locked on an occasion, and can be.
-func (r Report) wantsLock(on config.Occasion) bool {
+func (r Report) wantsLock(on helper.Occasion) bool {
 	shown := r.face()
 	return slices.Contains(r.RelockOn, on) && (shown == unlocked || shown == partlyLocked)
 }
@@ -63,14 +62,14 @@ func (c *Controller) screenLocked() {
 }
 
 func (c *Controller) wantsLockWithScreen() bool {
-	return c.asked == "" && c.report.wantsLock(config.ScreenLock)
+	return c.asked == "" && c.report.wantsLock(helper.ScreenLock)
 }
 
 // lockOnLogout locks when Run has ended because the session ends, if relock_on says so.
 // It comes in time where the desktop tells its programs of the end while the session is
 // still there; for the others there is immutray-logout.path. Nobody is left to be told.
 func (c *Controller) lockOnLogout() {
-	if !c.System.Read().wantsLock(config.Logout) {
+	if !c.System.Read().wantsLock(helper.Logout) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutPatience)

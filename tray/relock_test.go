@@ -12,23 +12,22 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/notify/notifytest"
 )
 
 // relocking is a report of a system whose configuration has that in relock_on.
-func relocking(r Report, on ...config.Occasion) Report {
+func relocking(r Report, on ...helper.Occasion) Report {
 	r.RelockOn = on
 	return r
 }
 
 func TestLocksWithTheScreen(t *testing.T) {
-	s := newStage(t, DefaultSettings(), relocking(unlockedAt, config.ScreenLock))
+	s := newStage(t, DefaultSettings(), relocking(unlockedAt, helper.ScreenLock))
 	s.clearLog()
 	s.c.ScreenLocked()
 	s.waitLog("may lock?", "do lock")
 	s.c.ScreenLocked() // logind says it twice
-	s.answer(done(helper.Lock), relocking(lockedAt, config.ScreenLock))
+	s.answer(done(helper.Lock), relocking(lockedAt, helper.ScreenLock))
 	s.waitLog("may lock?", "do lock", "remind locked", "feedback: Locked | The operating system is read-only.")
 	s.c.ScreenLocked()
 	s.expectLog("may lock?", "do lock", "remind locked", "feedback: Locked | The operating system is read-only.")
@@ -36,10 +35,10 @@ func TestLocksWithTheScreen(t *testing.T) {
 
 func TestDoesNotLockWithTheScreenUnlessAsked(t *testing.T) {
 	for name, report := range map[string]Report{
-		"off":         relocking(unlockedAt, config.Sleep, config.Logout),
-		"locked":      relocking(lockedAt, config.ScreenLock),
-		"unknown":     relocking(Report{Status: helper.Status{State: helper.Unknown}}, config.ScreenLock),
-		"not set up":  relocking(Report{Status: helper.Status{State: helper.Unlocked}, Problem: &Problem{Lines: []string{"why"}}}, config.ScreenLock),
+		"off":         relocking(unlockedAt, helper.Sleep, helper.Logout),
+		"locked":      relocking(lockedAt, helper.ScreenLock),
+		"unknown":     relocking(Report{Status: helper.Status{State: helper.Unknown}}, helper.ScreenLock),
+		"not set up":  relocking(Report{Status: helper.Status{State: helper.Unlocked}, Problem: &Problem{Lines: []string{"why"}}}, helper.ScreenLock),
 		"off at once": unlockedAt,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +52,7 @@ func TestDoesNotLockWithTheScreenUnlessAsked(t *testing.T) {
 
 // No password is ever asked for without a click.
 func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
-	s := newStage(t, DefaultSettings(), relocking(partlyAt, config.ScreenLock))
+	s := newStage(t, DefaultSettings(), relocking(partlyAt, helper.ScreenLock))
 	s.clearLog()
 	s.mayNot = errNeedsPassword
 	s.c.ScreenLocked()
@@ -62,13 +61,13 @@ func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
 
 // While the password dialog stands, a lock can't be asked for.
 func TestScreenLockedDuringARequest(t *testing.T) {
-	s := newStage(t, DefaultSettings(), relocking(partlyAt, config.ScreenLock))
+	s := newStage(t, DefaultSettings(), relocking(partlyAt, helper.ScreenLock))
 	s.clearLog()
 	s.c.LockNow()
 	s.waitLog("do lock")
 	s.c.ScreenLocked()
 	s.expectLog("do lock")
-	s.answer(reply{Cancelled: true}, relocking(partlyAt, config.ScreenLock))
+	s.answer(reply{Cancelled: true}, relocking(partlyAt, helper.ScreenLock))
 }
 
 func TestLocksOnLogout(t *testing.T) {
@@ -77,11 +76,11 @@ func TestLocksOnLogout(t *testing.T) {
 		mayNot error
 		want   []string
 	}{
-		"unlocked":       {relocking(unlockedAt, config.Logout), nil, []string{"may lock?", "do lock"}},
-		"partly locked":  {relocking(partlyAt, config.Sleep, config.Logout), nil, []string{"may lock?", "do lock"}},
-		"too late":       {relocking(unlockedAt, config.Logout), errNeedsPassword, []string{"may lock?"}},
-		"locked":         {relocking(lockedAt, config.Logout), nil, nil},
-		"off":            {relocking(unlockedAt, config.ScreenLock), nil, nil},
+		"unlocked":       {relocking(unlockedAt, helper.Logout), nil, []string{"may lock?", "do lock"}},
+		"partly locked":  {relocking(partlyAt, helper.Sleep, helper.Logout), nil, []string{"may lock?", "do lock"}},
+		"too late":       {relocking(unlockedAt, helper.Logout), errNeedsPassword, []string{"may lock?"}},
+		"locked":         {relocking(lockedAt, helper.Logout), nil, nil},
+		"off":            {relocking(unlockedAt, helper.ScreenLock), nil, nil},
 		"nothing is set": {unlockedAt, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -285,7 +284,7 @@ func TestAppletLocksWithTheScreen(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	s := startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), config.ScreenLock))
+	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), helper.ScreenLock))
 	p.item()
 	s.awaitListener(t)
 	s.lock(ownSession)
@@ -301,7 +300,7 @@ func TestAppletLocksOnLogout(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), config.Logout))
+	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), helper.Logout))
 	p.item()
 	if err := c.terminate(); err != nil {
 		t.Fatal(err)
@@ -319,7 +318,7 @@ func TestQuitIsNoLogout(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	s := startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), config.Logout))
+	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), helper.Logout))
 	p.item().choose("Quit")
 	c.waitEnd()
 	if n := len(s.asked); n > 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/config"
 	"immutray.org/icons"
 	"immutray.org/notify"
@@ -83,9 +84,9 @@ func (c *Controller) answered(verb helper.Verb, result *helper.Result, err error
 	case err == nil:
 		c.Log.Info("done", "verb", verb, "state", c.report.Status.State)
 		c.post(notify.SlotFeedback, c.feedback(result))
-	case errors.Is(err, helper.ErrNoDialog):
+	case errors.Is(err, client.ErrNoDialog):
 		c.failed(verb, result, err) // it is an ErrCancelled too, but nobody cancelled
-	case errors.Is(err, helper.ErrCancelled):
+	case errors.Is(err, client.ErrCancelled):
 		c.Log.Info("cancelled", "verb", verb)
 	case c.ctx.Err() != nil:
 	default:
@@ -112,7 +113,7 @@ func (c *Controller) feedback(result *helper.Result) notify.Notification {
 // failed keeps a failure, to be shown and told.
 func (c *Controller) failed(verb helper.Verb, result *helper.Result, err error) {
 	c.Log.Warn("failed", "verb", verb, "error", err)
-	t := &Trouble{Verb: verb, Err: err, Hint: helper.Hint(err)}
+	t := &Trouble{Verb: verb, Err: err, Hint: client.Hint(err)}
 	switch {
 	case result == nil:
 	case result.Outcome == helper.Blocked:

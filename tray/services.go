@@ -11,7 +11,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"immutray.org/helper"
+	"immutray.org/helper/client"
 )
 
 const (
@@ -43,7 +43,7 @@ type services struct{ bus, prompt, jobs, read time.Duration }
 
 // Restart restarts those of the units that are active, and waits until they have been. After
 // one that can't be restarted it goes on with the others. When the password prompt was
-// dismissed the error is a helper.ErrCancelled.
+// dismissed the error is a client.ErrCancelled.
 func (s services) Restart(ctx context.Context, units []string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -127,9 +127,9 @@ func (s services) begin(ctx context.Context, conn *dbus.Conn, unit string) (job 
 		// systemd says the same of a prompt that was dismissed, of a wrong password, and
 		// of rules that allow nobody (src/shared/bus-polkit.c).
 		if time.Since(asked) < limit(s.read, readLimit) {
-			return "", helper.ErrNoDialog
+			return "", client.ErrNoDialog
 		}
-		return "", helper.ErrCancelled
+		return "", client.ErrCancelled
 	}
 	return "", err
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/notify/notifytest"
 )
 
@@ -108,9 +108,9 @@ func TestSystemdRestartsServices(t *testing.T) {
 		"all":         {services{}, []string{"cups.service", "NetworkManager.service"}, nil, "", nil},
 		"polkit last": {services{}, []string{"polkit.service", "cups.service"}, []string{"cups.service", "polkit.service"}, "", nil},
 		"dismissed": {services{read: never}, []string{"denied.service", "cups.service"}, []string{"denied.service"},
-			"cannot restart denied.service: the password prompt was cancelled", helper.ErrCancelled},
+			"cannot restart denied.service: the password prompt was cancelled", client.ErrCancelled},
 		"dismissed at once": {services{read: always}, []string{"denied.service", "cups.service"}, []string{"denied.service"},
-			"cannot restart denied.service: the password prompt could not be shown", helper.ErrNoDialog},
+			"cannot restart denied.service: the password prompt could not be shown", client.ErrNoDialog},
 		"nobody can ask": {services{}, []string{"nobody-asks.service", "cups.service"}, []string{"nobody-asks.service"},
 			"cannot restart nobody-asks.service: there is no program here that can ask for the password", errNoAgent},
 		"a prompt that is left alone": {services{prompt: time.Millisecond}, []string{"hangs.service", "cups.service"}, []string{"hangs.service"},
@@ -130,7 +130,7 @@ func TestSystemdRestartsServices(t *testing.T) {
 			if fmt.Sprint(err) != test.want && (err != nil || test.want != "") {
 				t.Errorf("Restart() = %v, want %q", err, test.want)
 			}
-			if test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, helper.ErrCancelled) {
+			if test.is != nil && !errors.Is(err, test.is) || test.is == nil && errors.Is(err, client.ErrCancelled) {
 				t.Errorf("Restart() = %v, want %v", err, test.is)
 			}
 			want := test.asked

@@ -24,7 +24,7 @@ func newSystem(t *testing.T, text string) *System {
 	s.Config.File = filepath.Join(t.TempDir(), "config")
 	path := s.Config.File
 	s.loadConfig = func() config.Config {
-		c := config.Config{Paths: []string{"/"}, StateDir: filepath.Dir(path), RelockOn: config.Occasions()}
+		c := config.Config{Paths: []string{"/"}, StateDir: filepath.Dir(path), RelockOn: helper.Occasions()}
 		data, err := os.ReadFile(path)
 		if err != nil || string(data) == "bad" {
 			c.Refused = config.Refuse(path, errors.New("it is bad"))
@@ -94,7 +94,7 @@ func TestSystemFollowsItsConfiguration(t *testing.T) {
 	clock.Await(t, configEvery)
 	clock.Advance(configEvery)
 	r = next(t, reports)
-	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir || r.Status.ConfigError != "" || !slices.Equal(r.RelockOn, config.Occasions()) {
+	if len(r.Status.Paths) != 1 || r.Status.Paths[0].Path != dir || r.Status.ConfigError != "" || !slices.Equal(r.RelockOn, helper.Occasions()) {
 		t.Errorf("with a good configuration the report is %+v", r)
 	}
 	clock.Await(t, configEvery)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/notify"
 )
 
@@ -245,7 +246,7 @@ func TestAPackageManagerThatCannotBeWatched(t *testing.T) {
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Holder = apt
 	s.answer(r, unlockedAt)
-	s.waitLog("do lock", "problem: Locking failed | Cannot lock: dpkg is running. / "+helper.Hint(r.err()))
+	s.waitLog("do lock", "problem: Locking failed | Cannot lock: dpkg is running. / "+client.Hint(r.err()))
 }
 
 func TestTheEndOfTheAppletClosesWhatItAsks(t *testing.T) {

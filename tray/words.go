@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 
 	"immutray.org/helper"
-	"immutray.org/notify"
+	"immutray.org/helper/text"
 )
 
 // This file holds the words of the tray. The rules are:
 //
 //   - Names from outside (paths, programs, users, errors) go through
-//     notify.Visible: one line, no control characters, not endlessly long.
+//     text.Name: one line, no control characters, not endlessly long.
 //   - The states have one word each, the same as on the command line.
 
 // Bounds of what is shown of names from outside.
@@ -52,18 +52,18 @@ func unlockedLine(w *helper.Window, now time.Time) string {
 	if w == nil {
 		return "Unlocked"
 	}
-	user := notify.Visible(w.User, maxName)
+	user := text.Name(w.User, maxName)
 	if user == "" {
 		user = fmt.Sprintf("user %d", w.UID)
 	}
 	// A clock set back since must not make it "for -3 min".
-	line := fmt.Sprintf("Unlocked for %s by %s", notify.Duration(max(0, now.Sub(w.Since))), user)
+	line := fmt.Sprintf("Unlocked for %s by %s", text.Duration(max(0, now.Sub(w.Since))), user)
 	switch {
 	case w.Until == nil:
 	case w.Until.After(now):
-		line += ", locks at " + notify.TimeOfDay(*w.Until, now)
+		line += ", locks at " + text.TimeOfDay(*w.Until, now)
 	default:
-		line += ", should have locked at " + notify.TimeOfDay(*w.Until, now)
+		line += ", should have locked at " + text.TimeOfDay(*w.Until, now)
 	}
 	return line
 }
@@ -83,7 +83,7 @@ func tooltip(s Snapshot) string {
 		}
 	}
 	if reasons := reasons(s.Report); len(reasons) > 0 {
-		return line + ": " + notify.Visible(reasons[0], 2*labelWidth)
+		return line + ": " + text.Name(reasons[0], 2*labelWidth)
 	}
 	return line
 }
@@ -120,7 +120,7 @@ func reasons(r Report) []string {
 
 // runNames names commands at work.
 func runNames(runs []helper.Run) string {
-	name := notify.Visible(runs[0].Program(), maxName)
+	name := text.Name(runs[0].Program(), maxName)
 	if more := len(runs) - 1; more > 0 {
 		name += " (" + andMore(more) + ")"
 	}
@@ -144,7 +144,7 @@ func pathLines(status helper.Status) []string {
 	for i, p := range status.Paths {
 		lines[i] = pathAndState(p)
 		if status.Lent(p) {
-			lines[i] = notify.Visible(p.Path, maxName) + ": " + stateWord(helper.Locked)
+			lines[i] = text.Name(p.Path, maxName) + ": " + stateWord(helper.Locked)
 		}
 		if layers := layerWords(p); layers != "" {
 			lines[i] += " (" + layers + ")"
@@ -154,7 +154,7 @@ func pathLines(status helper.Status) []string {
 }
 
 func pathAndState(p helper.PathStatus) string {
-	return notify.Visible(p.Path, maxName) + ": " + stateWord(p.State)
+	return text.Name(p.Path, maxName) + ": " + stateWord(p.State)
 }
 
 func stateWord(s helper.State) string {
@@ -203,14 +203,14 @@ func writerLines(writers []helper.Writer) []string {
 }
 
 func writerLine(w helper.Writer) string {
-	path := notify.Visible(w.Path, labelWidth)
+	path := text.Name(w.Path, labelWidth)
 	switch w.Kind {
 	case helper.WriterLoop:
-		return notify.Visible(w.Device, maxName) + " is backed by " + path
+		return text.Name(w.Device, maxName) + " is backed by " + path
 	case helper.WriterSwap:
 		return "swap file " + path
 	case helper.WriterUnknown:
-		return fmt.Sprintf("%s (%d, %s): cannot be inspected", writerName(w), w.PID, notify.Visible(w.User, maxName))
+		return fmt.Sprintf("%s (%d, %s): cannot be inspected", writerName(w), w.PID, text.Name(w.User, maxName))
 	}
 	return fmt.Sprintf("%s (%d): %s", writerName(w), w.PID, path)
 }
@@ -218,29 +218,29 @@ func writerLine(w helper.Writer) string {
 func writerName(w helper.Writer) string {
 	switch {
 	case w.Kind == helper.WriterLoop:
-		return notify.Visible(w.Device, maxName)
+		return text.Name(w.Device, maxName)
 	case w.Kind == helper.WriterSwap:
 		return "swap"
 	case w.Program == "":
 		return "process"
 	}
-	return notify.Visible(w.Program, maxName)
+	return text.Name(w.Program, maxName)
 }
 
 func remindersOff(s Snapshot) string {
-	return "Reminders off until " + notify.TimeOfDay(s.RemindersOff, s.Now)
+	return "Reminders off until " + text.TimeOfDay(s.RemindersOff, s.Now)
 }
 
 func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
 
 // sentence makes a sentence of words from outside.
-func sentence(s string) string { return notify.Sentence(notify.Visible(s, maxText)) }
+func sentence(s string) string { return text.Sentence(text.Name(s, maxText)) }
 
 // wrap breaks a text into lines for a menu, between words; a longer word stays whole.
-func wrap(text string) []string {
+func wrap(s string) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(notify.Visible(text, maxText)) {
+	for _, word := range strings.Fields(text.Name(s, maxText)) {
 		switch {
 		case line == "":
 			line = word

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/config"
 	"immutray.org/helper/history"
 	"immutray.org/helper/inforce"
@@ -83,7 +84,7 @@ func newApp(stdout, stderr *os.File) *app {
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}
 	a.requester = func() requester {
-		return &helper.Client{Config: a.configFile, Helper: a.helperFile, Direct: a.root, ToTheEnd: a.wait != 0}
+		return &client.Client{Config: a.configFile, Helper: a.helperFile, Direct: a.root, ToTheEnd: a.wait != 0}
 	}
 	return a
 }
@@ -152,9 +153,8 @@ func (a *app) config() (config.Config, error) {
 // force is not what the file says.
 func (a *app) usedConfig() (config.Config, error) {
 	c, err := a.config()
-	var s helper.Status
-	if s.SetConfigError(c.Refused); err == nil && c.Refused != nil {
-		a.printNotice(s.ConfigError + helper.UsedInstead)
+	if err == nil && c.Refused != nil {
+		a.printNotice(config.Refusal(c.Refused) + helper.UsedInstead)
 	}
 	return c, err
 }
@@ -173,7 +173,7 @@ func (a *app) acceptedConfig(ignore bool) (config.Config, error) {
 // failed returns the failure for err, with the hint that the tray shows as well.
 func (a *app) failed(code int, err error) *failure {
 	f := &failure{code: code, err: err}
-	hint := helper.Hint(err)
+	hint := client.Hint(err)
 	if code == helper.ExitConfigRefused && a.configFile != "" {
 		hint = "Correct that file, or go without --config." // the usual hint is about the usual file
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/config"
+	"immutray.org/helper/text"
 )
 
 // errCancelled is a request that the person took back.
@@ -77,8 +79,8 @@ func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 	switch {
 	case timed && r.UntilLocked:
 		return usageFailure(cmd.CommandPath(), errors.New("--for and --until-locked cannot be used together"))
-	case timed && (r.For < config.ShortestAsked || r.For > config.LongestWindow):
-		return usageFailure(cmd.CommandPath(), fmt.Errorf("--for must be between %s and %s", config.Short(config.ShortestAsked), config.Short(config.LongestWindow)))
+	case timed && (r.For < helper.ShortestWindow || r.For > helper.LongestWindow):
+		return usageFailure(cmd.CommandPath(), fmt.Errorf("--for must be between %s and %s", text.ExactDuration(helper.ShortestWindow), text.ExactDuration(helper.LongestWindow)))
 	case !timed && !r.UntilLocked:
 		return nil
 	}
@@ -151,9 +153,9 @@ func (a *app) tell(ctx context.Context, result *helper.Result, err error) error 
 
 // noResult is the failure of a request that the helper did not answer.
 func (a *app) noResult(ctx context.Context, err error) error {
-	dismissed := errors.Is(err, helper.ErrCancelled) && !errors.Is(err, helper.ErrNoDialog)
+	dismissed := errors.Is(err, client.ErrCancelled) && !errors.Is(err, client.ErrNoDialog)
 	// Ctrl-C reaches pkexec as well: which of the two ends first is chance.
-	interrupted := ctx.Err() != nil && !errors.Is(err, helper.ErrNoResult)
+	interrupted := ctx.Err() != nil && !errors.Is(err, client.ErrNoResult)
 	if dismissed || interrupted {
 		return &failure{code: helper.ExitFailed, err: errCancelled}
 	}

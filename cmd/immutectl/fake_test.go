@@ -56,7 +56,7 @@ type fakeState struct{ refused error }
 func (f fakeState) Read() helper.Status {
 	s := helper.Status{}
 	must(decode("status.json", &s))
-	s.SetConfigError(f.refused)
+	s.ConfigError = config.Refusal(f.refused)
 	return s
 }
 

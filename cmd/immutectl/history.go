@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/helper/history"
+	"immutray.org/helper/text"
 )
 
 // shownWindows is how many windows are shown when nothing else is asked for.
@@ -140,7 +140,7 @@ func endWords(w history.Window, now time.Time) string {
 // shortly says a time in whole minutes, or in seconds when it is less than one.
 func shortly(d time.Duration) string {
 	if d >= time.Minute {
-		return config.Short(d.Truncate(time.Minute))
+		return text.ExactDuration(d.Truncate(time.Minute))
 	}
-	return config.Short(max(0, d).Truncate(time.Second))
+	return text.ExactDuration(max(0, d).Truncate(time.Second))
 }

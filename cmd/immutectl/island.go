@@ -13,6 +13,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/text"
 )
 
 // islandScript gives a directory a subvolume of its own.
@@ -58,7 +59,7 @@ Exit status:
 
 func (a *app) island(ctx context.Context, name, fstab string) error {
 	failed := func(err error) error {
-		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), helper.Because(err)))
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), text.Because(err)))
 	}
 	if !a.root {
 		return &failure{

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
+	"immutray.org/helper/text"
 )
 
 // Bounds of --wait.
@@ -51,7 +51,7 @@ Exit status:
 			case waits && force:
 				return usageFailure(cmd.CommandPath(), errors.New("--wait and --force cannot be used together"))
 			case waits && (a.wait < shortestWait || a.wait > longestWait):
-				return usageFailure(cmd.CommandPath(), fmt.Errorf("--wait must be between %s and %s", config.Short(shortestWait), config.Short(longestWait)))
+				return usageFailure(cmd.CommandPath(), fmt.Errorf("--wait must be between %s and %s", text.ExactDuration(shortestWait), text.ExactDuration(longestWait)))
 			case waits:
 				return a.waitToLock(cmd.Context())
 			case force:

@@ -20,6 +20,7 @@ import (
 	"immutray.org/helper/reserves"
 	"immutray.org/helper/run"
 	"immutray.org/helper/run/namespace"
+	"immutray.org/helper/text"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -134,7 +135,7 @@ func (a *app) ended(end run.End, err error) error {
 	case errors.As(end.Err, &interrupted):
 		return &failure{code: end.Code, hints: []string{`The lock is still running. Run "immutectl status" to see the state.`}}
 	case end.Err != nil:
-		return a.failed(max(end.Code, helper.ExitFailed), fmt.Errorf("cannot lock again: %w", helper.Because(end.Err)))
+		return a.failed(max(end.Code, helper.ExitFailed), fmt.Errorf("cannot lock again: %w", text.Because(end.Err)))
 	case end.Result == nil || end.Result.Outcome == helper.Done:
 		if end.Code == 0 {
 			return nil
@@ -179,6 +180,6 @@ func exceptRuns(s helper.Status) string {
 
 // runWords describes a command at work.
 func runWords(r helper.Run) string {
-	words := fmt.Sprintf("%s (pid %d) since %s", r.Words(helper.MaxCommand), r.PID, r.Since.Local().Format(minutes))
+	words := fmt.Sprintf("%s (pid %d) since %s", text.CommandLine(r.Command, helper.MaxCommand), r.PID, r.Since.Local().Format(minutes))
 	return words + byWhom(&helper.Window{UID: r.UID, User: r.User, Reason: r.Reason})
 }

@@ -10,6 +10,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/text"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -120,7 +121,7 @@ func unread(s helper.Status) (names, causes []string) {
 	for _, p := range s.Paths {
 		if p.State == helper.Unknown {
 			names = append(names, p.Path)
-			causes = append(causes, helper.Because(errors.New(p.Error)).Error())
+			causes = append(causes, text.Because(errors.New(p.Error)).Error())
 		}
 	}
 	return names, causes

@@ -25,7 +25,9 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bystanders"
 	"immutray.org/helper/doctor"
+	"immutray.org/helper/text"
 )
 
 // minutes is how times are shown to people; what is recorded is exact.
@@ -95,7 +97,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 	if s.Overdue != nil {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(overdueWords(s.Overdue)))
 	}
-	if behind := helper.StillReadOnlyWords(s.StillReadOnly); behind != "" {
+	if behind := bystanders.Words(s.StillReadOnly); behind != "" {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(behind))
 	}
 	for _, r := range s.Runs {
@@ -148,7 +150,7 @@ func pathNotices(p helper.PathStatus, lent bool) []string {
 	case p.State == helper.Unknown && p.Error == "":
 		notices = append(notices, "This path can't be read.")
 	case p.State == helper.Unknown:
-		notices = append(notices, "This path can't be read: "+helper.Because(errors.New(p.Error)).Error()+".")
+		notices = append(notices, "This path can't be read: "+text.Because(errors.New(p.Error)).Error()+".")
 	case p.State == helper.OpenMount && p.OnTop != "":
 		notices = append(notices, "The file system that is mounted over it is writable. "+runLock)
 	case p.State == helper.OpenMount && p.Superblock != helper.ReadOnly:

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/cmdline"
 	"immutray.org/packaging/testbed/lab"
 )
@@ -156,7 +157,7 @@ func TestLockAndUnlock(t *testing.T) {
 // The client and the helper understand each other.
 func TestClient(t *testing.T) {
 	s := newSystem(t)
-	c := &helper.Client{Direct: true, Helper: s.helper, Config: s.config}
+	c := &client.Client{Direct: true, Helper: s.helper, Config: s.config}
 	if r, err := c.Do(t.Context(), helper.Request{Verb: helper.Lock}); err != nil || r.Status.State != helper.Locked {
 		t.Errorf("Do(lock) = %+v, %v", r, err)
 	}
@@ -164,7 +165,7 @@ func TestClient(t *testing.T) {
 	c.Config += ".missing"
 	_, err := c.Do(t.Context(), helper.Request{Verb: helper.Unlock})
 	var refused *helper.ResultError
-	if !errors.As(err, &refused) || refused.Result.Outcome != helper.ConfigRefused || helper.Hint(err) == "" {
+	if !errors.As(err, &refused) || refused.Result.Outcome != helper.ConfigRefused || client.Hint(err) == "" {
 		t.Errorf("Do(unlock) without a configuration = %v", err)
 	}
 }

@@ -9,6 +9,9 @@ package config
 import (
 	"slices"
 	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // Path is where the configuration is read from.
@@ -36,7 +39,7 @@ type Config struct {
 	// UnlockMax is how long an unlock may last at most; UntilLocked is without a limit.
 	UnlockMax time.Duration `json:"unlock_max"`
 	// RelockOn is when the system is locked again besides the end of the window.
-	RelockOn []Occasion `json:"relock_on"`
+	RelockOn []helper.Occasion `json:"relock_on"`
 	// LogCommandLines has the journal keep whole command lines of "immutectl run", which
 	// may hold a password, instead of the program's name.
 	LogCommandLines bool `json:"log_command_lines"`
@@ -63,6 +66,17 @@ func (c Config) With(paths []string) Config {
 	}
 	return c
 }
+
+// Refusal returns [Config.Refused] in one line, "" for nil.
+func Refusal(refused error) string {
+	if refused == nil {
+		return ""
+	}
+	return text.FirstLine(refused.Error(), maxRefusal)
+}
+
+// maxRefusal is for what the file may hold in the place of a name, in characters.
+const maxRefusal = 300
 
 // HomeIsland is satisfied as well when every directory in it is an island of its own.
 const HomeIsland = "/home"

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"immutray.org/helper"
 )
 
 // FuzzParseTable looks for errors that are more than one line of text.
@@ -49,7 +51,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(c.Paths) == 0 || c.Drain < 0 || c.Drain > MaxDrain {
+		if len(c.Paths) == 0 || c.Drain < 0 || c.Drain > helper.MaxDrain {
 			t.Errorf("Parse(%q) = %+v", text, c)
 		}
 		for _, p := range slices.Concat([]string{c.StateDir}, c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly) {

@@ -8,15 +8,13 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
+
+	"immutray.org/helper"
 )
 
 // ErrRefused is in the chain of every error of this package's Load functions: the
 // configuration can't be trusted, or not be understood.
 var ErrRefused = errors.New("configuration refused")
-
-// MaxDrain bounds how long a click on the padlock may go without an answer.
-const MaxDrain = 10 * time.Minute
 
 // LoadFile returns the configuration in the file at path, which must be absolute.
 // Whatever stands in the way is an error that wraps ErrRefused. Any user may call it.
@@ -80,9 +78,9 @@ func (c Config) Check() error {
 	switch {
 	case c.StateDir == "/" || slices.Contains(c.Paths, c.StateDir):
 		return errors.New("its state_dir does not stay writable")
-	case c.Drain < 0 || c.Drain > MaxDrain:
+	case c.Drain < 0 || c.Drain > helper.MaxDrain:
 		return errors.New("its drain is out of bounds")
-	case c.UnlockDefault < 0 || c.UnlockDefault > LongestWindow || c.UnlockMax < 0 || c.UnlockMax > LongestWindow:
+	case c.UnlockDefault < 0 || c.UnlockDefault > helper.LongestWindow || c.UnlockMax < 0 || c.UnlockMax > helper.LongestWindow:
 		return errors.New("its windows are out of bounds")
 	}
 	return nil
@@ -96,7 +94,7 @@ func (c *Config) keys() []Key {
 		{"optional_islands", func(v Value) error { return setPaths(&c.OptionalIslands, v, 0) }},
 		{"allow_readonly", func(v Value) error { return setPaths(&c.AllowReadonly, v, 0) }},
 		{"drain", func(v Value) (err error) {
-			c.Drain, err = v.Duration(0, MaxDrain)
+			c.Drain, err = v.Duration(0, helper.MaxDrain)
 			return err
 		}},
 		{"unlock_default", func(v Value) error { return setWindow(&c.UnlockDefault, v) }},

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 func TestParse(t *testing.T) {
@@ -29,7 +32,7 @@ state_dir = "/run/other"`
 		Drain:           90 * time.Second,
 		UnlockDefault:   UntilLocked,
 		UnlockMax:       UntilLocked,
-		RelockOn:        []Occasion{ScreenLock, Sleep},
+		RelockOn:        []helper.Occasion{helper.ScreenLock, helper.Sleep},
 		StateDir:        "/run/other",
 	}
 	for name, text := range map[string]string{
@@ -159,8 +162,8 @@ func TestDuration(t *testing.T) {
 		value time.Duration
 		want  string
 	}{{0, "0s"}, {10 * time.Minute, "10m"}, {24 * time.Hour, "24h"}, {90 * time.Second, "1m30s"}, {30 * time.Second, "30s"}} {
-		if got := Short(d.value); got != d.want {
-			t.Errorf("Short(%v) = %q, want %q", d.value, got, d.want)
+		if got := text.ExactDuration(d.value); got != d.want {
+			t.Errorf("text.ExactDuration(%v) = %q, want %q", d.value, got, d.want)
 		}
 	}
 }

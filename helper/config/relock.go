@@ -4,39 +4,21 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"immutray.org/helper"
 )
-
-// An Occasion is something after which a system that was left unlocked is locked again,
-// if the configuration says so.
-type Occasion string
-
-// The occasions.
-const (
-	Sleep      Occasion = "sleep"       // the machine is about to sleep
-	Logout     Occasion = "logout"      // the last person has logged out
-	ScreenLock Occasion = "screen-lock" // the person at the desk has locked the screen
-)
-
-// Occasions lists every occasion.
-func Occasions() []Occasion { return []Occasion{Sleep, Logout, ScreenLock} }
-
-// ParseOccasion returns the occasion spelled exactly s.
-func ParseOccasion(s string) (Occasion, bool) {
-	o := Occasion(s)
-	return o, slices.Contains(Occasions(), o)
-}
 
 // RelocksOn reports whether the system is to be locked on an occasion.
-func (c Config) RelocksOn(o Occasion) bool { return slices.Contains(c.RelockOn, o) }
+func (c Config) RelocksOn(o helper.Occasion) bool { return slices.Contains(c.RelockOn, o) }
 
-func setOccasions(to *[]Occasion, v Value) error {
+func setOccasions(to *[]helper.Occasion, v Value) error {
 	words, err := v.Texts()
 	if err != nil {
 		return err
 	}
-	var occasions []Occasion
+	var occasions []helper.Occasion
 	for _, word := range words {
-		o, ok := ParseOccasion(word)
+		o, ok := helper.ParseOccasion(word)
 		switch {
 		case !ok:
 			return fmt.Errorf("%q is not one of %s", word, knownOccasions())
@@ -51,7 +33,7 @@ func setOccasions(to *[]Occasion, v Value) error {
 
 func knownOccasions() string {
 	var words []string
-	for _, o := range Occasions() {
+	for _, o := range helper.Occasions() {
 		words = append(words, fmt.Sprintf("%q", o))
 	}
 	return strings.Join(words, ", ")

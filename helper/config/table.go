@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"immutray.org/helper/text"
 )
 
 // A Key is one key that a file may have, and what to do with its value.
@@ -94,27 +96,15 @@ func (v Value) Bool() (bool, error) {
 // Duration returns the value of a key that must hold a time span between least
 // and most, written as a text: "5s", "15m", "1h30m".
 func (v Value) Duration(least, most time.Duration) (time.Duration, error) {
-	text, err := v.Text()
-	d, notDuration := time.ParseDuration(text)
+	word, err := v.Text()
+	d, notDuration := time.ParseDuration(word)
 	if err != nil || notDuration != nil {
 		return 0, errors.New(`it must be a time with its unit in quotes, such as "5s", "15m" or "1h"`)
 	}
 	if d < least || d > most {
-		return 0, fmt.Errorf("it must be between %s and %s", Short(least), Short(most))
+		return 0, fmt.Errorf("it must be between %s and %s", text.ExactDuration(least), text.ExactDuration(most))
 	}
 	return d, nil
-}
-
-// Short writes a time span as a person does: 10m where String writes 10m0s.
-func Short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // suggestion names the known key nearest to name, or all of them.

@@ -4,20 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // UntilLocked, as the length of a window, means that it has no end of its own.
 const UntilLocked time.Duration = 0
 
-const (
-	// ShortestAsked is the shortest window that can be asked for.
-	ShortestAsked = time.Second
-	// LongestWindow bounds every window but one without an end.
-	LongestWindow = 30 * 24 * time.Hour
-	// shortestSet is the shortest that the file may set: what is shorter is a slip of
-	// the unit.
-	shortestSet = time.Minute
-)
+// shortestSet is the shortest that the file may set: what is shorter is a slip of
+// the unit.
+const shortestSet = time.Minute
 
 // ErrTooLong is in the chain of the error for a window that UnlockMax does not allow.
 var ErrTooLong = errors.New("longer than unlock_max")
@@ -29,9 +26,9 @@ func (c Config) Allows(length time.Duration) error {
 	case !exceeds(length, c.UnlockMax):
 		return nil
 	case length == UntilLocked:
-		return &tooLong{fmt.Sprintf("cannot unlock until someone locks: at most %s is allowed", Short(c.UnlockMax))}
+		return &tooLong{fmt.Sprintf("cannot unlock until someone locks: at most %s is allowed", text.ExactDuration(c.UnlockMax))}
 	}
-	return &tooLong{fmt.Sprintf("cannot unlock for %s: at most %s is allowed", Short(length), Short(c.UnlockMax))}
+	return &tooLong{fmt.Sprintf("cannot unlock for %s: at most %s is allowed", text.ExactDuration(length), text.ExactDuration(c.UnlockMax))}
 }
 
 // exceeds compares two windows, either of which may have no end.
@@ -45,17 +42,17 @@ func (e *tooLong) Error() string { return e.text }
 func (e *tooLong) Unwrap() error { return ErrTooLong }
 
 func setWindow(to *time.Duration, v Value) error {
-	if text, err := v.Text(); err == nil && text == "until-locked" {
+	if word, err := v.Text(); err == nil && word == "until-locked" {
 		*to = UntilLocked
 		return nil
 	}
-	text, err := v.Text()
-	d, notDuration := time.ParseDuration(text)
+	word, err := v.Text()
+	d, notDuration := time.ParseDuration(word)
 	switch {
 	case err != nil || notDuration != nil:
 		return errors.New(`it must be a time with its unit in quotes, such as "30m", or "until-locked"`)
-	case d < shortestSet || d > LongestWindow:
-		return fmt.Errorf(`it must be between %s and %s, or "until-locked"`, Short(shortestSet), Short(LongestWindow))
+	case d < shortestSet || d > helper.LongestWindow:
+		return fmt.Errorf(`it must be between %s and %s, or "until-locked"`, text.ExactDuration(shortestSet), text.ExactDuration(helper.LongestWindow))
 	}
 	*to = d
 	return nil

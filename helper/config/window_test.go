@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"immutray.org/helper"
 )
 
 func TestAllows(t *testing.T) {
@@ -13,7 +15,7 @@ func TestAllows(t *testing.T) {
 		want         string
 	}{
 		{UntilLocked, UntilLocked, ""},
-		{UntilLocked, LongestWindow, ""},
+		{UntilLocked, helper.LongestWindow, ""},
 		{time.Hour, time.Hour, ""},
 		{time.Hour, time.Second, ""},
 		{time.Hour, time.Hour + time.Second, "cannot unlock for 1h0m1s: at most 1h is allowed"},

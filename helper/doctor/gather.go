@@ -58,7 +58,7 @@ func (s *System) Gather(ctx context.Context) Facts {
 	g.Facts.Scratch = s.Scratch
 	g.Kernel = release()
 	var status helper.Status
-	status.SetConfigError(s.Config.Refused)
+	status.ConfigError = config.Refusal(s.Config.Refused)
 	g.ConfigError = status.ConfigError
 	g.readMounts()
 	g.within("the files of the system", []string{"protected-path", "seal", "relock", "pkexec"}, (*gatherer).files)

@@ -1,10 +1,12 @@
 package doctor
 
-import "immutray.org/helper/config"
+import (
+	"immutray.org/helper"
+)
 
 // Relock is an occasion that the configuration names, and the unit which it takes.
 type Relock struct {
-	On      config.Occasion
+	On      helper.Occasion
 	Unit    string
 	Enabled bool
 }
@@ -12,7 +14,7 @@ type Relock struct {
 // relock looks whether what relock_on names can happen. A locked screen is the applet's
 // affair, and takes no unit.
 func (g *gatherer) relock() {
-	units := map[config.Occasion]string{config.Sleep: "immutray-sleep.service", config.Logout: "immutray-logout.path"}
+	units := map[helper.Occasion]string{helper.Sleep: "immutray-sleep.service", helper.Logout: "immutray-logout.path"}
 	for _, on := range g.Config.RelockOn {
 		if unit, ok := units[on]; ok {
 			g.Facts.Relock = append(g.Facts.Relock, Relock{On: on, Unit: unit, Enabled: g.enabled(unit)})
@@ -35,7 +37,7 @@ func checkRelock(f Facts) []Finding {
 				Why:  "relock_on names it, and without " + r.Unit + " nothing locks the system then",
 				Mend: []string{"systemctl enable --now " + r.Unit},
 			}
-			if r.On == config.Sleep {
+			if r.On == helper.Sleep {
 				finding.Mend = []string{"systemctl enable " + r.Unit} // now would be a lock
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/mount"
 )
@@ -17,9 +18,9 @@ func TestRelockIsGathered(t *testing.T) {
 	if err := os.Symlink("/usr/lib/systemd/system/immutray-sleep.service", filepath.Join(wants, "immutray-sleep.service")); err != nil {
 		t.Fatal(err)
 	}
-	g := &gatherer{System: &System{Root: root, Config: config.Config{RelockOn: config.Occasions()}}, tree: mount.NewTree(nil)}
+	g := &gatherer{System: &System{Root: root, Config: config.Config{RelockOn: helper.Occasions()}}, tree: mount.NewTree(nil)}
 	g.relock()
-	want := []Relock{{config.Sleep, "immutray-sleep.service", true}, {config.Logout, "immutray-logout.path", false}}
+	want := []Relock{{helper.Sleep, "immutray-sleep.service", true}, {helper.Logout, "immutray-logout.path", false}}
 	if !reflect.DeepEqual(g.Facts.Relock, want) {
 		t.Errorf("%+v, want %+v", g.Facts.Relock, want)
 	}
@@ -30,7 +31,7 @@ func TestRelockIsJudged(t *testing.T) {
 		t.Errorf("where nothing was asked for: %+v", got)
 	}
 	got := checkRelock(Facts{Relock: []Relock{
-		{config.Sleep, "immutray-sleep.service", false}, {config.Logout, "immutray-logout.path", false}, {config.Logout, "immutray-logout.path", true},
+		{helper.Sleep, "immutray-sleep.service", false}, {helper.Logout, "immutray-logout.path", false}, {helper.Logout, "immutray-logout.path", true},
 	}})
 	want := []Finding{
 		{

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 
-	"immutray.org/helper"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // around looks, in every namespace that root has made, for writable mounts of a directory
@@ -18,21 +18,21 @@ import (
 func (g *Grant) around(paths []*protected.Path) error {
 	o, err := lookForOthers(paths...)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
+		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", text.Because(err))
 	}
 	defer o.end()
 	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
 	defer cancel()
 	set, err := namespaces.Find(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: %w", helper.Because(err))
+		return fmt.Errorf("cannot run the command: %w", text.Because(err))
 	}
 	o.sets = append(o.sets, set)
 	// Not those of users, who have no more rights there; and any user could make one.
 	made := slices.DeleteFunc(slices.Clone(set.Namespaces), func(n *namespaces.Namespace) bool { return n.Foreign })
 	for _, f := range o.visitor.Mounts(ctx, made) {
 		if f.Err != nil {
-			return fmt.Errorf("cannot run the command: %s: %w", bystander(f.In).Name(), helper.Because(f.Err))
+			return fmt.Errorf("cannot run the command: %s: %w", bystander(f.In).Name(), text.Because(f.Err))
 		}
 		for _, m := range f.Mounts {
 			own := f.In.Self && slices.ContainsFunc(g.paths, func(p *protected.Path) bool { return p.MountID == m.ID })

@@ -9,6 +9,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // atBoot returns what is not done at this boot, and why; "" when this boot is for that
@@ -20,7 +21,7 @@ func (e *Engine) atBoot(request *helper.Request) (skipped string, err error) {
 	}
 	facts, err := e.Boot.Facts()
 	if err != nil {
-		return "", fmt.Errorf("cannot %s: %w", request.Verb, helper.Because(err))
+		return "", fmt.Errorf("cannot %s: %w", request.Verb, text.Because(err))
 	}
 	verb, why := facts.Decide()
 	switch {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
@@ -67,7 +68,7 @@ func TestVeryManyWritersWithVeryLongNames(t *testing.T) {
 	defer closeAll()
 	expect := func(when string, writers []helper.Writer, more int) {
 		t.Helper()
-		if len(writers) != helper.MaxWriters || len(writers)+more != files {
+		if len(writers) != bound.MaxWriters || len(writers)+more != files {
 			t.Errorf("%s: %d writers, and %d more", when, len(writers), more)
 		}
 	}

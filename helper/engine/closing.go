@@ -11,6 +11,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 	"immutray.org/helper/writers"
 )
 
@@ -81,7 +82,7 @@ func (e *Engine) close(ctx context.Context, all []*closing) {
 		// What a program has written must be on the disk before its file can no longer be
 		// written: afterwards it has no way to repeat it.
 		if err := c.Sync(); err != nil {
-			c.err = fmt.Errorf("cannot lock %q: %w", c.Name, helper.Because(err))
+			c.err = fmt.Errorf("cannot lock %q: %w", c.Name, text.Because(err))
 			continue
 		}
 		c.raiseBarrier(ctx)
@@ -150,7 +151,7 @@ func (c *closing) raiseBarrier(ctx context.Context) {
 	case errors.Is(err, unix.EBUSY):
 		c.busy = err
 	default:
-		c.err = fmt.Errorf("cannot lock %q: %w", c.Name, helper.Because(err))
+		c.err = fmt.Errorf("cannot lock %q: %w", c.Name, text.Because(err))
 	}
 }
 
@@ -206,7 +207,7 @@ func (c *closing) verdict(atWork error, found []helper.Writer, unseen error) err
 	var incomplete *writers.IncompleteError
 	switch {
 	case c.busy != nil && unseen != nil:
-		return &blockedError{path: c.Name, writers: found, cause: fmt.Errorf("%w (%w)", c.busy, helper.Because(unseen))}
+		return &blockedError{path: c.Name, writers: found, cause: fmt.Errorf("%w (%w)", c.busy, text.Because(unseen))}
 	case c.busy != nil:
 		return &blockedError{path: c.Name, writers: found, cause: c.busy}
 	case atWork != nil:
@@ -214,7 +215,7 @@ func (c *closing) verdict(atWork error, found []helper.Writer, unseen error) err
 	case errors.As(unseen, &incomplete):
 		return &blockedError{path: c.Name, writers: found, cause: unseen}
 	case unseen != nil:
-		return fmt.Errorf("cannot lock %q: %w", c.Name, helper.Because(unseen))
+		return fmt.Errorf("cannot lock %q: %w", c.Name, text.Because(unseen))
 	case len(found) > 0:
 		return &blockedError{path: c.Name, writers: found, cause: errElsewhere}
 	}

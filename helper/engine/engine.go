@@ -20,6 +20,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/boot"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
@@ -86,7 +87,7 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 	if err != nil {
 		fail(result, err)
 	}
-	result.Bound()
+	bound.Result(result)
 	if result.Finished.IsZero() {
 		result.Finished = time.Now()
 	}
@@ -122,7 +123,7 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 		return fmt.Errorf("cannot wait for other requests: %w", err)
 	}
 	defer turn.Close() // gives the turn up
-	ctx, cancel := context.WithTimeout(ctx, helper.TurnPatience)
+	ctx, cancel := context.WithTimeout(ctx, helper.TurnTimeout)
 	defer cancel()
 	for checked := time.Now(); ; {
 		if waits == nil || l.first() == filepath.Base(waits.Name()) {
@@ -268,7 +269,7 @@ func (e *Engine) leave(t *targets, result *helper.Result, next *statefile.State)
 	}
 	next.Opened = stillOpen(next.Opened, now)
 	now.StillReadOnly = next.StillReadOnly
-	result.Bound()
+	bound.Result(result)
 	next.Window, next.Last = now.Window, result
 	next.Overdue = e.overdue(result, *next)
 	return statefile.Write(e.Config.StateDir, *next)
@@ -276,7 +277,7 @@ func (e *Engine) leave(t *targets, result *helper.Result, next *statefile.State)
 
 func (e *Engine) read(paths []helper.PathStatus, window *helper.Window) helper.Status {
 	status := helper.Status{Paths: paths}
-	status.SetConfigError(e.Config.Refused)
+	status.ConfigError = config.Refusal(e.Config.Refused)
 	found, _ := records.List(e.Config.StateDir) // those that can't be read are among them
 	for i, r := range found {
 		found[i] = r.Named() // for the state file is for everyone

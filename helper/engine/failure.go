@@ -9,9 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 	"immutray.org/helper/writers"
 )
 
@@ -33,9 +35,9 @@ func (e *blockedError) Error() string {
 	}
 	var incomplete *writers.IncompleteError
 	if errors.As(e.cause, &incomplete) && !errors.Is(e.cause, unix.EBUSY) {
-		return fmt.Sprintf("cannot lock %q: something may be writing to it: %v", e.path, helper.Because(e.cause))
+		return fmt.Sprintf("cannot lock %q: something may be writing to it: %v", e.path, text.Because(e.cause))
 	}
-	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, helper.Because(e.cause))
+	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, text.Because(e.cause))
 }
 
 // certain parts those who are writing from those who could not be looked into.
@@ -68,7 +70,7 @@ func describeSome(writers []helper.Writer) string {
 
 func describe(w helper.Writer) string {
 	// Of an error nothing is to be cut off, though quoted a character may take four.
-	w = w.Bounded(100)
+	w = bound.Writer(w, 100)
 	switch w.Kind {
 	case helper.WriterLoop:
 		return fmt.Sprintf("loop device %s (%q)", w.Device, w.Path)

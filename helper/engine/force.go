@@ -9,6 +9,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // lockForce locks, and where writers are in the way it sets the property all the same.
@@ -78,7 +79,7 @@ func closeToNewWrites(p *protected.Path, idle func() error) error {
 		}
 	}
 	if err := p.SetMountReadOnly(true); err != nil && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("cannot lock %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot lock %q: %w", p.Name, text.Because(err))
 	}
 	return nil
 }

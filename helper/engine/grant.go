@@ -11,11 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/run/records"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/text"
 )
 
 // returnPatience is how long the end of a command waits for its turn, and how long it
@@ -66,7 +68,7 @@ func (e *Engine) beginGrant(ctx context.Context, g *Grant) (*Grant, *helper.Resu
 	if err != nil {
 		fail(result, err)
 	}
-	result.Bound()
+	bound.Result(result)
 	if err != nil && result.Before != nil {
 		g.engine.logOutcome(result)
 	}
@@ -98,7 +100,7 @@ func LoggedCommand(c config.Config, run helper.Run) string {
 	if !c.LogCommandLines {
 		run = run.Named()
 	}
-	return run.Words(helper.MaxCommand)
+	return text.CommandLine(run.Command, helper.MaxCommand)
 }
 
 // Show records the mount namespace of the command.
@@ -259,7 +261,7 @@ func (g *Grant) give(ctx context.Context, result *helper.Result) error {
 	}
 	for _, p := range paths {
 		if err := g.engine.clearProperty(ctx, p, result); err != nil {
-			return fmt.Errorf("cannot make %q writable for the command: %w", p.Name, helper.Because(err))
+			return fmt.Errorf("cannot make %q writable for the command: %w", p.Name, text.Because(err))
 		}
 	}
 	return nil

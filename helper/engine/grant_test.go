@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/lockstate"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/statedir"
 )
 
@@ -51,7 +51,7 @@ func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
 	f := newFixture(t)
 	grant := f.grant(helper.Run{})
 	for _, r := range []helper.Request{
-		{Verb: helper.Lock, ID: "sleep", On: config.Sleep},
+		{Verb: helper.Lock, ID: "sleep", On: helper.Sleep},
 		{Verb: helper.Lock, ID: "timer", Due: true},
 		{Verb: helper.Seal, ID: "seal"},
 	} {
@@ -238,7 +238,7 @@ func TestASystemWideCommandThatNobodyLocksAfter(t *testing.T) {
 	if grant == nil {
 		t.Fatalf("lend: %s: %s", result.Outcome, result.Error)
 	}
-	r := f.engine.Run(context.Background(), helper.Request{Verb: helper.Unlock, UntilLocked: true, Reason: run.WindowReason()})
+	r := f.engine.Run(context.Background(), helper.Request{Verb: helper.Unlock, UntilLocked: true, Reason: records.WindowReason(run)})
 	if r.Outcome != helper.Done {
 		t.Fatalf("unlock: %s: %s", r.Outcome, r.Error)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/run/records"
 	"immutray.org/helper/writers"
@@ -41,7 +42,7 @@ func (g *Grant) End(ctx context.Context, busy []string) *helper.Result {
 	if err != nil {
 		fail(result, err)
 	}
-	result.Bound()
+	bound.Result(result)
 	g.engine.logOutcome(result)
 	closePaths(g.paths)
 	return result

@@ -8,6 +8,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/packagemanager"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // lock locks every path that can be locked. One that can't does not keep the others
@@ -52,7 +53,7 @@ func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 func packageManagerIdle() error {
 	holder, err := packagemanager.Holder()
 	if err != nil {
-		return fmt.Errorf("cannot lock: %w", helper.Because(err))
+		return fmt.Errorf("cannot lock: %w", text.Because(err))
 	}
 	if holder != nil {
 		return &packageManagerError{*holder}

@@ -14,6 +14,7 @@ import (
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/statedir"
+	"immutray.org/helper/text"
 )
 
 const (
@@ -245,7 +246,7 @@ func (e *Engine) closeOthers(ctx context.Context, all []*closing) *others {
 	for _, c := range all {
 		switch {
 		case err != nil: // the property holds there too
-			c.note(fmt.Sprintf("cannot look for further mounts of %q: %v", c.Name, helper.Because(err)))
+			c.note(fmt.Sprintf("cannot look for further mounts of %q: %v", c.Name, text.Because(err)))
 		case slices.Contains(busy, c.Path) && c.before.Property != helper.ReadOnly:
 			c.busy = unix.EBUSY
 		}
@@ -272,7 +273,7 @@ func (e *Engine) closeWhatCanBe(ctx context.Context, paths []*protected.Path) {
 func (e *Engine) closeForRun(paths []*protected.Path) error {
 	o, err := lookForOthers(paths...)
 	if err != nil {
-		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
+		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", text.Because(err))
 	}
 	defer o.end()
 	ctx, cancel := context.WithTimeout(context.Background(), returnPatience)
@@ -281,7 +282,7 @@ func (e *Engine) closeForRun(paths []*protected.Path) error {
 	_ = e.remember(o)
 	switch {
 	case err != nil:
-		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", helper.Because(err))
+		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", text.Because(err))
 	case len(busy) > 0:
 		return fmt.Errorf("cannot run the command: %s can write to %q, and has something open there", e.someoneAt(busy[0]), busy[0].Name)
 	case len(o.left) > 0:

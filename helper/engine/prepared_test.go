@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/helper/islands"
 	"immutray.org/helper/statedir"
 	"immutray.org/packaging/testbed/lab"
@@ -60,7 +59,7 @@ func (f *fixture) expectFrozen(when string, r *helper.Result) {
 // from being sealed. Who locks himself is asked first.
 func TestANewDirectoryStopsOnlyAPersonsOwnLock(t *testing.T) {
 	f := newPrepared(t)
-	f.engine.Config.RelockOn = config.Occasions()
+	f.engine.Config.RelockOn = helper.Occasions()
 	f.useradd()
 	for name, lock := range map[string]func() *helper.Result{
 		"due": func() *helper.Result {
@@ -70,7 +69,7 @@ func TestANewDirectoryStopsOnlyAPersonsOwnLock(t *testing.T) {
 		},
 		"seal":      func() *helper.Result { return f.run(helper.Seal) },
 		"by force":  func() *helper.Result { return f.run(helper.LockForce) },
-		"sleep":     func() *helper.Result { return f.ask(helper.Request{Verb: helper.Lock, ID: "s", On: config.Sleep}) },
+		"sleep":     func() *helper.Result { return f.ask(helper.Request{Verb: helper.Lock, ID: "s", On: helper.Sleep}) },
 		"after run": func() *helper.Result { return f.ask(helper.Request{Verb: helper.Lock, ID: "r", AfterRun: true}) },
 	} {
 		if r := f.run(helper.Lock); r.Outcome != helper.NotPrepared || !slices.Equal(r.Islands, []string{f.newHome()}) {

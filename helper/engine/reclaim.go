@@ -48,5 +48,5 @@ func (e *Engine) reclaim(ctx context.Context, run helper.Run) *helper.Result {
 // system-wide command: what was asked for last is its unlock, or is not known.
 func isOf(last *helper.Result, run helper.Run) bool {
 	return last == nil || last.Request.Verb != helper.Unlock || last.Outcome != helper.Done ||
-		last.Request.Reason == run.WindowReason()
+		last.Request.Reason == records.WindowReason(run)
 }

@@ -6,13 +6,12 @@ import (
 	"testing"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/helper/statefile"
 )
 
 func TestLockOnAnOccasion(t *testing.T) {
 	f := newFixture(t)
-	onSleep := helper.Request{Verb: helper.Lock, ID: "sleep", On: config.Sleep}
+	onSleep := helper.Request{Verb: helper.Lock, ID: "sleep", On: helper.Sleep}
 
 	// A writer is not hurt, and it is told.
 	busy, err := os.Create(filepath.Join(f.Etc, "busy"))
@@ -27,12 +26,12 @@ func TestLockOnAnOccasion(t *testing.T) {
 		t.Errorf("%+v, want it locked", r)
 	}
 	before, err := statefile.Read(f.State)
-	if err != nil || before.Last == nil || before.Last.Request.On != config.Sleep {
+	if err != nil || before.Last == nil || before.Last.Request.On != helper.Sleep {
 		t.Errorf("the record is %+v, %v", before.Last, err)
 	}
 
 	// Of a system that is locked there is nothing to record.
-	r := f.ask(helper.Request{Verb: helper.Lock, ID: "again", On: config.Logout})
+	r := f.ask(helper.Request{Verb: helper.Lock, ID: "again", On: helper.Logout})
 	if r.Outcome != helper.Done || r.Status.State != helper.Locked || len(r.Notices) != 1 || r.Notices[0] != "it is locked already" {
 		t.Errorf("once more: %+v, want nothing done", r)
 	}

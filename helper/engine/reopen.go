@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bystanders"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/sandbox"
@@ -58,7 +59,7 @@ func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []
 		result.Notices = append(result.Notices, stubborn(closed)...)
 	}
 	r.behind = r.behind[:min(len(r.behind), maxBehind)]
-	if words := helper.StillReadOnlyWords(r.behind); words != "" {
+	if words := bystanders.Words(r.behind); words != "" {
 		result.Notices = append(result.Notices, words)
 	}
 	return r.behind

@@ -7,6 +7,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // seal is the lock at boot. Unlike a lock that someone asked for it has nobody to try
@@ -32,7 +33,7 @@ func (e *Engine) refuseNewWrites(p *protected.Path) error {
 	}
 	found, err := e.writers(context.Background(), p)
 	if err != nil {
-		return fmt.Errorf("cannot seal %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot seal %q: %w", p.Name, text.Because(err))
 	}
 	if slices.ContainsFunc(found, func(w helper.Writer) bool { return w.Kind != helper.WriterFile }) {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/text"
 )
 
 // unlock unlocks every path, or none: on failure those that it unlocked are locked
@@ -27,7 +28,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	// Who opens the window is on record before it opens, so that no crash leaves one
 	// that nobody is known to have opened.
 	if err := statefile.Write(e.Config.StateDir, opened); err != nil {
-		return fmt.Errorf("cannot unlock: %w", helper.Because(err))
+		return fmt.Errorf("cannot unlock: %w", text.Because(err))
 	}
 	*next = opened
 	for i, p := range paths {
@@ -66,11 +67,11 @@ func (e *Engine) unlockPath(ctx context.Context, p *protected.Path, result *help
 	}
 	if p.Btrfs && before.Property != helper.Writable {
 		if err := e.clearProperty(ctx, p, result); err != nil {
-			return fmt.Errorf("cannot unlock %q: %w", p.Name, helper.Because(err))
+			return fmt.Errorf("cannot unlock %q: %w", p.Name, text.Because(err))
 		}
 	}
 	if err := p.SetMountReadOnly(false); err != nil {
-		return fmt.Errorf("cannot unlock %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot unlock %q: %w", p.Name, text.Because(err))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/text"
 )
 
 // A Relock has a lock that is [helper.Request.Due] asked for when a window ends,
@@ -111,7 +112,7 @@ func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error 
 		err = e.Relock.Arm(ctx, id, after)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot set a timer for the end of the window: %w", helper.Because(err))
+		return fmt.Errorf("cannot set a timer for the end of the window: %w", text.Because(err))
 	}
 	return nil
 }
@@ -141,14 +142,14 @@ func (e *Engine) putOff(ctx context.Context, result *helper.Result, recorded sta
 	if d := recorded.Deadline; d != nil {
 		until, after, sinceBoot := e.clock.in(e.left(d))
 		if err := e.arm(ctx, result.Request.ID, after); err != nil {
-			return fmt.Errorf("cannot postpone the lock: %w", helper.Because(err))
+			return fmt.Errorf("cannot postpone the lock: %w", text.Because(err))
 		}
 		recorded.Deadline = &statefile.Deadline{ID: result.Request.ID, SinceBoot: sinceBoot}
 		if recorded.Window != nil {
 			recorded.Window.Until = &until
 		}
 		if err := statefile.Write(e.Config.StateDir, recorded); err != nil {
-			return fmt.Errorf("cannot postpone the lock: %w", helper.Because(err))
+			return fmt.Errorf("cannot postpone the lock: %w", text.Because(err))
 		}
 		why = "not locked: the window lasts until " + until.Format(time.RFC3339)
 	}

@@ -73,8 +73,8 @@ func window(since moment, user, reason string) *helper.Window {
 	return &helper.Window{Since: since.wall, UID: 1000, User: user, Reason: reason}
 }
 
-// text says of each window what a test wants to know, the newest first.
-func text(windows []*Window) string {
+// lines says of each window what a test wants to know, the newest first.
+func lines(windows []*Window) string {
 	var lines []string
 	for _, w := range windows {
 		line := fmt.Sprintf("%s %s", w.Since.Format("15:04"), w.User)
@@ -209,7 +209,7 @@ func TestWindows(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := text(windows(test.script.records, present{boot: "now", locked: test.locked})); got != test.want {
+			if got := lines(windows(test.script.records, present{boot: "now", locked: test.locked})); got != test.want {
 				t.Errorf("windows are\n%s\nwant\n%s", got, test.want)
 			}
 		})

@@ -18,6 +18,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/text"
 )
 
 const (
@@ -48,7 +49,7 @@ type Reader struct {
 func (r *Reader) Read(ctx context.Context, most int, now helper.Status) ([]Window, error) {
 	found, err := r.read(ctx, most, now)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the history: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot read the history: %w", text.Because(err))
 	}
 	return found, nil
 }

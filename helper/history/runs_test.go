@@ -63,7 +63,7 @@ func TestCommands(t *testing.T) {
 			`12:00 root [apt]: "crash" 12:00 after 0s`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := text(windows(test.script.records, test.now)); got != test.want {
+			if got := lines(windows(test.script.records, test.now)); got != test.want {
 				t.Errorf("windows are\n%s\nwant\n%s", got, test.want)
 			}
 		})

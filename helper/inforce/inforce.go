@@ -16,11 +16,11 @@ import (
 	"path/filepath"
 	"reflect"
 
-	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/statedir"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/text"
 	"immutray.org/helper/wholefile"
 )
 
@@ -145,7 +145,7 @@ func (s Source) Keep(c config.Config) error {
 		err = wholefile.WriteDurably(s.Kept, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot record the configuration as the last good one: %w", helper.Because(err))
+		return fmt.Errorf("cannot record the configuration as the last good one: %w", text.Because(err))
 	}
 	return nil
 }

@@ -16,10 +16,10 @@ import (
 	"slices"
 	"strings"
 
-	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // A Frozen island would become read-only with the protected paths.
@@ -111,7 +111,7 @@ func (l *look) island(name string) ([]Frozen, error) {
 func (l *look) parts(name, dir string) ([]Frozen, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for writable islands: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot look for writable islands: %w", text.Because(err))
 	}
 	var frozen []Frozen
 	for _, e := range entries {

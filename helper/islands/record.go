@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/statedir"
+	"immutray.org/helper/text"
 	"immutray.org/helper/wholefile"
 )
 
@@ -58,7 +58,7 @@ func ReadRecord(file string) (Record, error) {
 		}
 	}
 	if err != nil {
-		return Record{}, fmt.Errorf("cannot read which islands were writable at the last lock: %w", helper.Because(err))
+		return Record{}, fmt.Errorf("cannot read which islands were writable at the last lock: %w", text.Because(err))
 	}
 	return r, nil
 }
@@ -76,7 +76,7 @@ func (r Record) Write(file string) error {
 		err = wholefile.Write(file, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot record which islands are writable: %w", helper.Because(err))
+		return fmt.Errorf("cannot record which islands are writable: %w", text.Because(err))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func For(c config.Config) *Reader {
 // the path's Error says why.
 func (r *Reader) Read() helper.Status {
 	status := readPaths(r.Protected(), r.OnBtrfs)
-	status.SetConfigError(r.Refused)
+	status.ConfigError = config.Refusal(r.Refused)
 	// A record of a command that can't be read costs the command, never the state.
 	found, _ := records.List(r.StateDir)
 	status.SetRuns(found)

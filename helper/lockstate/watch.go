@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 const (
@@ -31,7 +32,7 @@ func (r *Reader) Watch(ctx context.Context, changed func(helper.Status)) error {
 func (r *Reader) watch(ctx context.Context, every time.Duration, changed func(helper.Status)) error {
 	w, err := newWaker(r.StateDir)
 	if err != nil {
-		return fmt.Errorf("cannot watch the state: %w", helper.Because(err))
+		return fmt.Errorf("cannot watch the state: %w", text.Because(err))
 	}
 	defer w.close()
 	stop := context.AfterFunc(ctx, w.stop)
@@ -47,7 +48,7 @@ func (r *Reader) watch(ctx context.Context, every time.Duration, changed func(he
 	for {
 		event, err := w.wait(every)
 		if err != nil {
-			return fmt.Errorf("cannot watch the state: %w", helper.Because(err))
+			return fmt.Errorf("cannot watch the state: %w", text.Because(err))
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -58,7 +59,7 @@ func (r *Reader) watch(ctx context.Context, every time.Duration, changed func(he
 		}
 		if event == mountsChanged {
 			if err := w.pause(settle); err != nil {
-				return fmt.Errorf("cannot watch the state: %w", helper.Because(err))
+				return fmt.Errorf("cannot watch the state: %w", text.Because(err))
 			}
 		}
 	}

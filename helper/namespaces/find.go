@@ -28,8 +28,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/helper"
 	"immutray.org/helper/mount"
+	"immutray.org/helper/text"
 )
 
 const (
@@ -84,7 +84,7 @@ func Find(ctx context.Context) (*Set, error) { return FindNew(ctx, nil) }
 func FindNew(ctx context.Context, known map[uint64]bool) (*Set, error) {
 	v, err := NewVisitor()
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for mount namespaces: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot look for mount namespaces: %w", text.Because(err))
 	}
 	defer v.Close()
 	f := &finder{proc: v.proc, known: map[uint64]*Namespace{}}
@@ -92,7 +92,7 @@ func FindNew(ctx context.Context, known map[uint64]bool) (*Set, error) {
 		f.known[id] = nil
 	}
 	if err := f.self(); err != nil {
-		return nil, fmt.Errorf("cannot look for mount namespaces: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot look for mount namespaces: %w", text.Because(err))
 	}
 	err = f.processes(ctx)
 	if err == nil {
@@ -100,7 +100,7 @@ func FindNew(ctx context.Context, known map[uint64]bool) (*Set, error) {
 	}
 	if err != nil && ctx.Err() == nil {
 		f.set.Close()
-		return nil, fmt.Errorf("cannot look for mount namespaces: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot look for mount namespaces: %w", text.Because(err))
 	}
 	slices.SortStableFunc(f.set.Namespaces, func(a, b *Namespace) int {
 		return cmp.Or(last(!a.Self, !b.Self), last(a.Foreign, b.Foreign), cmp.Compare(a.ID, b.ID))

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/helper"
 	"immutray.org/helper/mount"
+	"immutray.org/helper/text"
 )
 
 // maxMounts bounds how many mounts of one namespace are told.
@@ -85,7 +85,7 @@ func found(all []*Namespace, answers []answer[Found]) []Found {
 		each[i] = a.value
 		each[i].In = all[i]
 		if a.err != nil {
-			each[i].Err = fmt.Errorf("cannot inspect a mount namespace: %w", helper.Because(a.err))
+			each[i].Err = fmt.Errorf("cannot inspect a mount namespace: %w", text.Because(a.err))
 		}
 	}
 	return each

@@ -14,6 +14,7 @@ import (
 	"immutray.org/helper/btrfs"
 	"immutray.org/helper/mount"
 	"immutray.org/helper/namespaces"
+	"immutray.org/helper/text"
 )
 
 // ErrUnfit says that a path can't be a protected path on this machine, as against
@@ -114,7 +115,7 @@ func (p *Path) identify() error {
 	}
 	onBtrfs, err := btrfs.IsBtrfs(p.fd)
 	if err != nil {
-		return fmt.Errorf("cannot look at %q: %w", p.Name, helper.Because(err))
+		return fmt.Errorf("cannot look at %q: %w", p.Name, text.Because(err))
 	}
 	p.Device = unix.Mkdev(st.Dev_major, st.Dev_minor)
 	p.MountID = st.Mnt_id
@@ -155,7 +156,7 @@ func (p *Path) Status() helper.PathStatus {
 	s := helper.PathStatus{Path: p.Name, State: helper.Unknown}
 	mounts, err := mount.List()
 	if err != nil {
-		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, helper.Because(err))
+		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, text.Because(err))
 		return s
 	}
 	info, ok := mount.ByID(mounts, p.MountID)

@@ -10,8 +10,10 @@ import (
 	"syscall"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/run/namespace"
 	"immutray.org/helper/run/wire"
+	"immutray.org/helper/text"
 )
 
 // A guardianProcess is the runner's end of a guardian: see package guardian for the other.
@@ -30,7 +32,7 @@ var errLate = errors.New("it did not start in time")
 func (r *Runner) guardian(order helper.Run, before *wire.Message) (*guardianProcess, error) {
 	conn, theirs, err := wire.Pair()
 	if err != nil {
-		return nil, fmt.Errorf("cannot start a guardian: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot start a guardian: %w", text.Because(err))
 	}
 	cmd := r.Guardian()
 	cmd.ExtraFiles = []*os.File{theirs} // which makes it wire.Socket
@@ -59,9 +61,9 @@ func (r *Runner) guardian(order helper.Run, before *wire.Message) (*guardianProc
 
 func startError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-		return &helper.AuthorizationError{Kind: helper.HelperMissing, Detail: err.Error()}
+		return &client.AuthorizationError{Kind: client.HelperMissing, Detail: err.Error()}
 	}
-	return fmt.Errorf("cannot start a guardian: %w", helper.Because(err))
+	return fmt.Errorf("cannot start a guardian: %w", text.Because(err))
 }
 
 // startIn starts a program in a mount namespace, "" for our own.
@@ -91,7 +93,7 @@ func (g *guardianProcess) begin(signals <-chan os.Signal) (wire.Message, error) 
 				continue
 			case !greeted && (ok || g.exitCode() == helper.ExitUsage):
 				g.leave()
-				return m, &helper.AuthorizationError{Kind: helper.OtherVersion, Detail: m.Version}
+				return m, &client.AuthorizationError{Kind: client.OtherVersion, Detail: m.Version}
 			case !ok || m.Result == nil:
 				g.leave()
 				return m, fmt.Errorf("cannot run the command: %w", helper.ErrNoGuardian)

@@ -26,9 +26,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/config"
 	"immutray.org/helper/run/namespace"
 	"immutray.org/helper/run/wire"
+	"immutray.org/helper/text"
 )
 
 // Exit codes for commands that can't be started, as in a shell.
@@ -100,7 +102,7 @@ func (r *Runner) Run(order helper.Run) (End, error) {
 	}
 	reply, err := g.begin(signals)
 	var interrupted *InterruptedError
-	var missing *helper.AuthorizationError
+	var missing *client.AuthorizationError
 	switch {
 	case errors.As(err, &interrupted):
 		return End{Code: exitSignal + int(interrupted.Signal)}, err
@@ -137,7 +139,7 @@ func (r *Runner) guarded(program string, order helper.Run, signals <-chan os.Sig
 			if lost != nil {
 				reply, lost = r.takeBack(order, begun)
 			}
-			return End{Code: helper.ExitFailed, Result: reply, Err: lost}, fmt.Errorf("cannot run the command: %w", helper.Because(err))
+			return End{Code: helper.ExitFailed, Result: reply, Err: lost}, fmt.Errorf("cannot run the command: %w", text.Because(err))
 		}
 	}
 	c := &guarded{runner: r, order: order, namespace: mounts, guardian: g, begun: begun, ending: make(chan struct{}), done: make(chan struct{})}

@@ -30,7 +30,7 @@ func unitOf(verb helper.Verb) string { return "immutray-" + string(verb) + ".ser
 // delegate has PID 1 start a unit, whose process no user can freeze, kill or starve, and
 // returns that process' result.
 func (s *server) delegate(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, helper.DeskLimit(c.Drain))
+	ctx, cancel := context.WithTimeout(ctx, helper.AnswerTimeout(c.Drain))
 	defer cancel() // also ends the watch for the answer
 	q, err := openQueue(c.StateDir)
 	if err != nil {

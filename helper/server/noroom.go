@@ -22,7 +22,7 @@ func isNoRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(
 // lockUnasked has PID 1 lock where there is no room for a request: of a unit that finds
 // none the lock is root's own. How it ended the state file says, which always has room.
 func (s *server) lockUnasked(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, helper.DeskLimit(c.Drain))
+	ctx, cancel := context.WithTimeout(ctx, helper.AnswerTimeout(c.Drain))
 	defer cancel()
 	result := &helper.Result{Request: r, Outcome: helper.Done, Started: time.Now()}
 	unit := unitOf(helper.Lock)

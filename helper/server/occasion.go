@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/statedir"
+	"immutray.org/helper/text"
 )
 
 // logins counts who is logged in.
@@ -30,7 +30,7 @@ func (s *server) lockOnOccasion(ctx context.Context, e *engine.Engine, own helpe
 	if !e.Config.RelocksOn(own.On) {
 		return nothing(own, fmt.Sprintf("not locked: relock_on does not name %s", own.On)), nil
 	}
-	if own.On == config.Logout {
+	if own.On == helper.Logout {
 		return s.lockOnLogout(ctx, e, own)
 	}
 	ctx, cancel := context.WithTimeout(ctx, sleepTimeout)
@@ -46,7 +46,7 @@ func (s *server) lockOnOccasion(ctx context.Context, e *engine.Engine, own helpe
 func (s *server) lockOnLogout(ctx context.Context, e *engine.Engine, own helper.Request) (*helper.Result, error) {
 	people, err := s.logins.People(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("cannot lock on %s: %w", own.On, helper.Because(err))
+		return nil, fmt.Errorf("cannot lock on %s: %w", own.On, text.Because(err))
 	}
 	dir := statedir.Dir(e.Config.StateDir)
 	if people > 0 {
@@ -71,7 +71,7 @@ func leaveMark(dir statedir.Dir) error {
 		err = os.WriteFile(dir.People(), nil, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot record that someone is logged in: %w", helper.Because(err))
+		return fmt.Errorf("cannot record that someone is logged in: %w", text.Because(err))
 	}
 	return nil
 }

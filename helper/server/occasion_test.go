@@ -24,7 +24,7 @@ type somePeople struct {
 func (p somePeople) People(context.Context) (int, error) { return p.count, p.err }
 
 // relockFixture is a fixture with that in relock_on.
-func relockFixture(t *testing.T, on ...config.Occasion) (f *fixture, stateDir string) {
+func relockFixture(t *testing.T, on ...helper.Occasion) (f *fixture, stateDir string) {
 	f = newFixture(t)
 	stateDir = filepath.Join(t.TempDir(), "state")
 	f.server.load = func(string) (config.Config, error) {
@@ -36,14 +36,14 @@ func relockFixture(t *testing.T, on ...config.Occasion) (f *fixture, stateDir st
 }
 
 func TestRelockOnlyWhereTheConfigurationSaysSo(t *testing.T) {
-	f, _ := relockFixture(t, config.Logout, config.ScreenLock)
+	f, _ := relockFixture(t, helper.Logout, helper.ScreenLock)
 	r, code := f.serve(t, nil, "lock", "--work", "--on", "sleep")
 	if code != 0 || len(f.worked) > 0 || len(r.Notices) != 1 || r.Notices[0] != "not locked: relock_on does not name sleep" {
 		t.Errorf("exit %d, %+v, worked %+v, want nothing done", code, r, f.worked)
 	}
-	f, _ = relockFixture(t, config.Sleep)
+	f, _ = relockFixture(t, helper.Sleep)
 	r, code = f.serve(t, nil, "lock", "--work", "--on", "sleep")
-	if code != 0 || len(f.worked) != 1 || r.Request.On != config.Sleep || r.Request.User != "root" {
+	if code != 0 || len(f.worked) != 1 || r.Request.On != helper.Sleep || r.Request.User != "root" {
 		t.Errorf("exit %d, %+v, worked %+v, want it locked", code, r, f.worked)
 	}
 	f.server.logins = somePeople{count: 0}
@@ -55,7 +55,7 @@ func TestRelockOnlyWhereTheConfigurationSaysSo(t *testing.T) {
 
 // However long the drain time is, the machine goes to sleep.
 func TestSleepDoesNotWaitForLong(t *testing.T) {
-	f, _ := relockFixture(t, config.Sleep)
+	f, _ := relockFixture(t, helper.Sleep)
 	f.server.run = func(_ *engine.Engine, ctx context.Context, r helper.Request) *helper.Result {
 		end, ok := ctx.Deadline()
 		if left := time.Until(end); !ok || left > sleepTimeout {
@@ -69,7 +69,7 @@ func TestSleepDoesNotWaitForLong(t *testing.T) {
 }
 
 func TestRelockWhenTheLastPersonHasLoggedOut(t *testing.T) {
-	f, stateDir := relockFixture(t, config.Logout)
+	f, stateDir := relockFixture(t, helper.Logout)
 	step := func(what string, people somePeople, wantLocks, wantCode int) {
 		t.Helper()
 		f.server.logins = people
@@ -102,7 +102,7 @@ func TestRelockWhenTheLastPersonHasLoggedOut(t *testing.T) {
 }
 
 func TestRelockOnLogoutSaysWhyItCannot(t *testing.T) {
-	f, stateDir := relockFixture(t, config.Logout)
+	f, stateDir := relockFixture(t, helper.Logout)
 	f.server.logins = somePeople{err: errors.New("cannot tell who is logged in: no bus")}
 	r, code := f.serve(t, nil, "lock", "--work", "--on", "logout")
 	if want := "cannot lock on logout: could not tell who is logged in: no bus"; code != helper.ExitFailed || r.Error != want {

@@ -15,6 +15,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/statedir"
+	"immutray.org/helper/text"
 )
 
 // A queue is the directory by which servers pass requests to the units, and get answers.
@@ -59,7 +60,7 @@ func (q queue) put(r helper.Request) (*ticket, error) {
 		t.held, err = q.Hold(filepath.Base(t.waiting()), data)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot pass on the request: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot pass on the request: %w", text.Because(err))
 	}
 	return t, nil
 }
@@ -153,7 +154,7 @@ func (q queue) isHeld(name string) bool {
 // work marks a unit as working, until stop is called.
 func (q queue) work() (stop func(), err error) {
 	if stop, err = q.Use(); err != nil {
-		return nil, fmt.Errorf("cannot begin to work: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot begin to work: %w", text.Because(err))
 	}
 	return stop, nil
 }

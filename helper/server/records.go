@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/text"
 )
 
 // Message ids of the server's own records; the engine has others.
@@ -105,7 +107,7 @@ func callerFields(r helper.Request, parent int) map[string]string {
 		journal.User:                 r.User,
 		"IMMUTRAY_LOGINUID":          login,
 		"IMMUTRAY_PARENT_PID":        strconv.Itoa(parent),
-		"IMMUTRAY_PARENT_UNVERIFIED": helper.ShortName(program),
+		"IMMUTRAY_PARENT_UNVERIFIED": text.ShortenName(program, bound.MaxName),
 	}
 	if r.Reason != "" {
 		fields[journal.Reason] = r.Reason

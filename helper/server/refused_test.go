@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/inforce"
@@ -168,7 +169,7 @@ func TestOnlyWhatOpensIsRefused(t *testing.T) {
 		if r.Outcome != helper.ConfigRefused || !strings.Contains(r.Error, "did you mean paths?") {
 			t.Errorf("unlock: %s %s", r.Outcome, r.Error)
 		}
-		if hint := helper.Hint(r.Err()); !strings.Contains(hint, `"immutectl unlock --ignore-config"`) {
+		if hint := client.Hint(r.Err()); !strings.Contains(hint, `"immutectl unlock --ignore-config"`) {
 			t.Errorf("the hint is %q", hint)
 		}
 	}

@@ -44,7 +44,7 @@ func (s *server) serveAsUnit(ctx context.Context, e *engine.Engine, own helper.R
 func (s *server) serveQueue(ctx context.Context, e *engine.Engine, q queue, verb helper.Verb) (*helper.Result, error) {
 	var last *helper.Result
 	// What is left for the next run has a whole one of its own.
-	for began := time.Now(); time.Since(began)+helper.RequestLimit(e.Config.Drain) <= helper.UnitLimit; {
+	for began := time.Now(); time.Since(began)+helper.RequestTimeout(e.Config.Drain) <= helper.UnitTimeout; {
 		alike, err := q.takeAlike(verb)
 		if len(alike) == 0 {
 			if last != nil {

@@ -17,11 +17,12 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/statedir"
+	"immutray.org/helper/text"
 	"immutray.org/helper/wholefile"
 )
 
 // maxSize keeps a damaged or hostile file from filling memory. A state with all that a
-// result may hold (helper.Result.Bound) is a fraction of it.
+// result may hold (bound.Result) is a fraction of it.
 const maxSize = 1 << 20
 
 // room is what the file keeps for a state that has to be written when there is none left:
@@ -112,7 +113,7 @@ func (s State) StillOpen() []string {
 // Write replaces the state in dir atomically. The file is readable by everyone.
 func Write(dir string, s State) error {
 	if err := write(dir, s); err != nil {
-		return fmt.Errorf("cannot write the state file: %w", helper.Because(err))
+		return fmt.Errorf("cannot write the state file: %w", text.Because(err))
 	}
 	return nil
 }

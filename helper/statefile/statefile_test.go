@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/bound"
 	"immutray.org/helper/statedir"
 )
 
@@ -96,10 +97,10 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 		}
 	}
 	check("unbounded")
-	want.Last.Bound()
-	want.Overdue.Bound()
+	bound.Result(want.Last)
+	bound.Overdue(want.Overdue)
 	check("bounded")
-	if got, _ := Read(dir); len(got.Overdue.Writers) != helper.MaxWriters || got.Overdue.MoreWriters != 700-helper.MaxWriters || len(got.Last.Writers) != helper.MaxWriters {
+	if got, _ := Read(dir); len(got.Overdue.Writers) != bound.MaxWriters || got.Overdue.MoreWriters != 700-bound.MaxWriters || len(got.Last.Writers) != bound.MaxWriters {
 		t.Errorf("of the writers there are kept %d, and %d more", len(got.Overdue.Writers), got.Overdue.MoreWriters)
 	}
 }

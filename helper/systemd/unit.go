@@ -31,7 +31,7 @@ func (u Unit) KeepAlive() (stop func()) {
 	}
 	ended := make(chan struct{})
 	go func() {
-		over := time.After(helper.UnitLimit - helper.UnitSilence)
+		over := time.After(helper.UnitTimeout - helper.UnitSilence)
 		again := time.NewTicker(u.every)
 		defer again.Stop()
 		for {

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // A procfs is the root of a proc file system, held by descriptor.
@@ -36,7 +36,7 @@ type procfs struct {
 func openProcfs(path string) (*procfs, error) {
 	root, err := openAt(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for writers: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot look for writers: %w", text.Because(err))
 	}
 	p := &procfs{root: root, fresh: root}
 	var st unix.Statfs_t

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // A Scanner finds writers. The zero Scanner looks at the system it runs on. It remembers
@@ -63,7 +64,7 @@ type IncompleteError struct {
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("cannot inspect %d processes and %d devices: %v", e.Processes, e.Devices, helper.Because(e.Err))
+	return fmt.Sprintf("cannot inspect %d processes and %d devices: %v", e.Processes, e.Devices, text.Because(e.Err))
 }
 
 func (e *IncompleteError) Unwrap() error { return e.Err }

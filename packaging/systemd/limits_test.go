@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/config"
 )
 
 // A unit is not killed before a request that it has begun has come to its end, as long as
@@ -20,7 +19,7 @@ func TestTimeLimits(t *testing.T) {
 		case onSleep, metrics, cameUp, inhibit:
 			continue // see TestSleepNeverWaitsForLong; the others change nothing
 		case unitOf(helper.Seal), unitOf(helper.Unseal):
-			want = helper.BootLimit
+			want = helper.BootTimeout
 		default:
 			if access := strings.Join(values(read(t, unit), "NotifyAccess"), " "); access != "main" {
 				t.Errorf("%s: NotifyAccess=%q, want main", unit, access)
@@ -31,7 +30,7 @@ func TestTimeLimits(t *testing.T) {
 			t.Errorf("%s: TimeoutStartSec=%q, want %v", unit, got, want)
 		}
 	}
-	if longest := helper.RequestLimit(config.MaxDrain); longest >= helper.UnitLimit {
-		t.Errorf("a request takes %v, its unit has %v", longest, helper.UnitLimit)
+	if longest := helper.RequestTimeout(helper.MaxDrain); longest >= helper.UnitTimeout {
+		t.Errorf("a request takes %v, its unit has %v", longest, helper.UnitTimeout)
 	}
 }

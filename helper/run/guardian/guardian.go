@@ -21,6 +21,7 @@ import (
 	"immutray.org/helper/config"
 	"immutray.org/helper/engine"
 	"immutray.org/helper/run/namespace"
+	"immutray.org/helper/run/records"
 	"immutray.org/helper/run/wire"
 	"immutray.org/helper/statefile"
 )
@@ -186,7 +187,7 @@ func (w *watch) begin(ctx context.Context, before *wire.Message) *helper.Result 
 // unlockRequest asks for the longest window that there may be. It ends with the command:
 // while that is at work a lock at the end of the time is refused, and tried again.
 func (w *watch) unlockRequest() helper.Request {
-	r := helper.Request{Verb: helper.Unlock, Reason: w.run.WindowReason(), IgnoreConfig: w.run.IgnoreConfig}
+	r := helper.Request{Verb: helper.Unlock, Reason: records.WindowReason(w.run), IgnoreConfig: w.run.IgnoreConfig}
 	if longest := w.engine.Config.UnlockMax; longest != config.UntilLocked {
 		r.For = longest
 	} else {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // Whatever stands in a record: who answers for a command is told by the lock alone, a
@@ -66,7 +67,7 @@ func FuzzRead(f *testing.F) {
 		if err := json.Unmarshal(again, &back); err != nil || !reflect.DeepEqual(back, e) {
 			t.Errorf("%+v is read again as %+v, %v", e, back, err)
 		}
-		e.Words(helper.MaxCommand)
-		e.WindowReason()
+		text.CommandLine(e.Command, helper.MaxCommand)
+		WindowReason(e.Run)
 	})
 }

@@ -19,6 +19,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/statedir"
+	"immutray.org/helper/text"
 )
 
 // maxSize bounds what is read of one file: a command line has 2 MiB at most by
@@ -49,7 +50,7 @@ func Put(stateDir string, r helper.Run) (*Record, error) {
 	}
 	if err != nil {
 		rec.Close()
-		return nil, fmt.Errorf("cannot record the command: %w", helper.Because(err))
+		return nil, fmt.Errorf("cannot record the command: %w", text.Because(err))
 	}
 	return rec, nil
 }
@@ -140,7 +141,7 @@ func list(dir string) (alive, dead []entry, err error) {
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("cannot look for commands of \"immutectl run\": %w", helper.Because(err))
+		err = fmt.Errorf("cannot look for commands of \"immutectl run\": %w", text.Because(err))
 	}
 	slices.SortFunc(alive, func(a, b entry) int { return a.Since.Compare(b.Since) })
 	return alive, dead, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
+	"immutray.org/helper/client"
 )
 
 // A slip in the configuration, made while the system is unlocked, keeps neither the end of
@@ -40,8 +41,8 @@ func TestARefusedConfigurationUnderSystemd(t *testing.T) {
 	}
 	_, line, _ := strings.Cut(string(out), "\n")
 	var r helper.Result
-	if err := json.Unmarshal([]byte(line), &r); err != nil || !strings.Contains(helper.Hint(r.Err()), "--ignore-config") {
-		t.Errorf("the hint for %q is %q", line, helper.Hint(r.Err()))
+	if err := json.Unmarshal([]byte(line), &r); err != nil || !strings.Contains(client.Hint(r.Err()), "--ignore-config") {
+		t.Errorf("the hint for %q is %q", line, client.Hint(r.Err()))
 	}
 	status := b.output("immutectl", "status")
 	if !strings.Contains(status, "System: Locked") || !strings.Contains(status, "NOTICE: Cannot use "+file) {

@@ -1,4 +1,4 @@
-package helper
+package client
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"immutray.org/helper"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -25,7 +26,7 @@ func TestDoWithoutHandshake(t *testing.T) {
 		{"no agent", "127", another + "No authentication agent found.\n", NoAgent},
 		{"no terminal for the agent", "127", "Error creating textual authentication agent: Error opening current controlling terminal for the process (`/dev/tty'): No such device or address (polkit-error-quark, 0)\n", NoAgent},
 		{"agent refused", "127", "Error registering local authentication agent: GDBus.Error:org.freedesktop.PolicyKit1.Error.Failed: Cannot determine session the caller is in (polkit-error-quark, 0)\n", NoAgent},
-		{"helper missing", "127", "Error accessing " + HelperPath + ": No such file or directory\n", HelperMissing},
+		{"helper missing", "127", "Error accessing " + helper.HelperPath + ": No such file or directory\n", HelperMissing},
 		{"locale refused", "127", "The value for environment variable LC_ALL contains suspicious content" + reported, PkexecRefusedEnvironment},
 		{"locale refused by an old pkexec", "127", "The value for environment variable LC_ALL contains suscipious content" + reported, PkexecRefusedEnvironment},
 		{"shell refused", "127", "The value for the SHELL variable was not found in the /etc/shells file" + reported, PkexecRefusedEnvironment},
@@ -46,7 +47,7 @@ func TestDoWithoutHandshake(t *testing.T) {
 				end = "kill -9 $$"
 			}
 			c := &Client{Pkexec: script(t, "cat >&2 <<'END'\n"+test.stderr+"END\n"+end)}
-			r, err := c.Do(context.Background(), Request{Verb: Unlock})
+			r, err := c.Do(context.Background(), helper.Request{Verb: helper.Unlock})
 			var auth *AuthorizationError
 			if r != nil || !errors.As(err, &auth) || auth.Kind != test.want {
 				t.Fatalf("Do() = %v, %v, want an AuthorizationError of kind %d", r, err, test.want)
@@ -65,7 +66,7 @@ func TestDoCancelledByUser(t *testing.T) {
 	}
 	// A script is faster than a person.
 	c := &Client{Pkexec: script(t, "echo 'Error executing command as another user: Request dismissed' >&2; exit 126")}
-	_, err := c.Do(context.Background(), Request{Verb: Unlock})
+	_, err := c.Do(context.Background(), helper.Request{Verb: helper.Unlock})
 	if !errors.Is(err, ErrCancelled) || !errors.Is(err, ErrNoDialog) {
 		t.Errorf("Do() = %v, want ErrNoDialog, which is an ErrCancelled too", err)
 	}
@@ -80,14 +81,14 @@ func TestDoGarbage(t *testing.T) {
 		want         AuthorizationKind
 	}{
 		{"garbage", "echo hello", AuthorizationFailed},
-		{"the handshake too late", "echo; echo '" + Handshake + "'", AuthorizationFailed},
+		{"the handshake too late", "echo; echo '" + helper.Handshake + "'", AuthorizationFailed},
 		{"another version", "echo 'immutray-helper 2'", OtherVersion},
 		{"endless words", "head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 127", AuthorizationFailed},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Client{Pkexec: script(t, test.script)}
-			_, err := c.Do(context.Background(), Request{Verb: Lock})
+			_, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 			var auth *AuthorizationError
 			if !errors.As(err, &auth) || auth.Kind != test.want || len(err.Error()) > 500 {
 				t.Errorf("Do() = %.600v, want an AuthorizationError of kind %d", err, test.want)
@@ -99,20 +100,20 @@ func TestDoGarbage(t *testing.T) {
 func TestDoMissingPrograms(t *testing.T) {
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	var auth *AuthorizationError
-	_, err := (&Client{Pkexec: nowhere}).Do(context.Background(), Request{Verb: Lock})
+	_, err := (&Client{Pkexec: nowhere}).Do(context.Background(), helper.Request{Verb: helper.Lock})
 	if !errors.As(err, &auth) || auth.Kind != PkexecMissing {
 		t.Errorf("Do() without pkexec = %v", err)
 	}
-	_, err = (&Client{Direct: true, Helper: nowhere}).Do(context.Background(), Request{Verb: Lock})
+	_, err = (&Client{Direct: true, Helper: nowhere}).Do(context.Background(), helper.Request{Verb: helper.Lock})
 	if !errors.As(err, &auth) || auth.Kind != HelperMissing {
 		t.Errorf("Do() without the helper = %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	_, err = (&Client{}).Do(context.Background(), Request{Verb: Lock})
+	_, err = (&Client{}).Do(context.Background(), helper.Request{Verb: helper.Lock})
 	if !errors.As(err, &auth) || auth.Kind != PkexecMissing {
 		t.Errorf("Do() without pkexec in PATH = %v", err)
 	}
-	_, err = (&Client{Direct: true, Helper: t.TempDir()}).Do(context.Background(), Request{Verb: Lock})
+	_, err = (&Client{Direct: true, Helper: t.TempDir()}).Do(context.Background(), helper.Request{Verb: helper.Lock})
 	if !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), "cannot start the helper: ") {
 		t.Errorf("Do() with a directory for a helper = %v", err)
 	}
@@ -120,7 +121,7 @@ func TestDoMissingPrograms(t *testing.T) {
 
 func TestDoDirectCrash(t *testing.T) {
 	c := &Client{Direct: true, Helper: script(t, "echo 'fatal error: out of memory' >&2; exit 2")}
-	_, err := c.Do(context.Background(), Request{Verb: Lock})
+	_, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 	var auth *AuthorizationError
 	if !errors.As(err, &auth) || !strings.Contains(err.Error(), "fatal error: out of memory") {
 		t.Errorf("Do() = %v, want what the helper said", err)
@@ -135,7 +136,7 @@ func TestDoRealPkexec(t *testing.T) {
 	t.Setenv("LANGUAGE", "a/b")
 	kindOf := func(c *Client) AuthorizationKind {
 		t.Helper()
-		_, err := c.Do(context.Background(), Request{Verb: Lock})
+		_, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 		var auth *AuthorizationError
 		if !errors.As(err, &auth) {
 			t.Fatalf("Do() = %v, want an AuthorizationError", err)

@@ -1,4 +1,4 @@
-package helper
+package client
 
 import (
 	"context"
@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper"
 )
 
 // A Client asks root's helper. The zero value asks the installed helper through
 // pkexec.
 type Client struct {
 	Pkexec string // "" is pkexec from PATH
-	Helper string // "" is HelperPath
+	Helper string // "" is helper.HelperPath
 	// Direct runs the helper itself, for a caller that is root already.
 	Direct bool
 	// Config is a configuration file instead of the installed one. Direct only: the
@@ -27,22 +29,22 @@ type Client struct {
 	// ToTheEnd has Do wait for a helper that has begun even when ctx has ended.
 	ToTheEnd bool
 
-	patience time.Duration // 0 is clientLimit; shorter in tests
+	timeout time.Duration // 0 is helper.ClientTimeout; shorter in tests
 }
 
 // promptAtLeast is the time within which nobody reads a dialog and closes it.
 const promptAtLeast = 500 * time.Millisecond
 
 // Do sends one request and waits for the answer. ID, UID and User of the request are
-// the helper's to fill in. The error is nil exactly if the outcome is Done. Else it is
-//   - a *ResultError when the helper answered; the Result is returned as well,
+// the helper's to fill in. The error is nil exactly if the outcome is helper.Done. Else it is
+//   - a *helper.ResultError when the helper answered; the helper.Result is returned as well,
 //   - ErrCancelled when the password prompt was dismissed,
 //   - an *AuthorizationError when the helper was never started,
 //   - an error that wraps ErrNoResult when it was, but did not answer.
 //
 // When ctx ends before the helper has begun, the request is withdrawn. A helper at
 // work is never stopped: Do then only waits no longer, unless ToTheEnd is set.
-func (c *Client) Do(ctx context.Context, r Request) (*Result, error) {
+func (c *Client) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
 	cmd, err := c.command(r)
 	if err != nil {
 		return nil, err
@@ -62,12 +64,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*Result, error) {
 
 // command builds the command line. Nothing ties the child's life to ours: it must
 // be free to finish when we are gone.
-func (c *Client) command(r Request) (*exec.Cmd, error) {
+func (c *Client) command(r helper.Request) (*exec.Cmd, error) {
 	program := c.Helper
 	if program == "" {
-		program = HelperPath
+		program = helper.HelperPath
 	}
-	args := CommandLine{Request: r, Config: c.Config}.Arguments()
+	args := helper.CommandLine{Request: r, Config: c.Config}.Arguments()
 	if c.Direct {
 		cmd := exec.Command(program, args...)
 		cmd.Env = []string{}
@@ -137,12 +139,12 @@ func (c *Client) wait(ctx context.Context, child *child) error {
 			return nil
 		case <-begun:
 			begun = nil
-			patience := c.patience
-			if patience == 0 {
+			timeout := c.timeout
+			if timeout == 0 {
 				// There is no limit before: a password dialog behind a locked screen waits for hours.
-				patience = clientLimit
+				timeout = helper.ClientTimeout
 			}
-			timer := time.NewTimer(patience)
+			timer := time.NewTimer(timeout)
 			defer timer.Stop()
 			late = timer.C
 		case <-late:
@@ -167,10 +169,10 @@ func (c *Client) wait(ctx context.Context, child *child) error {
 
 // judge turns what the child left behind into an answer. Once the handshake is
 // there, only the structured result counts, not the exit code.
-func (c *Client) judge(verb Verb, out *answer, exitCode int, stderr string, tooSoon bool) (*Result, error) {
+func (c *Client) judge(verb helper.Verb, out *answer, exitCode int, stderr string, tooSoon bool) (*helper.Result, error) {
 	greeting, last := out.lines()
 	switch {
-	case greeting == Handshake:
+	case greeting == helper.Handshake:
 	case strings.HasPrefix(greeting, handshakeName):
 		return nil, &AuthorizationError{Kind: OtherVersion, Detail: firstLine(greeting)}
 	case c.Direct:
@@ -180,7 +182,7 @@ func (c *Client) judge(verb Verb, out *answer, exitCode int, stderr string, tooS
 	default:
 		return nil, pkexecError(exitCode, stderr, tooSoon)
 	}
-	var r Result
+	var r helper.Result
 	if err := json.Unmarshal([]byte(last), &r); err != nil || r.Request.Verb != verb || r.Outcome == "" {
 		if detail := firstLine(stderr); detail != "" {
 			return nil, fmt.Errorf("cannot %s: %w (%s)", verb, ErrNoResult, detail)

@@ -1,4 +1,4 @@
-package helper
+package text
 
 import "strings"
 
@@ -14,11 +14,11 @@ func Because(err error) error {
 type because struct{ error }
 
 func (b because) Error() string {
-	text := b.error.Error()
-	if rest, ok := strings.CutPrefix(text, "cannot "); ok {
+	cause := b.error.Error()
+	if rest, ok := strings.CutPrefix(cause, "cannot "); ok {
 		return "could not " + rest
 	}
-	return text
+	return cause
 }
 
 func (b because) Unwrap() error { return b.error }

@@ -1,6 +1,7 @@
-package notify
+package text
 
 import (
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -78,7 +79,7 @@ func TestTimeOfDay(t *testing.T) {
 	}
 }
 
-func TestVisible(t *testing.T) {
+func TestName(t *testing.T) {
 	for _, tt := range []struct {
 		name, in string
 		most     int
@@ -98,12 +99,12 @@ func TestVisible(t *testing.T) {
 		{"long and broken", "\xff\xff\xff\xff\xff\xff\xff\xff", 10, `\xf…ff\xff`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Visible(tt.in, tt.most)
+			got := Name(tt.in, tt.most)
 			if got != tt.want {
-				t.Errorf("Visible(%q, %d) = %q, want %q", tt.in, tt.most, got, tt.want)
+				t.Errorf("Name(%q, %d) = %q, want %q", tt.in, tt.most, got, tt.want)
 			}
 			if n := utf8.RuneCountInString(got); n > tt.most {
-				t.Errorf("Visible(%q, %d) has %d characters", tt.in, tt.most, n)
+				t.Errorf("Name(%q, %d) has %d characters", tt.in, tt.most, n)
 			}
 		})
 	}
@@ -117,13 +118,13 @@ func FuzzVisible(f *testing.F) {
 		if most < 1 || most > 1000 {
 			return
 		}
-		got := Visible(s, most)
+		got := Name(s, most)
 		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > most {
-			t.Errorf("Visible(%q, %d) = %q", s, most, got)
+			t.Errorf("Name(%q, %d) = %q", s, most, got)
 		}
 		for _, r := range got {
 			if r < ' ' || r == 0x7f {
-				t.Errorf("Visible(%q, %d) = %q has a control character", s, most, got)
+				t.Errorf("Name(%q, %d) = %q has a control character", s, most, got)
 			}
 		}
 	})
@@ -150,8 +151,69 @@ func TestList(t *testing.T) {
 		"a and b":    {"a", "b"},
 		"a, b and c": {"a", "b", "c"},
 	} {
-		if got := list(words); got != want {
-			t.Errorf("list(%q) = %q, want %q", words, got, want)
+		if got := List(words); got != want {
+			t.Errorf("List(%q) = %q, want %q", words, got, want)
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, test := range []struct {
+		command []string
+		want    string
+	}{
+		{nil, ""},
+		{[]string{"apt", "upgrade", "--purge"}, "apt upgrade --purge"},
+		{[]string{"sh", "-c", "echo a", ""}, `sh -c "echo a" ""`},
+		{[]string{"a\"b", "\x1b[31m", "a\u202eb", "\xff"}, `"a\"b" "\x1b[31m" "a\u202eb" "\xff"`},
+		{[]string{"Größe"}, "Größe"},
+	} {
+		if got := CommandLine(test.command, 500); got != test.want {
+			t.Errorf("%q is %s, want %s", test.command, got, test.want)
+		}
+	}
+	long := []string{strings.Repeat("ä", 1000)}
+	if got := CommandLine(long, 500); utf8.RuneCountInString(got) != 500 || !strings.HasSuffix(got, "ä…") {
+		t.Errorf("a long command is %s", got)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for text, want := range map[string]string{"": "", "1234567": "1234567", "12345678": "123456…", "äöüäöüäöü": "äöüäöü…"} {
+		if got := Shorten(text, 7); got != want {
+			t.Errorf("Shorten(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestShortenName(t *testing.T) {
+	for text, want := range map[string]string{"": "", "1234567": "1234567", "12345678": "12…5678", "äöüäöüäöü": "äö…üäöü"} {
+		if got := ShortenName(text, 7); got != want {
+			t.Errorf("ShortenName(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{"": `""`, "apt": "apt", "a b": `"a b"`, `a\b`: `a\b`, "\x1b[2J": `"\x1b[2J"`, "\ufffd": "\ufffd", "\xff": `"\xff"`} {
+		if got := Quote(in); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	for in, want := range map[string]string{"": "", "\n \n one\ntwo": "one", "\x1b[2Jred\r\n": `\x1b[2Jred`, "0123456789 abc": "0123456789…"} {
+		if got := FirstLine(in, 11); got != want {
+			t.Errorf("FirstLine(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestExactDuration(t *testing.T) {
+	for want, d := range map[string]time.Duration{"0s": 0, "30s": 30 * time.Second, "10m": 10 * time.Minute, "1h": time.Hour, "1h30m": 90 * time.Minute, "1m5s": 65 * time.Second} {
+		if got := ExactDuration(d); got != want {
+			t.Errorf("ExactDuration(%v) = %s, want %s", d, got, want)
 		}
 	}
 }

@@ -1,12 +1,9 @@
-package notify
+package text
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Duration says d in words, as exactly as a person wants it: "23 min", "2 h 5 min",
@@ -48,6 +45,19 @@ func SpokenDuration(d time.Duration) string {
 	return Duration(d)
 }
 
+// ExactDuration writes d as flags and the configuration take it: 10m, where String writes
+// 10m0s.
+func ExactDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // TimeOfDay says when t is, or was, to somebody for whom it is now: "14:30", with
 // the weekday when that is not today, with the date when it is a week away or more.
 // The time zone is that of now.
@@ -71,64 +81,4 @@ func daysBetween(from, to time.Time) int {
 		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
 	}
 	return int(midnight(to).Sub(midnight(from)) / (24 * time.Hour))
-}
-
-// Visible makes a name from outside, of a program, a file or a user, safe to show:
-// control characters, line breaks, characters that turn the direction of text and
-// bytes that are not UTF-8 become escapes, and of a long one the middle is left out.
-// Backslashes stay: the names of systemd units are full of them.
-func Visible(s string, most int) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		i += size
-	}
-	return shorten(b.String(), most)
-}
-
-// shorten keeps at most so many characters of s, the last ones before the first:
-// of a path, the end says more.
-func shorten(s string, most int) string {
-	r := []rune(s)
-	if len(r) <= most {
-		return s
-	}
-	head := (most - 1) / 3
-	return string(r[:head]) + "…" + string(r[len(r)-(most-1-head):])
-}
-
-// Sentence makes a sentence of an error's words: it begins with a capital letter and ends
-// with a full stop, unless it has an end already.
-func Sentence(s string) string {
-	s = capital(strings.TrimSpace(s))
-	if last, _ := utf8.DecodeLastRuneInString(s); s == "" || strings.ContainsRune(".!?…", last) {
-		return s
-	}
-	return s + "."
-}
-
-func capital(s string) string {
-	r, size := utf8.DecodeRuneInString(s)
-	if size == 0 {
-		return ""
-	}
-	return string(unicode.ToUpper(r)) + s[size:]
-}
-
-// list joins words as in speech: "a", "a and b", "a, b and c".
-func list(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

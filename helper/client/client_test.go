@@ -1,4 +1,4 @@
-package helper
+package client
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"immutray.org/helper"
 )
 
 // script writes an executable shell script and returns its path.
@@ -25,13 +27,13 @@ func script(t *testing.T, lines string) string {
 }
 
 // answering is a script that answers as the helper does.
-func answering(t *testing.T, r Result) string {
+func answering(t *testing.T, r helper.Result) string {
 	t.Helper()
 	line, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "echo '" + Handshake + "'\ncat <<'END'\n" + string(line) + "\nEND"
+	return "echo '" + helper.Handshake + "'\ncat <<'END'\n" + string(line) + "\nEND"
 }
 
 func fifo(t *testing.T) string {
@@ -54,9 +56,9 @@ func release(t *testing.T, fifo string) {
 }
 
 func TestDo(t *testing.T) {
-	want := Result{Request: Request{Verb: Lock, ID: "1", User: "rrs"}, Outcome: Done}
+	want := helper.Result{Request: helper.Request{Verb: helper.Lock, ID: "1", User: "rrs"}, Outcome: helper.Done}
 	c := &Client{Pkexec: script(t, answering(t, want)+"\nexit 5")}
-	got, err := c.Do(context.Background(), Request{Verb: Lock})
+	got, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 	if err != nil {
 		t.Fatalf("Do() = %v, want nil whatever the exit code is", err)
 	}
@@ -66,12 +68,12 @@ func TestDo(t *testing.T) {
 }
 
 func TestDoResultError(t *testing.T) {
-	for _, outcome := range []Outcome{Failed, Usage, Blocked, NotPrepared, PackageManager, ConfigRefused, TooLong} {
-		want := Result{Request: Request{Verb: Unlock}, Outcome: outcome, Error: "cannot unlock: why"}
+	for _, outcome := range []helper.Outcome{helper.Failed, helper.Usage, helper.Blocked, helper.NotPrepared, helper.PackageManager, helper.ConfigRefused, helper.TooLong} {
+		want := helper.Result{Request: helper.Request{Verb: helper.Unlock}, Outcome: outcome, Error: "cannot unlock: why"}
 		// pkexec's own words on the way do not count any more, nor does its exit code.
 		c := &Client{Pkexec: script(t, answering(t, want)+"\necho 'Not authorized' >&2\nexit 126")}
-		got, err := c.Do(context.Background(), Request{Verb: Unlock})
-		var refused *ResultError
+		got, err := c.Do(context.Background(), helper.Request{Verb: helper.Unlock})
+		var refused *helper.ResultError
 		if !errors.As(err, &refused) || refused.Result != got || got == nil || got.Outcome != outcome {
 			t.Errorf("%s: Do() = %+v, %v, want a ResultError with the result", outcome, got, err)
 		}
@@ -81,7 +83,7 @@ func TestDoResultError(t *testing.T) {
 func TestDoCommandLine(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	record := script(t, `{ for a in "$@"; do echo "$a"; done; echo; env; echo; readlink /proc/self/fd/0; } > `+log+"\n"+
-		answering(t, Result{Request: Request{Verb: Lock}, Outcome: Done}))
+		answering(t, helper.Result{Request: helper.Request{Verb: helper.Lock}, Outcome: helper.Done}))
 	for name, value := range map[string]string{
 		"SHELL": "/usr/bin/fish", "LC_ALL": "../../x", "LC_TIME": "a/b", "LANG": "de_DE.UTF-8", "LANGUAGE": "de/%s",
 		"DISPLAY": ":7", "XAUTHORITY": "/home/rrs/.Xauthority", "GIO_EXTRA_MODULES": "/tmp", "LD_PRELOAD": "",
@@ -92,7 +94,7 @@ func TestDoCommandLine(t *testing.T) {
 	tests := []struct {
 		name    string
 		client  Client
-		request Request
+		request helper.Request
 		args    []string
 		env     []string
 		absent  []string
@@ -100,7 +102,7 @@ func TestDoCommandLine(t *testing.T) {
 		{
 			name:   "through pkexec",
 			client: Client{Pkexec: record},
-			args:   []string{"--disable-internal-agent", HelperPath, "lock"},
+			args:   []string{"--disable-internal-agent", helper.HelperPath, "lock"},
 			env:    []string{"SHELL=/bin/sh", "LC_ALL=C.UTF-8", "DISPLAY=:7", "XAUTHORITY=/home/rrs/.Xauthority", "DBUS_SESSION_BUS_ADDRESS=unix:path=/x", "PATH=" + os.Getenv("PATH")},
 			absent: []string{"LC_TIME", "LANG", "LANGUAGE", "GIO_EXTRA_MODULES", "LD_PRELOAD", "PKEXEC_UID"},
 		},
@@ -118,19 +120,19 @@ func TestDoCommandLine(t *testing.T) {
 		{
 			name:    "for a time",
 			client:  Client{Pkexec: record},
-			request: Request{For: 90 * time.Minute},
-			args:    []string{"--disable-internal-agent", HelperPath, "lock", "--for", "1h30m0s"},
+			request: helper.Request{For: 90 * time.Minute},
+			args:    []string{"--disable-internal-agent", helper.HelperPath, "lock", "--for", "1h30m0s"},
 		},
 		{
 			name:    "until locked, directly with a configuration",
 			client:  Client{Direct: true, Helper: record, Config: "/etc/other.toml"},
-			request: Request{UntilLocked: true},
+			request: helper.Request{UntilLocked: true},
 			args:    []string{"lock", "--until-locked", "--config", "/etc/other.toml"},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			test.request.Verb = Lock
+			test.request.Verb = helper.Lock
 			if _, err := test.client.Do(context.Background(), test.request); err != nil {
 				t.Fatal(err)
 			}
@@ -173,7 +175,7 @@ func TestCleanEnvironmentDropsStrangeDisplay(t *testing.T) {
 
 func TestCommandIsNotTiedToUs(t *testing.T) {
 	for _, c := range []*Client{{}, {Direct: true}} {
-		cmd, err := c.command(Request{Verb: Lock})
+		cmd, err := c.command(helper.Request{Verb: helper.Lock})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,31 +187,31 @@ func TestCommandIsNotTiedToUs(t *testing.T) {
 
 func TestDoRefusesConfigForUsers(t *testing.T) {
 	c := &Client{Pkexec: script(t, "exit 0"), Config: "/etc/other.toml"}
-	if _, err := c.Do(context.Background(), Request{Verb: Lock}); err == nil || err.Error() != "cannot choose a configuration: only root may" {
+	if _, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock}); err == nil || err.Error() != "cannot choose a configuration: only root may" {
 		t.Errorf("Do() = %v", err)
 	}
 }
 
 func TestDoWithoutResult(t *testing.T) {
-	const handshake = "echo '" + Handshake + "'\n"
-	good := answering(t, Result{Request: Request{Verb: Lock}, Outcome: Done})
+	const handshake = "echo '" + helper.Handshake + "'\n"
+	good := answering(t, helper.Result{Request: helper.Request{Verb: helper.Lock}, Outcome: helper.Done})
 	tests := []struct{ name, script, want string }{
 		{"killed after the handshake", handshake + "kill -9 $$", "cannot lock: the helper started, but did not report how it ended"},
 		{"exit 0 after the handshake", handshake + "exit 0", ""},
 		{"exit 126 after the handshake", handshake + "exit 126", ""},
 		{"a crash", handshake + "echo 'panic: no' >&2\nexit 2", "cannot lock: the helper started, but did not report how it ended (panic: no)"},
 		{"garbage after the handshake", handshake + "echo '{'", ""},
-		{"half a handshake", "printf '" + Handshake + "'", ""},
+		{"half a handshake", "printf '" + helper.Handshake + "'", ""},
 		{"half a result", handshake + `printf '{"request":{"verb":"lock"},"outcome":"done"}'`, ""},
 		{"an empty result", handshake + "echo '{}'", ""},
-		{"another verb's result", answering(t, Result{Request: Request{Verb: Unlock}, Outcome: Done}), ""},
+		{"another verb's result", answering(t, helper.Result{Request: helper.Request{Verb: helper.Unlock}, Outcome: helper.Done}), ""},
 		{"a result and more", good + "\necho more", ""},
 		{"endless output", handshake + "head -c 6000000 /dev/zero | tr '\\0' x\necho\n" + strings.TrimPrefix(good, handshake), ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := &Client{Pkexec: script(t, test.script)}
-			r, err := c.Do(context.Background(), Request{Verb: Lock})
+			r, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 			if r != nil || !errors.Is(err, ErrNoResult) || test.want != "" && err.Error() != test.want {
 				t.Errorf("Do() = %v, %v, want ErrNoResult %q", r, err, test.want)
 			}
@@ -220,9 +222,9 @@ func TestDoWithoutResult(t *testing.T) {
 // A helper that stays to lock when the window ends has answered when it falls silent.
 func TestDoDoesNotWaitForAHelperThatStays(t *testing.T) {
 	fifo := fifo(t)
-	good := answering(t, Result{Request: Request{Verb: Unlock}, Outcome: Done})
+	good := answering(t, helper.Result{Request: helper.Request{Verb: helper.Unlock}, Outcome: helper.Done})
 	c := &Client{Direct: true, Helper: script(t, good+"\nexec >/dev/null 2>&1\nread x < "+fifo)}
-	if r, err := c.Do(context.Background(), Request{Verb: Unlock}); err != nil || r.Outcome != Done {
+	if r, err := c.Do(context.Background(), helper.Request{Verb: helper.Unlock}); err != nil || r.Outcome != helper.Done {
 		t.Errorf("Do() = %v, %v, want the answer", r, err)
 	}
 	release(t, fifo)
@@ -231,7 +233,7 @@ func TestDoDoesNotWaitForAHelperThatStays(t *testing.T) {
 // One that closes its output without an answer may still be about to say why.
 func TestDoWaitsForTheEndOfWhoDoesNotAnswer(t *testing.T) {
 	c := &Client{Pkexec: script(t, "exec >&-\nsleep 0.1\necho 'Not authorized' >&2\nexit 127")}
-	_, err := c.Do(context.Background(), Request{Verb: Lock})
+	_, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 	var refused *AuthorizationError
 	if !errors.As(err, &refused) || refused.Kind != NotAuthorized {
 		t.Errorf("Do() = %v, want that it was not authorized", err)
@@ -241,10 +243,10 @@ func TestDoWaitsForTheEndOfWhoDoesNotAnswer(t *testing.T) {
 func TestDoHangingHelper(t *testing.T) {
 	fifo := fifo(t)
 	c := &Client{
-		Pkexec:   script(t, "echo '"+Handshake+"'\nread x < "+fifo),
-		patience: time.Millisecond,
+		Pkexec:  script(t, "echo '"+helper.Handshake+"'\nread x < "+fifo),
+		timeout: time.Millisecond,
 	}
-	_, err := c.Do(context.Background(), Request{Verb: Lock})
+	_, err := c.Do(context.Background(), helper.Request{Verb: helper.Lock})
 	if !errors.Is(err, ErrNoResult) {
 		t.Errorf("Do() = %v, want ErrNoResult", err)
 	}
@@ -258,7 +260,7 @@ func TestDoCancelledBeforeHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := c.Do(ctx, Request{Verb: Unlock})
+		_, err := c.Do(ctx, helper.Request{Verb: helper.Unlock})
 		ended <- err
 	}()
 	data, err := os.ReadFile(fifo) // waits for the script
@@ -279,7 +281,7 @@ func TestDoCancelledBeforeHandshake(t *testing.T) {
 
 // readHandshake is a script that goes on only when its handshake has been read: the
 // line after it is longer than a pipe (64 KiB, pipe(7)) and what one read takes from it.
-const readHandshake = "echo '" + Handshake + "'\nhead -c 200000 /dev/zero | tr '\\0' x\necho\n"
+const readHandshake = "echo '" + helper.Handshake + "'\nhead -c 200000 /dev/zero | tr '\\0' x\necho\n"
 
 // A helper at work goes on, although nobody waits for it any longer.
 func TestDoCancelledAfterHandshake(t *testing.T) {
@@ -288,7 +290,7 @@ func TestDoCancelledAfterHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := c.Do(ctx, Request{Verb: Lock})
+		_, err := c.Do(ctx, helper.Request{Verb: helper.Lock})
 		ended <- err
 	}()
 	if _, err := os.ReadFile(begun); err != nil {
@@ -310,7 +312,7 @@ func TestDoCancelledAfterHandshake(t *testing.T) {
 // Unless that is asked for.
 func TestDoToTheEnd(t *testing.T) {
 	begun, goOn := fifo(t), fifo(t)
-	want := Result{Request: Request{Verb: Lock}, Outcome: Done}
+	want := helper.Result{Request: helper.Request{Verb: helper.Lock}, Outcome: helper.Done}
 	line, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -319,7 +321,7 @@ func TestDoToTheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := c.Do(ctx, Request{Verb: Lock})
+		_, err := c.Do(ctx, helper.Request{Verb: helper.Lock})
 		ended <- err
 	}()
 	if _, err := os.ReadFile(begun); err != nil {

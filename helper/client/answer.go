@@ -1,16 +1,15 @@
-package helper
+package client
 
 import (
 	"bytes"
 	"strings"
 	"sync"
+
+	"immutray.org/helper"
 )
 
 // handshakeName is the handshake without its version.
 const handshakeName = "immutray-helper "
-
-// maxAnswer is several times what a result may hold ([Result.Bound]).
-const maxAnswer = 4 << 20
 
 // maxWords is how much of the child's standard error is kept.
 const maxWords = 16 << 10
@@ -45,14 +44,14 @@ type answer struct {
 }
 
 func newAnswer() *answer {
-	return &answer{begun: make(chan struct{}), text: clipped{max: maxAnswer}}
+	return &answer{begun: make(chan struct{}), text: clipped{max: helper.MaxAnswer}}
 }
 
 func (a *answer) Write(data []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, err := a.text.Write(data)
-	if !a.hasBegun() && bytes.HasPrefix(a.text.buf.Bytes(), []byte(Handshake+"\n")) {
+	if !a.hasBegun() && bytes.HasPrefix(a.text.buf.Bytes(), []byte(helper.Handshake+"\n")) {
 		close(a.begun)
 	}
 	return n, err

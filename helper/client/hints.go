@@ -1,12 +1,11 @@
-package helper
+package client
 
 import (
 	"context"
 	"errors"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/distribution"
 	"immutray.org/helper/journal"
@@ -18,7 +17,7 @@ import (
 func Hint(err error) string { return hintOn(err, distribution.Here()) }
 
 func hintOn(err error, d distribution.Distribution) string {
-	var result *ResultError
+	var result *helper.ResultError
 	var auth *AuthorizationError
 	switch {
 	case err == nil:
@@ -27,10 +26,10 @@ func hintOn(err error, d distribution.Distribution) string {
 		return resultHint(result.Result)
 	case errors.As(err, &auth):
 		return authorizationHints(d)[auth.Kind]
-	case limitHints()[LimitOf(err)] != "":
+	case limitHints()[helper.LimitOf(err)] != "":
 		// Before any other: a file that could not be opened for want of descriptors need
 		// not be corrected.
-		return limitHints()[LimitOf(err)]
+		return limitHints()[helper.LimitOf(err)]
 	case errors.Is(err, ErrNoDialog):
 		return "Close open menus and dialogs, then try again."
 	case errors.Is(err, ErrCancelled):
@@ -38,16 +37,16 @@ func hintOn(err error, d distribution.Distribution) string {
 	case errors.Is(err, ErrNoResult):
 		return `Run "immutectl status" to see the state, then try again, which is safe.`
 	case errors.Is(err, config.ErrTooLong):
-		return outcomeHints()[TooLong]
+		return outcomeHints()[helper.TooLong]
 	case errors.Is(err, config.ErrRefused):
-		return outcomeHints()[ConfigRefused]
+		return outcomeHints()[helper.ConfigRefused]
 	case errors.Is(err, journal.ErrNotAllowed):
 		return `Run "sudo immutectl history", or have an administrator add you to the group systemd-journal.`
 	case errors.Is(err, journal.ErrMissing):
 		return "Immutray keeps the history only in systemd's journal."
-	case errors.Is(err, ErrRootOnly):
+	case errors.Is(err, helper.ErrRootOnly):
 		return `Run "sudo immutectl run -- COMMAND".`
-	case errors.Is(err, ErrNoGuardian):
+	case errors.Is(err, helper.ErrNoGuardian):
 		return `Run "immutectl lock".`
 	case errors.Is(err, context.DeadlineExceeded):
 		return "Try again."
@@ -55,14 +54,14 @@ func hintOn(err error, d distribution.Distribution) string {
 	return ""
 }
 
-func resultHint(r *Result) string {
-	if r.Outcome == Blocked && len(r.Writers) == 0 {
+func resultHint(r *helper.Result) string {
+	if r.Outcome == helper.Blocked && len(r.Writers) == 0 {
 		return "The kernel does not say which program it is. Close programs and containers that may be writing, then lock again."
 	}
-	if r.Outcome == Blocked && !slices.ContainsFunc(r.Writers, func(w Writer) bool { return w.Kind != WriterUnknown }) {
+	if r.Outcome == helper.Blocked && !slices.ContainsFunc(r.Writers, func(w helper.Writer) bool { return w.Kind != helper.WriterUnknown }) {
 		return `Such a process hangs, and so does every program that inspects it. End it, or the server of the file system that it waits for, then lock again. Or lock nevertheless, with "immutectl lock --force".`
 	}
-	if r.Outcome == PackageManager && r.Holder != nil && r.Holder.Manager == RunManager {
+	if r.Outcome == helper.PackageManager && r.Holder != nil && r.Holder.Manager == helper.RunManager {
 		return `Wait until it ends, or take away its write access with "immutectl lock --force".`
 	}
 	if r.Backup != nil {
@@ -73,7 +72,7 @@ func resultHint(r *Result) string {
 	}
 	if r.Unfit {
 		hint := `Run "immutectl doctor" to see what does not fit this computer, and what to do.`
-		if r.Request.Verb == Unlock {
+		if r.Request.Verb == helper.Unlock {
 			hint += ` As root, "immutectl unlock --ignore-config" unlocks the rest.`
 		}
 		return hint
@@ -81,26 +80,16 @@ func resultHint(r *Result) string {
 	return outcomeHints()[r.Outcome]
 }
 
-func outcomeHints() map[Outcome]string {
-	return map[Outcome]string{
-		Failed:         `Run "immutectl status" to see the state, and "journalctl -t immutray-helper" to see what was done.`,
-		Usage:          "Parts of Immutray have different versions. Log out and in again, or install it again.",
-		Blocked:        `Close these programs or stop their services, then lock again. "immutectl writers" lists them, "immutectl lock --wait 2m" waits for them.`,
-		NotPrepared:    `Give each of these directories a subvolume of its own with "sudo immutectl island DIRECTORY", or name it in allow_readonly in ` + config.Path + ".",
-		PackageManager: `Wait until it has finished, then try again, or run "immutectl lock --wait 1h".`,
-		TooLong:        "Ask for less time, and unlock again when you need more; or, as root, raise unlock_max in " + config.Path + ".",
-		ConfigRefused:  `As root, run "immutectl unlock --ignore-config", correct ` + config.Path + `, or remove it to use the defaults, and lock again.`,
+func outcomeHints() map[helper.Outcome]string {
+	return map[helper.Outcome]string{
+		helper.Failed:         `Run "immutectl status" to see the state, and "journalctl -t immutray-helper" to see what was done.`,
+		helper.Usage:          "Parts of Immutray have different versions. Log out and in again, or install it again.",
+		helper.Blocked:        `Close these programs or stop their services, then lock again. "immutectl writers" lists them, "immutectl lock --wait 2m" waits for them.`,
+		helper.NotPrepared:    `Give each of these directories a subvolume of its own with "sudo immutectl island DIRECTORY", or name it in allow_readonly in ` + config.Path + ".",
+		helper.PackageManager: `Wait until it has finished, then try again, or run "immutectl lock --wait 1h".`,
+		helper.TooLong:        "Ask for less time, and unlock again when you need more; or, as root, raise unlock_max in " + config.Path + ".",
+		helper.ConfigRefused:  `As root, run "immutectl unlock --ignore-config", correct ` + config.Path + `, or remove it to use the defaults, and lock again.`,
 	}
-}
-
-// LimitOf returns the limit that err says was reached, by the name of its errno, or "".
-func LimitOf(err error) string {
-	for _, errno := range []unix.Errno{unix.EDQUOT, unix.ENOSPC, unix.EMFILE, unix.ENFILE} {
-		if errors.Is(err, errno) {
-			return unix.ErrnoName(errno)
-		}
-	}
-	return ""
 }
 
 func limitHints() map[string]string {

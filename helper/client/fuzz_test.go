@@ -1,14 +1,16 @@
-package helper
+package client
 
 import (
 	"strings"
 	"testing"
+
+	"immutray.org/helper"
 )
 
 // What claims to be the helper may answer anything, in pieces of any size.
 func FuzzAnswer(f *testing.F) {
-	f.Add(Handshake+"\n"+`{"request":{"verb":"lock"},"outcome":"done"}`+"\n", "", 0, 7)
-	f.Add(Handshake+"\n{\n", "words", 1, 1)
+	f.Add(helper.Handshake+"\n"+`{"request":{"verb":"lock"},"outcome":"done"}`+"\n", "", 0, 7)
+	f.Add(helper.Handshake+"\n{\n", "words", 1, 1)
 	f.Add("immutray-helper 2\n", "", 0, 3)
 	f.Add("", "Error executing command as another user: Request dismissed\n", 126, 1)
 	f.Add("", "Error executing command as another user: Not authorized\n\nThis incident has been reported.\n", 127, 1)
@@ -21,20 +23,20 @@ func FuzzAnswer(f *testing.F) {
 			}
 			rest = rest[n:]
 		}
-		greeted := strings.HasPrefix(text, Handshake+"\n")
+		greeted := strings.HasPrefix(text, helper.Handshake+"\n")
 		if out.hasBegun() != greeted {
 			t.Errorf("hasBegun() = %v of %q", out.hasBegun(), text)
 		}
-		result, err := new(Client).judge(Lock, out, exitCode, stderr, false)
+		result, err := new(Client).judge(helper.Lock, out, exitCode, stderr, false)
 		switch {
 		case result == nil && err == nil:
 			t.Error("judge() returns neither a result nor an error")
 		case result != nil && !greeted:
 			t.Errorf("judge() believes %q", text)
-		case err == nil && result.Outcome != Done:
+		case err == nil && result.Outcome != helper.Done:
 			t.Errorf("judge() returns no error for %s", result.Outcome)
-		case err == nil && result.Request.Verb != Lock:
-			t.Errorf("judge() takes the answer to %s for that to %s", result.Request.Verb, Lock)
+		case err == nil && result.Request.Verb != helper.Lock:
+			t.Errorf("judge() takes the answer to %s for that to %s", result.Request.Verb, helper.Lock)
 		}
 		if err != nil && strings.ContainsAny(firstLine(stderr), "\n") {
 			t.Errorf("firstLine() = %q", firstLine(stderr))

@@ -1,14 +1,11 @@
-package helper
+package client
 
 import (
 	"errors"
 	"strings"
-)
 
-// HelperPath is where the helper is installed. The polkit actions are bound to
-// this path, letter by letter: it must hold no symbolic link (pkexec(1), and polkit
-// 127 resolves what it is given before it compares).
-const HelperPath = "/usr/libexec/immutray/immutray-helper"
+	"immutray.org/helper/text"
+)
 
 // ErrCancelled is returned when the password prompt was dismissed.
 var ErrCancelled = errors.New("the password prompt was cancelled")
@@ -122,29 +119,7 @@ func pkexecError(exitCode int, stderr string, tooSoon bool) error {
 	return e
 }
 
-// firstLine returns the first line with something in it, without control
-// characters and not endlessly long.
-func firstLine(s string) string {
-	for _, line := range strings.Split(s, "\n") {
-		line = strings.TrimSpace(strings.Map(printable, line))
-		if line != "" {
-			return cut(line, 300)
-		}
-	}
-	return ""
-}
+// maxDetail is how much of what pkexec or the helper printed is shown, in characters.
+const maxDetail = 300
 
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-		return ' '
-	}
-	return r
-}
-
-// cut shortens s to at most n bytes, between two characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
-}
+func firstLine(s string) string { return text.FirstLine(s, maxDetail) }

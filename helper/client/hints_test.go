@@ -1,4 +1,4 @@
-package helper
+package client
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/distribution"
 	"immutray.org/helper/journal"
@@ -15,37 +16,39 @@ import (
 
 func TestHint(t *testing.T) {
 	debian := distribution.Distribution{"debian"}
-	result := func(o Outcome, w ...Writer) error { return (&Result{Outcome: o, Writers: w}).Err() }
+	result := func(o helper.Outcome, w ...helper.Writer) error {
+		return (&helper.Result{Outcome: o, Writers: w}).Err()
+	}
 	tests := []struct {
 		name string
 		err  error
 		want string // a part of the hint; "" for no hint
 	}{
 		{"nothing", nil, ""},
-		{"done", (&Result{Outcome: Done}).Err(), ""},
-		{"failed", result(Failed), "journalctl -t immutray-helper"},
-		{"usage", result(Usage), "different versions"},
-		{"blocked", result(Blocked, Writer{PID: 1}), "immutectl writers"},
-		{"blocked by nobody known", result(Blocked), "The kernel does not say which program it is."},
-		{"blocked by who hangs", result(Blocked, Writer{Kind: WriterUnknown, PID: 1}), "the server of the file system that it waits for"},
-		{"blocked by two", result(Blocked, Writer{Kind: WriterUnknown, PID: 1}, Writer{Kind: WriterFile, PID: 2}), "immutectl writers"},
-		{"a backup", (&Result{Outcome: Failed, Backup: &Backup{PID: 1}}).Err(), "until the backup is done"},
-		{"not prepared", result(NotPrepared), "allow_readonly in " + config.Path},
-		{"package manager", result(PackageManager), "Wait until it has finished"},
-		{"a command", (&Result{Outcome: PackageManager, Holder: &LockHolder{Manager: RunManager}}).Err(), "immutectl lock --force"},
-		{"too long", result(TooLong), "raise unlock_max in " + config.Path},
+		{"done", (&helper.Result{Outcome: helper.Done}).Err(), ""},
+		{"failed", result(helper.Failed), "journalctl -t immutray-helper"},
+		{"usage", result(helper.Usage), "different versions"},
+		{"blocked", result(helper.Blocked, helper.Writer{PID: 1}), "immutectl writers"},
+		{"blocked by nobody known", result(helper.Blocked), "The kernel does not say which program it is."},
+		{"blocked by who hangs", result(helper.Blocked, helper.Writer{Kind: helper.WriterUnknown, PID: 1}), "the server of the file system that it waits for"},
+		{"blocked by two", result(helper.Blocked, helper.Writer{Kind: helper.WriterUnknown, PID: 1}, helper.Writer{Kind: helper.WriterFile, PID: 2}), "immutectl writers"},
+		{"a backup", (&helper.Result{Outcome: helper.Failed, Backup: &helper.Backup{PID: 1}}).Err(), "until the backup is done"},
+		{"not prepared", result(helper.NotPrepared), "allow_readonly in " + config.Path},
+		{"package manager", result(helper.PackageManager), "Wait until it has finished"},
+		{"a command", (&helper.Result{Outcome: helper.PackageManager, Holder: &helper.LockHolder{Manager: helper.RunManager}}).Err(), "immutectl lock --force"},
+		{"too long", result(helper.TooLong), "raise unlock_max in " + config.Path},
 		{"too long as known here", config.Config{UnlockMax: 1}.Allows(2), "raise unlock_max in " + config.Path},
-		{"configuration", result(ConfigRefused), `As root, run "immutectl unlock --ignore-config", correct ` + config.Path},
-		{"paths that don't fit", (&Result{Outcome: ConfigRefused, Unfit: true}).Err(), `Run "immutectl doctor" to see what does not fit`},
-		{"quota", (&Result{Outcome: Failed, Limit: "EDQUOT"}).Err(), "A quota is used up."},
-		{"disk full", (&Result{Outcome: Failed, Limit: "ENOSPC"}).Err(), "The disk is full."},
+		{"configuration", result(helper.ConfigRefused), `As root, run "immutectl unlock --ignore-config", correct ` + config.Path},
+		{"paths that don't fit", (&helper.Result{Outcome: helper.ConfigRefused, Unfit: true}).Err(), `Run "immutectl doctor" to see what does not fit`},
+		{"quota", (&helper.Result{Outcome: helper.Failed, Limit: "EDQUOT"}).Err(), "A quota is used up."},
+		{"disk full", (&helper.Result{Outcome: helper.Failed, Limit: "ENOSPC"}).Err(), "The disk is full."},
 		{"too many open files", fmt.Errorf("cannot use %s: %w", config.Path, errors.Join(config.ErrRefused, unix.EMFILE)), "may not open more files"},
 		{"too many open files anywhere", fmt.Errorf("cannot read: %w", unix.ENFILE), "All programs together"},
 		{"configuration read here", fmt.Errorf("cannot start: %w", config.ErrRefused), `As root, run "immutectl unlock --ignore-config", correct ` + config.Path},
 		{"cancelled", ErrCancelled, ""},
 		{"no dialog", ErrNoDialog, "Close open menus"},
-		{"not root", fmt.Errorf("cannot run a command: %w", ErrRootOnly), "sudo immutectl run -- COMMAND"},
-		{"no guardian", fmt.Errorf("cannot lock again: %w", ErrNoGuardian), `Run "immutectl lock".`},
+		{"not root", fmt.Errorf("cannot run a command: %w", helper.ErrRootOnly), "sudo immutectl run -- COMMAND"},
+		{"no guardian", fmt.Errorf("cannot lock again: %w", helper.ErrNoGuardian), `Run "immutectl lock".`},
 		{"no result", fmt.Errorf("cannot lock: %w", ErrNoResult), "then try again, which is safe"},
 		{"not authorized", &AuthorizationError{Kind: NotAuthorized}, "The password was wrong"},
 		{"no agent", &AuthorizationError{Kind: NoAgent}, "sudo immutectl lock"},
@@ -98,12 +101,12 @@ func TestHintOnOtherDistributions(t *testing.T) {
 // A limit that was reached goes over the wire by its name.
 func TestLimitOf(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EDQUOT, unix.ENOSPC, unix.EMFILE, unix.ENFILE} {
-		got := LimitOf(fmt.Errorf("cannot lock: %w", errno))
+		got := helper.LimitOf(fmt.Errorf("cannot lock: %w", errno))
 		if got != unix.ErrnoName(errno) || limitHints()[got] == "" {
 			t.Errorf("LimitOf(%v) = %q, with the hint %q", errno, got, limitHints()[got])
 		}
 	}
-	if got := LimitOf(errors.Join(unix.EBUSY)); got != "" {
+	if got := helper.LimitOf(errors.Join(unix.EBUSY)); got != "" {
 		t.Errorf("LimitOf(EBUSY) = %q", got)
 	}
 }
