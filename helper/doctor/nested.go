@@ -36,11 +36,11 @@ func (g *gatherer) place(check, name string) Place {
 	defer unix.Close(fd)
 	p.Real = real
 	var st unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_MNT_ID, &st); err != nil {
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO, &st); err != nil {
 		g.unseen(check, "%s: %v", name, err)
 		return p
 	}
-	info, err := mount.Find(st.Mnt_id)
+	info, err := mount.Of(fd)
 	if err != nil {
 		g.unseen(check, "%s: %v", name, err)
 		return p

@@ -73,7 +73,7 @@ func TestASubvolumeBelowAnOverlayIsLocked(t *testing.T) {
 	}
 	f.closeTop()
 	r := f.must(helper.Lock)
-	if len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "when it is taken off, lock once more") {
+	if len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "lock once more when that is unmounted") {
 		t.Errorf("the mount below is out of reach, and the answer says %q", r.Notices)
 	}
 	takeOff()

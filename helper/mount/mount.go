@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -9,24 +10,38 @@ import (
 
 // List returns the mount table of the caller's thread.
 func List() ([]Info, error) {
-	f, err := os.Open("/proc/thread-self/mountinfo")
+	f, err := openTable()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the mount table: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	return ParseInfo(f)
 }
 
-// Find returns the mount with the given id out of the caller's mount table.
+func openTable() (*os.File, error) {
+	f, err := os.Open("/proc/thread-self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the mount table: %w", err)
+	}
+	return f, nil
+}
+
+// ErrNotListed says that a mount is not in the caller's mount table.
+var ErrNotListed = errors.New("it is not in the mount table")
+
+// Find returns the mount with the given id out of the caller's mount table, which it reads
+// no further than that mount.
 func Find(id uint64) (Info, error) {
-	infos, err := List()
+	f, err := openTable()
 	if err != nil {
 		return Info{}, err
 	}
-	if info, ok := ByID(infos, id); ok {
-		return info, nil
+	defer f.Close()
+	info, err := find(f, id)
+	if errors.Is(err, ErrNotListed) {
+		err = fmt.Errorf("cannot find mount %d: %w", id, err)
 	}
-	return Info{}, fmt.Errorf("mount %d is not in the mount table", id)
+	return info, err
 }
 
 // ByID returns the mount with the given id out of a table, and whether it is in there.

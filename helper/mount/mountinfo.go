@@ -8,6 +8,7 @@ package mount
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -86,10 +87,34 @@ func ParseInfo(r io.Reader) ([]Info, error) {
 // Each reads a mount table and calls each for the mounts of one superblock, by its device,
 // or for all of them where device is empty. It ends early with an error of each.
 func Each(r io.Reader, device string, each func(Info) error) error {
+	return scan(r, func(line []byte) bool { return device == "" || hasDevice(line, device) }, each)
+}
+
+// find returns the mount with an id, and reads a mount table no further than it.
+func find(r io.Reader, id uint64) (Info, error) {
+	var found Info
+	errFound := errors.New("found")
+	begin := strconv.AppendUint(nil, id, 10)
+	begin = append(begin, ' ')
+	err := scan(r, func(line []byte) bool { return bytes.HasPrefix(line, begin) }, func(info Info) error {
+		found = info
+		return errFound
+	})
+	switch {
+	case err == nil:
+		return Info{}, ErrNotListed
+	case err != errFound:
+		return Info{}, err
+	}
+	return found, nil
+}
+
+// scan parses those lines of a mount table that are wanted: most are not worth it.
+func scan(r io.Reader, wanted func(line []byte) bool, each func(Info) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		if device != "" && !hasDevice(lines.Bytes(), device) {
+		if !wanted(lines.Bytes()) {
 			continue
 		}
 		info, err := parseLine(lines.Bytes())
@@ -106,7 +131,7 @@ func Each(r io.Reader, device string, each func(Info) error) error {
 	return nil
 }
 
-// hasDevice is a look at field (3) alone: most lines of a table are not worth more.
+// hasDevice looks at field (3) alone.
 func hasDevice(line []byte, device string) bool {
 	for range 2 {
 		_, line, _ = bytes.Cut(line, []byte(" "))

@@ -33,7 +33,7 @@ func OpenSubvolume(fd int) (*Subvolume, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := mount.Find(at.mount)
+	info, err := mount.Of(fd)
 	if err != nil {
 		return nil, err
 	}

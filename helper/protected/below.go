@@ -123,13 +123,13 @@ func (b *below) subvolume() (*namespaces.Subvolume, error) {
 // readBelow makes it the status of the subvolume that is hidden at the path. The mount flag
 // is that of what is on top of it, through which the path is written to; of two subvolumes
 // the property that is set less counts.
-func (p *Path) readBelow(s *helper.PathStatus, mounts []mount.Info, top mount.Info) {
-	hidden, ok := mount.ByID(mounts, p.below.mount.ID)
-	if !ok {
+func (p *Path) readBelow(s *helper.PathStatus, top mount.Summary) {
+	hidden, err := mount.Find(p.below.mount.ID)
+	if err != nil {
 		hidden = p.below.mount
 	}
 	s.OnTop, s.Filesystem, s.Subvolume = top.Filesystem, hidden.Filesystem, hidden.Root
-	s.Mount = flag(top.ReadOnly() || top.SuperReadOnly())
+	s.Mount = flag(top.ReadOnly || top.SuperReadOnly)
 	s.Superblock = flag(hidden.SuperReadOnly())
 	seen := s.Property
 	flags, err := btrfs.Flags(0), p.below.err
@@ -176,7 +176,7 @@ func (p *Path) CanBeWritten() error {
 	if p.below == nil {
 		return nil
 	}
-	if top, err := mount.Find(p.MountID); err == nil && top.SuperReadOnly() {
+	if top, err := mount.Of(p.fd); err == nil && top.SuperReadOnly {
 		return fmt.Errorf("what is mounted over it (%s) is read-only: unmount that first", top.Filesystem)
 	}
 	return nil

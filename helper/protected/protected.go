@@ -124,12 +124,12 @@ func (p *Path) identify() error {
 	if p.whole {
 		return nil // Status looks whether it hides another one
 	}
-	mounts, err := mount.List()
-	if err != nil {
-		return fmt.Errorf("cannot look at %q: %w", p.Name, err)
+	top, err := mount.Of(p.fd)
+	if err == nil {
+		err = p.lookBelow(top)
 	}
-	if top, ok := mount.ByID(mounts, p.MountID); ok {
-		p.lookBelow(mounts, top)
+	if err != nil && !errors.Is(err, mount.ErrNotListed) {
+		return fmt.Errorf("cannot look at %q: %w", p.Name, err)
 	}
 	if onBtrfs && p.below == nil {
 		return &unfitError{p.Name, errors.New("it is a directory on btrfs, not a subvolume")}
@@ -137,11 +137,24 @@ func (p *Path) identify() error {
 	return nil
 }
 
-func (p *Path) lookBelow(mounts []mount.Info, top mount.Info) {
-	if p.below == nil {
+// lookBelow looks once for a subvolume that is hidden at the path. Only where a mount lies
+// below another it needs the whole mount table.
+func (p *Path) lookBelow(top mount.Summary) error {
+	if p.below != nil {
+		return nil
+	}
+	if hides, err := top.Hides(); err != nil || !hides {
+		return err
+	}
+	mounts, err := mount.List()
+	if err != nil {
+		return err
+	}
+	if top, ok := mount.ByID(mounts, top.ID); ok {
 		p.below = findBelow(mounts, top)
 		p.Btrfs = p.Btrfs || p.below != nil
 	}
+	return nil
 }
 
 // Close releases the path.
@@ -154,34 +167,31 @@ func (p *Path) Close() {
 // unknown and stands in Error.
 func (p *Path) Status() helper.PathStatus {
 	s := helper.PathStatus{Path: p.Name, State: helper.Unknown}
-	mounts, err := mount.List()
+	top, err := mount.Of(p.fd)
+	if err == nil {
+		err = p.lookBelow(top)
+	}
 	if err != nil {
 		s.Error = fmt.Sprintf("cannot read the state of %q: %v", p.Name, text.Because(err))
 		return s
 	}
-	info, ok := mount.ByID(mounts, p.MountID)
-	if !ok {
-		s.Error = fmt.Sprintf("cannot read the state of %q: its mount %d is not in the mount table", p.Name, p.MountID)
-		return s
-	}
-	p.lookBelow(mounts, info)
-	s.Filesystem = info.Filesystem
-	s.Mount = flag(info.ReadOnly())
-	s.Superblock = flag(info.SuperReadOnly())
+	s.Filesystem = top.Filesystem
+	s.Mount = flag(top.ReadOnly)
+	s.Superblock = flag(top.SuperReadOnly)
 	s.Property = helper.NoFlag
 	if p.whole {
-		s.Subvolume = info.Root
+		s.Subvolume = top.Root
 		if err := p.readSubvolume(&s); err != nil {
 			s.Property = ""
 			s.Error = fmt.Sprintf("cannot read the property of %q: %v", p.Name, err)
 		}
 	}
 	if p.below != nil {
-		p.readBelow(&s, mounts, info)
+		p.readBelow(&s, top)
 	}
 	if p.WasBtrfs && !p.Btrfs {
 		s.Property = ""
-		s.Error = fmt.Sprintf("cannot tell the state of %q: it was on btrfs when it was last locked or unlocked, but what is mounted there now is not (%s)", p.Name, info.Filesystem)
+		s.Error = fmt.Sprintf("cannot tell the state of %q: it was on btrfs when it was last locked or unlocked, but what is mounted there now is not (%s)", p.Name, top.Filesystem)
 	}
 	s.State = helper.PathState(s.Property, s.Mount, s.Superblock)
 	return s

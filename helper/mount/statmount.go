@@ -1,0 +1,107 @@
+package mount
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file has the package's unsafe code: x/sys/unix knows the number of statmount(2), and
+// has no function for it.
+
+// What statmount(2) is asked for, STATMOUNT_* in linux/mount.h. All of it is there since
+// Linux 6.8, the first with this system call.
+const (
+	wantSuperblock = 0x01
+	wantMount      = 0x02
+	wantRoot       = 0x08
+	wantPoint      = 0x10
+	wantFilesystem = 0x20
+	wantAll        = wantSuperblock | wantMount | wantRoot | wantPoint | wantFilesystem
+)
+
+// superblockReadOnly is SB_RDONLY in linux/fs.h.
+const superblockReadOnly = 1
+
+// mountIDRequest is struct mnt_id_req, linux/mount.h, in its first version.
+type mountIDRequest struct {
+	size    uint32
+	_       uint32
+	mountID uint64 // a unique one
+	mask    uint64
+}
+
+// statmountAnswer is struct statmount, linux/mount.h, with room for the strings.
+type statmountAnswer struct {
+	_            uint32
+	_            uint32
+	mask         uint64
+	major, minor uint32
+	_            uint64
+	superFlags   uint32
+	filesystem   uint32 // where in strings it begins, as root and point
+	_            uint64
+	uniqueParent uint64
+	id, parent   uint32 // as in mountinfo
+	attributes   uint64
+	_            [4]uint64
+	root, point  uint32
+	_            [50]uint64
+	strings      [stringsSize]byte
+}
+
+// stringsSize has room for two paths and the name of a file system. To a mount point that is
+// longer the kernel answers EOVERFLOW.
+const stringsSize = 2*unix.PathMax + 256
+
+// statmount asks for a mount by its unique id. It asks no file system, and takes the lock
+// alone that readers of mountinfo take as well (namespace_sem in fs/namespace.c).
+func statmount(id uint64) (Summary, error) {
+	request := mountIDRequest{mountID: id, mask: wantAll}
+	request.size = uint32(unsafe.Sizeof(request))
+	answer := new(statmountAnswer)
+	_, _, errno := unix.Syscall6(unix.SYS_STATMOUNT, uintptr(unsafe.Pointer(&request)),
+		uintptr(unsafe.Pointer(answer)), unsafe.Sizeof(*answer), 0, 0, 0)
+	if errno != 0 {
+		return Summary{}, fmt.Errorf("statmount: %w", errno)
+	}
+	// The kernel leaves out what it can't tell: the mount point, where no path leads there.
+	if answer.mask&wantAll != wantAll {
+		return Summary{}, errors.New("statmount: the answer is incomplete")
+	}
+	return answer.summary()
+}
+
+func (a *statmountAnswer) summary() (Summary, error) {
+	s := Summary{
+		ID:            uint64(a.id),
+		Parent:        uint64(a.parent),
+		Device:        fmt.Sprintf("%d:%d", a.major, a.minor),
+		Root:          a.text(a.root),
+		Point:         a.text(a.point),
+		Filesystem:    a.text(a.filesystem),
+		ReadOnly:      a.attributes&unix.MOUNT_ATTR_RDONLY != 0,
+		SuperReadOnly: a.superFlags&superblockReadOnly != 0,
+		uniqueParent:  a.uniqueParent,
+	}
+	switch {
+	case s.Root == "" || s.Point == "" || s.Filesystem == "":
+		return Summary{}, errors.New("statmount: the answer is incomplete")
+	case strings.HasPrefix(s.Filesystem, "fuse"):
+		// In mountinfo a name of the program follows, which Linux 6.8 does not tell.
+		return Summary{}, errors.New("statmount: the file system's type is incomplete")
+	}
+	return s, nil
+}
+
+func (a *statmountAnswer) text(at uint32) string {
+	if int64(at) >= int64(len(a.strings)) {
+		return ""
+	}
+	text, _, _ := bytes.Cut(a.strings[at:], []byte{0})
+	return string(text)
+}
