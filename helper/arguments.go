@@ -16,9 +16,9 @@ type CommandLine struct {
 	Config string
 	// Work serves the request in this process. The units of Immutray say it.
 	Work bool
-	// Check only tells, by the exit code, whether this boot is for the verb.
+	// Check only reports, by the exit code, whether this boot is for the verb.
 	Check bool
-	// Lent locks only what runs could write to whose guardian is gone.
+	// Lent ends only the write access of runs whose guardian is gone.
 	Lent bool
 }
 
@@ -200,8 +200,8 @@ func parseFile(arg string) (string, error) {
 	return arg, nil
 }
 
-// parseOccasion parses an occasion that a unit stands for. The lock of the screen has none:
-// the applet asks as the person does.
+// parseOccasion parses an occasion that has a unit. The lock of the screen has none: the
+// applet locks then, as it does for a click.
 func parseOccasion(arg string) (Occasion, error) {
 	on, ok := ParseOccasion(arg)
 	if !ok || on == ScreenLock {

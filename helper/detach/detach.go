@@ -1,5 +1,5 @@
 // Package detach frees a process of root's from whoever started it: from what it has
-// inherited, and from who reads its output.
+// inherited, and from the readers of its output.
 package detach
 
 import (

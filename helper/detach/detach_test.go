@@ -120,7 +120,7 @@ func TestFromCallerFailsClosed(t *testing.T) {
 	}
 }
 
-// asUser starts what follows as somebody who is not root.
+// asUser starts what follows as a user who is not root.
 func asUser() string {
 	if os.Getuid() != 0 {
 		return "exec "
@@ -129,7 +129,7 @@ func asUser() string {
 }
 
 // programForAll returns a copy of the test program that everyone can run: the program
-// itself may lie where nobody else can read.
+// itself may lie where only root can read.
 func programForAll(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "probe")

@@ -49,9 +49,9 @@ type Engine struct {
 	Keep func(config.Config) error
 	// Journal takes a record of every change; it must not block. It may be nil.
 	Journal func(journal.Entry)
-	// Relock locks when a window ends. Without it no window can be opened that has an
+	// Timer locks when a window ends. Without it no window can be opened that has an
 	// end.
-	Relock Relock
+	Timer Timer
 	// Units tells which mounts services want to be read-only. Without it, those of a
 	// service that has started while the system was locked stay so.
 	Units Units

@@ -11,7 +11,7 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// timers are a Relock that sets nothing, but complains of a system that is unlocked,
+// timers are a Timer that sets nothing, but complains of a system that is unlocked,
 // for a limited time, without a timer.
 type timers struct {
 	f     *timedFixture
@@ -61,7 +61,7 @@ func newTimedFixture(t *testing.T) *timedFixture {
 		boot:    100 * time.Hour,
 	}
 	f.timers = &timers{f: f, armed: map[string]time.Duration{}}
-	f.engine.Relock = f.timers
+	f.engine.Timer = f.timers
 	f.engine.clock = clock{func() time.Time { return f.wall }, func() time.Duration { return f.boot }}
 	f.engine.Config.UnlockDefault = time.Hour
 	f.must(helper.Lock)

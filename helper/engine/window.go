@@ -13,10 +13,10 @@ import (
 	"immutray.org/helper/text"
 )
 
-// A Relock has a lock that is [helper.Request.Due] asked for when a window ends,
+// A Timer has a lock that is [helper.Request.Due] asked for when a window ends,
 // whatever becomes of this process and of everything of the user's. It goes on asking
 // until that lock is done.
-type Relock interface {
+type Timer interface {
 	// Arm sets a timer, called id, beside those that are set already.
 	Arm(ctx context.Context, id string, after time.Duration) error
 	// Disarm takes back every timer but the one called except.
@@ -108,8 +108,8 @@ func (e *Engine) length(r helper.Request, had statefile.State) (time.Duration, e
 
 func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error {
 	err := errors.New("there is no timer here")
-	if e.Relock != nil {
-		err = e.Relock.Arm(ctx, id, after)
+	if e.Timer != nil {
+		err = e.Timer.Arm(ctx, id, after)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot set a timer for the end of the window: %w", text.Because(err))
@@ -122,14 +122,14 @@ func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error 
 // an earlier timer may be all that still ends a window. One that stays does no harm: when
 // it comes, it finds that no window has ended.
 func (e *Engine) disarm(ctx context.Context, result *helper.Result, keep *statefile.Deadline) {
-	if e.Relock == nil {
+	if e.Timer == nil {
 		return
 	}
 	except := ""
 	if keep != nil {
 		except = keep.ID
 	}
-	if err := e.Relock.Disarm(ctx, except); err != nil {
+	if err := e.Timer.Disarm(ctx, except); err != nil {
 		result.Notices = append(result.Notices, fmt.Sprintf("the timer of a window that has ended is still set: %v", err))
 	}
 }

@@ -54,11 +54,11 @@ func TestNoTimerNoUnlock(t *testing.T) {
 		t.Errorf("unlock = %s: %q, want %q", r.Outcome, r.Error, want)
 	}
 	f.expect("without a bus", helper.Locked)
-	f.engine.Relock = nil
+	f.engine.Timer = nil
 	if r := f.ask(helper.Request{Verb: helper.Unlock, ID: "2"}); r.Outcome != helper.Failed || r.Status.State != helper.Locked {
-		t.Errorf("unlock without a Relock = %s, %s", r.Outcome, r.Status.State)
+		t.Errorf("unlock without a Timer = %s, %s", r.Outcome, r.Status.State)
 	}
-	f.engine.Relock, f.timers.err = f.timers, nil
+	f.engine.Timer, f.timers.err = f.timers, nil
 
 	// Nor does a failed extension cost the window that there was.
 	f.unlock(helper.Request{For: time.Hour})

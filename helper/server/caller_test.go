@@ -9,7 +9,7 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// Who asks may hang in execve(2) while we ask who that is.
+// The caller may hang in execve(2) while the helper asks who that is.
 func TestReadLinkDoesNotWaitForAProcessThatHangs(t *testing.T) {
 	if got, err := readLink("/proc/self/exe"); err != nil || got == "" {
 		t.Errorf("readLink of our own = %q, %v", got, err)

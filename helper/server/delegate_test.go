@@ -138,7 +138,7 @@ func TestDelegateStartsAgainAfterMerge(t *testing.T) {
 	}
 }
 
-// What failed before it took the request would fail again: the caller is told at once,
+// What failed before it took the request would fail again: the caller learns it at once,
 // and why if that is known.
 func TestDelegateUnitNeverWorks(t *testing.T) {
 	const (
@@ -243,7 +243,7 @@ type startFunc func(ctx context.Context, unit string) (systemd.End, error)
 
 func (f startFunc) Start(ctx context.Context, unit string) (systemd.End, error) { return f(ctx, unit) }
 
-// Every one of many who ask at the same time gets the answer to his own request, and
+// Every one of many that ask at the same time gets the answer to its own request, and
 // nothing is done twice.
 func TestDelegateManyAtOnce(t *testing.T) {
 	d := newDelegating(t)

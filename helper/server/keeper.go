@@ -15,9 +15,9 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// A keeper is what locks at the end of a window where PID 1 has no timers for us: the
-// helper itself, which stays when it has answered. It goes when the window is another's
-// to end, or nobody's any more.
+// A keeper locks at the end of a window where PID 1 is not systemd and has no timers. It is
+// the helper's own process, which stays when it has answered, and ends when another process
+// is to end the window, or when there is no window any more.
 type keeper struct {
 	engine  *engine.Engine
 	id      string   // of the window to end; "" when there is none
@@ -25,11 +25,11 @@ type keeper struct {
 	changes *os.File // inotify on the state directory
 }
 
-// tryAgainAfter is how long a keeper waits when it could not lock; as long as systemd
-// does (RestartSec= of immutray-relock@.service).
+// tryAgainAfter is how long a keeper waits when it could not lock: as long as systemd
+// (RestartSec= of immutray-relock@.service).
 const tryAgainAfter = 20 * time.Second
 
-// Arm implements [engine.Relock].
+// Arm implements [engine.Timer].
 func (k *keeper) Arm(_ context.Context, id string, after time.Duration) error {
 	if k.timer == nil {
 		if err := k.open(); err != nil {
@@ -45,7 +45,7 @@ func (k *keeper) Arm(_ context.Context, id string, after time.Duration) error {
 	return nil
 }
 
-// open gets everything that waiting takes, before anything is unlocked.
+// open gets all that the keeper needs to wait, before anything is unlocked.
 func (k *keeper) open() error {
 	timer, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_CLOEXEC)
 	if err != nil {
@@ -68,8 +68,8 @@ func (k *keeper) close() {
 	k.changes.Close()
 }
 
-// Disarm implements [engine.Relock]. Other keepers see in the state file that they are
-// not wanted any more.
+// Disarm implements [engine.Timer]. Other keepers read in the state file that they are not
+// wanted any more.
 func (k *keeper) Disarm(_ context.Context, except string) error {
 	if k.id != except {
 		k.id = ""
@@ -88,7 +88,7 @@ func (s *server) keep(ctx context.Context) {
 		return
 	}
 	if err := s.detach(); err != nil {
-		// Who waits for the end of our output has to wait for the end of the window.
+		// A caller that waits for the end of the output waits for the end of the window.
 		_ = s.say(s.stderr, "immutray-helper: error: "+err.Error()+"\n")
 	}
 	for k.id != "" && k.isWanted() {
@@ -97,7 +97,7 @@ func (s *server) keep(ctx context.Context) {
 			err = s.lockWhenDue(ctx)
 		}
 		if err != nil {
-			// A lock that comes too early is put off, and the timer set anew.
+			// A lock that comes too early is postponed, and the timer set again.
 			_ = s.say(s.stderr, "immutray-helper: error: "+err.Error()+"\n")
 			time.Sleep(tryAgainAfter)
 			_ = s.lockWhenDue(ctx)
@@ -105,7 +105,7 @@ func (s *server) keep(ctx context.Context) {
 	}
 }
 
-// lockWhenDue locks, or has the timer come again. Its error says that it will not.
+// lockWhenDue locks, or sets the timer again. After an error the timer is not set.
 func (s *server) lockWhenDue(ctx context.Context) error {
 	r := s.run(s.keeper.engine, ctx, helper.Request{Verb: helper.Lock, ID: newID(), User: userName(0), Due: true})
 	if r.Outcome == helper.Done {
@@ -114,7 +114,7 @@ func (s *server) lockWhenDue(ctx context.Context) error {
 	return s.keeper.Arm(ctx, s.keeper.id, tryAgainAfter)
 }
 
-// wait returns when the state file has changed, or when the timer has come.
+// wait returns when the state file has changed, or when the timer has elapsed.
 func (k *keeper) wait() (due bool, err error) {
 	fds := []unix.PollFd{
 		{Fd: int32(k.timer.Fd()), Events: unix.POLLIN},
@@ -125,16 +125,16 @@ func (k *keeper) wait() (due bool, err error) {
 	}
 	for i, f := range []*os.File{k.timer, k.changes} {
 		if fds[i].Revents != 0 {
-			_, _ = f.Read(make([]byte, 4096)) // that it can be read is all there is to know
+			_, _ = f.Read(make([]byte, 4096)) // what it says is not needed
 		}
 	}
 	return fds[0].Revents != 0, nil
 }
 
-// isWanted reports whether the window is still ours to end. It is while that can't be
-// read, and while another unlock is at work, which has no result yet and may fail: to
-// ask for a lock once too often does no harm. One whose end is not on record any more is
-// everybody's, until the system is locked.
+// isWanted reports whether this keeper still has to end the window. It has to while that
+// can't be read, and while another unlock works, which has no result yet and may fail: one
+// lock too many does no harm. A window whose end is not on record any more is for every
+// keeper to end, until the system is locked.
 func (k *keeper) isWanted() bool {
 	c := k.engine.Config
 	state, err := statefile.Read(c.StateDir)

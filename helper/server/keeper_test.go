@@ -140,7 +140,7 @@ func TestKeeperTriesAgain(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nobody tried to lock")
+			t.Fatal("no keeper tried to lock")
 		}
 	}
 	s.mustStay(t, "while a file is in use")
@@ -173,7 +173,7 @@ func TestKeeperStaysWithALostRecord(t *testing.T) {
 	}
 }
 
-// A refused request leaves nobody behind.
+// A refused request leaves no keeper behind.
 func TestKeeperOfNothing(t *testing.T) {
 	k := newKept(t)
 	k.config.UnlockMax = time.Hour

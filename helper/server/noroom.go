@@ -15,12 +15,12 @@ import (
 )
 
 // isNoRoom reports whether an error is that of a file system that is full, of data or of
-// files. /run may be filled by somebody without rights, where a program gives everyone a
-// directory there.
+// files. A user without rights can fill /run, where a program gives everyone a directory
+// there.
 func isNoRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// lockUnasked has PID 1 lock where there is no room for a request: of a unit that finds
-// none the lock is root's own. How it ended the state file says, which always has room.
+// lockUnasked has PID 1 lock where there is no room for a request: a unit that finds none
+// does a lock of root's own. The result is in the state file, which always has room.
 func (s *server) lockUnasked(ctx context.Context, c config.Config, r helper.Request) (*helper.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, helper.AnswerTimeout(c.Drain))
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 	"immutray.org/helper/statedir"
 )
 
-// somePeople are logged in; an error says why that can't be told.
+// somePeople are logged in; with an error that cannot be counted.
 type somePeople struct {
 	count int
 	err   error
@@ -64,7 +64,7 @@ func TestSleepDoesNotWaitForLong(t *testing.T) {
 		return &helper.Result{Request: r, Outcome: helper.Blocked, Error: "cannot lock: why"}
 	}
 	if r, code := f.serve(t, nil, "lock", "--work", "--on", "sleep"); code != helper.ExitBlocked {
-		t.Errorf("exit %d, %+v, want it told as blocked", code, r)
+		t.Errorf("exit %d, %+v, want that it is blocked", code, r)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestRelockWhenTheLastPersonHasLoggedOut(t *testing.T) {
 		result.Outcome = outcome
 		return result
 	}
-	step("nobody has been there", somePeople{}, 0, 0)
+	step("no one has been there", somePeople{}, 0, 0)
 	step("two log in", somePeople{count: 2}, 0, 0)
 	step("nothing is known", somePeople{err: errors.New("no logind")}, 0, helper.ExitFailed)
 	step("one logs out", somePeople{count: 1}, 0, 0)

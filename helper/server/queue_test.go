@@ -172,7 +172,7 @@ func TestTakeRefusesWhatIsNoRequest(t *testing.T) {
 			t.Errorf("take() of %q = %+v, %t, %v, want a refusal", text, r, ok, err)
 		}
 		if names := q.names(t); len(names) > 0 {
-			t.Errorf("left behind after %q: %q: nobody could be served any more", text, names)
+			t.Errorf("left behind after %q: %q: no request could be served any more", text, names)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// With the umask of a caller the directories still are everyone's to read, or nobody's.
+// Whatever the caller's umask, everyone can read the state directory, and root alone the queue.
 func TestOpenQueueWhateverTheUmask(t *testing.T) {
 	dir := stateDir(t)
 	old := unix.Umask(0o777)

@@ -109,7 +109,7 @@ func (m *machineWithFile) askFor(pkexecUID *string, code int, args ...string) *h
 	return r
 }
 
-// unit runs the helper as a unit that nobody waits for does, and wants it done.
+// unit runs the helper as a unit does whose queue is empty, and wants it done.
 func (m *machineWithFile) unit(args ...string) *helper.Result {
 	m.t.Helper()
 	r, code := m.units.worker.serve(m.t, nil, args...)
@@ -187,7 +187,7 @@ func TestOnlyWhatOpensIsRefused(t *testing.T) {
 	for _, verb := range []helper.Verb{helper.LockForce, helper.Seal} {
 		m.ask(0, "unlock", "--ignore-config")
 		m.commandLine("ro")
-		m.unitOrDesk(verb)
+		m.unitOrServer(verb)
 		m.expect("after "+string(verb), helper.Locked)
 	}
 	m.ask(0, "unlock", "--ignore-config")
@@ -196,11 +196,11 @@ func TestOnlyWhatOpensIsRefused(t *testing.T) {
 
 	// To repair it is what the word rw is for.
 	m.commandLine("rw")
-	m.unitOrDesk(helper.Unseal)
+	m.unitOrServer(helper.Unseal)
 	m.expect("after a boot with rw", helper.Unlocked)
 }
 
-func (m *machineWithFile) unitOrDesk(verb helper.Verb) {
+func (m *machineWithFile) unitOrServer(verb helper.Verb) {
 	m.t.Helper()
 	if verb.AtBoot() {
 		m.unit(string(verb))

@@ -70,7 +70,7 @@ type server struct {
 	keepConfig     func(config.Config) error // of the machine, when it was used with success
 	machine        machine
 	jobs           jobs
-	timers         engine.Relock // of PID 1
+	timers         engine.Timer // of PID 1
 	logins         logins
 	journal        func(journal.Entry) error
 	run            func(*engine.Engine, context.Context, helper.Request) *helper.Result
@@ -217,8 +217,8 @@ func (s *server) work(ctx context.Context, e *engine.Engine, r helper.Request) *
 
 // engine returns the engine for the configuration of a command line; file is what that
 // names.
-func (s *server) engine(c config.Config, file string, r engine.Relock) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: s.prepared(file, c), Keep: s.keepConfig, Journal: s.recordFor(file), Relock: r, Units: systemd.Services{Manager: systemd.PID1(nil)}, Boot: s.machineOf(file)}
+func (s *server) engine(c config.Config, file string, timer engine.Timer) *engine.Engine {
+	e := &engine.Engine{Config: c, Prepared: s.prepared(file, c), Keep: s.keepConfig, Journal: s.recordFor(file), Timer: timer, Units: systemd.Services{Manager: systemd.PID1(nil)}, Boot: s.machineOf(file)}
 	if !isMachines(file) {
 		e.Keep = nil // the last good configuration is the machine's
 	}

@@ -47,7 +47,7 @@ func (j noJobs) Start(_ context.Context, unit string) (systemd.End, error) {
 }
 
 // Found in a machine test: root's "unshare --mount immutectl lock" set the mount flag
-// where nobody saw it, and the journal said that the system was locked.
+// where no other process saw it, and the journal said that the system was locked.
 func TestRootInANamespaceOfItsOwnMeansTheMachine(t *testing.T) {
 	for _, machine := range []fakeMachine{{booted: true}, {booted: true, elsewhere: true}} {
 		s := &server{machine: machine}
@@ -152,7 +152,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// What was asked for beside the verb reaches who does the work, whoever asks.
+// What was asked for beside the verb reaches the process that does the work, whoever asks.
 func TestServeHandsOnHowLong(t *testing.T) {
 	for _, pkexec := range []*string{nil, uid("1000")} {
 		f := newFixture(t)
@@ -206,7 +206,7 @@ func TestServeRefuses(t *testing.T) {
 		{"PKEXEC_UID no number", uid("root"), good, []string{"lock"}, 1, `PKEXEC_UID is "root"`},
 		{"PKEXEC_UID negative", uid("-1"), good, []string{"lock"}, 1, `PKEXEC_UID is "-1"`},
 		{"PKEXEC_UID with a sign", uid("+1"), good, []string{"lock"}, 1, `PKEXEC_UID is "+1"`},
-		{"PKEXEC_UID nobody at all", uid("4294967295"), good, []string{"lock"}, 1, `PKEXEC_UID is "4294967295"`},
+		{"PKEXEC_UID no user at all", uid("4294967295"), good, []string{"lock"}, 1, `PKEXEC_UID is "4294967295"`},
 		{"PKEXEC_UID too large", uid("4294967296"), good, []string{"lock"}, 1, `PKEXEC_UID is "4294967296"`},
 		{"PKEXEC_UID with a blank", uid(" 1"), good, []string{"lock"}, 1, `PKEXEC_UID is " 1"`},
 		{"not root", nil, fakeMachine{notRoot: errors.New("must run as root")}, []string{"lock"}, 1, "must run as root"},
@@ -242,7 +242,7 @@ func TestServeInPlace(t *testing.T) {
 	}{
 		{"no systemd", uid("1000"), fakeMachine{}, []string{"lock"}},
 		{"root in a container", nil, fakeMachine{elsewhere: true}, []string{"lock"}},
-		{"root in a namespace of his own, with another configuration", nil, fakeMachine{booted: true, elsewhere: true}, []string{"unlock", "--config", "/etc/other.toml"}},
+		{"root in a namespace of its own, with another configuration", nil, fakeMachine{booted: true, elsewhere: true}, []string{"unlock", "--config", "/etc/other.toml"}},
 		{"root with another configuration", nil, fakeMachine{booted: true}, []string{"lock", "--config", "/etc/other.toml"}},
 		{"the seal", nil, fakeMachine{booted: true}, []string{"seal"}},
 		{"the seal in a container", nil, fakeMachine{elsewhere: true}, []string{"seal"}},
@@ -306,8 +306,8 @@ func TestServeAfterFailedPreparation(t *testing.T) {
 	}
 }
 
-// A caller who is gone before the handshake gets nothing; nobody would know of it. The
-// boot and the units have no caller.
+// For a caller that is gone before the handshake nothing is done: it would never learn of
+// it. The boot and the units have no caller.
 func TestServeWithoutReader(t *testing.T) {
 	reader, writer := io.Pipe()
 	reader.Close()
@@ -320,7 +320,7 @@ func TestServeWithoutReader(t *testing.T) {
 	}
 }
 
-// A caller who does not read holds nobody up.
+// A caller that does not read does not keep the helper waiting.
 func TestServeWithHangingReader(t *testing.T) {
 	f := newFixture(t)
 	reader, writer := io.Pipe()

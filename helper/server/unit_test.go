@@ -11,8 +11,8 @@ import (
 	"immutray.org/helper"
 )
 
-// However many locks are asked for, all that wait are done as one: who asks again and again
-// makes nobody wait.
+// However many locks are asked for, all that wait are done as one: a user who asks again and
+// again does not make others wait.
 func TestManyLocksAreOne(t *testing.T) {
 	d := newDelegating(t)
 	q, err := openQueue(d.config.StateDir)

@@ -102,7 +102,7 @@ func (m *manager) GetUnit(unit string) (dbus.ObjectPath, *dbus.Error) {
 
 const lockUnit = dbus.ObjectPath("/org/freedesktop/systemd1/unit/immutray_2dlock_2eservice")
 
-// service is the unit's object, with what it tells of its last run.
+// service is the unit's object, with the properties of its last run.
 type service map[string]dbus.Variant
 
 func (s service) GetAll(of string) (map[string]dbus.Variant, *dbus.Error) {
@@ -137,7 +137,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Of a failure it can be told whether the run was ours, and what its process said.
+// Of a failure systemd says whether this start has begun the run, and its exit status.
 func TestStartOfARunThatFails(t *testing.T) {
 	b := newBus(t)
 	runs := make(chan func() service, 1)
@@ -167,7 +167,7 @@ func TestStartOfARunThatFails(t *testing.T) {
 		{"one that had begun", func() service { return describe(before, exited, 3) }, End{Result: "failed", Status: 3, Merged: true}},
 		{"killed", func() service { return describe(monotonic(t), killed, 6) }, End{Result: "failed", Status: -1}},
 		{"no process", func() service { return describe(0, 0, 0) }, End{Result: "failed", Status: -1}},
-		{"nothing told", func() service { return service{} }, End{Result: "failed", Status: -1}},
+		{"no properties", func() service { return service{} }, End{Result: "failed", Status: -1}},
 	} {
 		runs <- test.run
 		if got, err := (Manager{bus: b.address}).Start(context.Background(), "immutray-lock.service"); got != test.want || err != nil {
@@ -180,7 +180,7 @@ func TestStartOfARunThatFails(t *testing.T) {
 	}
 }
 
-// monotonic returns the time as systemd tells it in properties.
+// monotonic returns the time as systemd's properties have it.
 func monotonic(t *testing.T) uint64 {
 	t.Helper()
 	var now unix.Timespec
@@ -215,7 +215,7 @@ func TestStartFails(t *testing.T) {
 func TestStartWithoutSystemd(t *testing.T) {
 	b := newBus(t)
 	if _, err := (Manager{bus: b.address}).Start(context.Background(), "x.service"); err == nil {
-		t.Error("Start() with nobody on the bus = nil, want an error")
+		t.Error("Start() without systemd on the bus = nil, want an error")
 	}
 	b.stop()
 	if _, err := (Manager{bus: b.address}).Start(context.Background(), "x.service"); err == nil {
@@ -230,7 +230,7 @@ func TestStartConnectionLost(t *testing.T) {
 		return job7, nil
 	})
 	if got, err := (Manager{bus: b.address}).Start(context.Background(), "x.service"); err == nil {
-		t.Errorf("Start() = %+v, nil, want an error: nobody knows how it ended", got)
+		t.Errorf("Start() = %+v, nil, want an error: its end is not known", got)
 	}
 }
 

@@ -50,8 +50,8 @@ type Manager struct {
 	timeout time.Duration // 0 is answerTimeout; shorter in tests
 }
 
-// PID1 returns the manager of this computer. note takes what a person should be told of
-// how it was reached; it may be nil.
+// PID1 returns the manager of this computer. note takes a notice of how it was reached,
+// for the result; it may be nil.
 func PID1(note func(string)) Manager {
 	return Manager{bus: systemBus, direct: systemdSocket, note: note}
 }
@@ -134,7 +134,7 @@ func (c *conn) call(ctx context.Context, path dbus.ObjectPath, method string, ar
 	return answer.Store(to...)
 }
 
-// noAnswer tells errors of the way to systemd from systemd's answers. Why ctx has ended says
+// noAnswer makes a [ErrNoAnswer] of what is not systemd's own error. Why ctx has ended says
 // more than either: the connection was closed with it.
 func noAnswer(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

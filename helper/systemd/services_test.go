@@ -63,7 +63,7 @@ func TestServicesAreNotWaitedForInVain(t *testing.T) {
 	p, names := slowManager(t, 1, time.Minute)
 	begin := time.Now()
 	if described := (Services{p}).Describe(t.Context(), names); len(described) > 0 {
-		t.Errorf("described %+v by nobody", described)
+		t.Errorf("described %+v without an answer", described)
 	}
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("it took %v", took)

@@ -196,7 +196,7 @@ func TestArmFails(t *testing.T) {
 	b := newBus(t)
 	timers := Timers{Manager{bus: b.address}}
 	if err := timers.Arm(t.Context(), "1", time.Hour); err == nil || !strings.HasPrefix(err.Error(), "systemd: ") {
-		t.Errorf("Arm() with nobody on the bus = %v", err)
+		t.Errorf("Arm() without systemd on the bus = %v", err)
 	}
 	m := newTimerManager(t, b)
 	m.with(func() { m.result = "failed" })
@@ -232,7 +232,7 @@ func TestNeverUnlockedWithoutATimer(t *testing.T) {
 	isLocked := func() bool { return reader.Read().State == helper.Locked }
 	e := &engine.Engine{
 		Config: config.Config{Paths: system.Protected(), StateDir: system.State, UnlockDefault: time.Hour},
-		Relock: Timers{Manager{bus: b.address}},
+		Timer:  Timers{Manager{bus: b.address}},
 	}
 	run := func(r helper.Request) *helper.Result {
 		t.Helper()

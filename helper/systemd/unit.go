@@ -35,7 +35,7 @@ func (u Unit) KeepAlive() (stop func()) {
 		again := time.NewTicker(u.every)
 		defer again.Stop()
 		for {
-			_ = u.extend() // after an error PID 1 is told the next time
+			_ = u.extend() // after an error the next one may reach PID 1
 			select {
 			case <-again.C:
 			case <-over:

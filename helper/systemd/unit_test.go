@@ -40,8 +40,8 @@ func TestKeepAlive(t *testing.T) {
 			t.Fatal("it goes on")
 		}
 	}
-	for _, nobody := range []string{"", filepath.Join(t.TempDir(), "absent")} {
-		Unit{socket: nobody, every: time.Millisecond}.KeepAlive()()
+	for _, socket := range []string{"", filepath.Join(t.TempDir(), "absent")} {
+		Unit{socket: socket, every: time.Millisecond}.KeepAlive()()
 	}
 	if 3*aliveEvery > helper.UnitSilence {
 		t.Errorf("it says so every %v, and may be silent for %v", aliveEvery, helper.UnitSilence)
