@@ -12,7 +12,7 @@ import (
 // from being locked, and take the place of each other.
 
 // unseen is what is said of writers that could not be found.
-const unseen = "It cannot be seen which program holds them."
+const unseen = "Immutray cannot tell which program has them open."
 
 // Blocked returns the notification for a lock that failed because files are open
 // for writing.
@@ -28,20 +28,20 @@ func Overdue(o helper.Overdue, icon string) Notification {
 	switch {
 	case o.Outcome == helper.Blocked:
 		n := blocked("Lock waits: files in use", icon)
-		n.Body = withWriters("It locks when these are closed:", unseen+" It locks when they are closed.", o.Writers, o.MoreWriters)
+		n.Body = withWriters("The system locks when these are closed:", unseen+" The system locks when they are closed.", o.Writers, o.MoreWriters)
 		return n
 	case o.Holder != nil:
 		// There is nothing that the person should do.
 		return Notification{
 			Summary: installing(*o.Holder),
-			Body:    "The time to lock has come. It locks when that is done.",
+			Body:    "The time is over. The system locks when this is done.",
 			Urgency: Normal,
 			Icon:    icon,
 		}
 	}
 	return Notification{
 		Summary: "Not locked yet",
-		Body:    text.Sentence(text.Name(o.Error, maxText)) + "\nIt is tried again and again.",
+		Body:    text.Sentence(text.Name(o.Error, maxText)) + "\nImmutray keeps trying.",
 		Urgency: Critical,
 		Icon:    icon,
 		Actions: []Action{{ActionRetry, "Try again"}},
@@ -58,7 +58,7 @@ func Frozen(lines []string, icon string) Notification {
 		body[i] = text.Name(line, maxText)
 	}
 	return Notification{
-		Summary: "Not everything can be written",
+		Summary: "Some directories are read-only",
 		Body:    strings.Join(body, "\n"),
 		Urgency: Normal,
 		Icon:    icon,
@@ -79,8 +79,8 @@ func blocked(summary, icon string) Notification {
 func LockAnyway(writers []helper.Writer, unlisted int, icon string) Notification {
 	return Notification{
 		Summary: "Lock anyway?",
-		Body: withWriters("These may crash, or lose what is not saved:",
-			"Programs that cannot be seen may crash, or lose what is not saved.", writers, unlisted),
+		Body: withWriters("These may crash or lose unsaved data:",
+			"Unknown programs may crash or lose unsaved data.", writers, unlisted),
 		Urgency: Critical,
 		Icon:    icon,
 		Actions: []Action{{ActionSure, "Lock anyway"}, {ActionCancel, "Do not lock"}},
@@ -97,7 +97,7 @@ func Installing(h helper.LockHolder, icon string) Notification {
 	}
 	return Notification{
 		Summary: installing(h),
-		Body:    "To lock now would leave " + half + ".",
+		Body:    "Locking now would leave " + half + ".",
 		Urgency: Normal,
 		Icon:    icon,
 		Actions: []Action{{ActionWait, "Lock when it is done"}},
@@ -111,7 +111,7 @@ func LocksWhenDone(h helper.LockHolder, icon string) Notification {
 		Summary: "Locks when " + HolderName(h) + " is done",
 		Urgency: Normal,
 		Icon:    icon,
-		Actions: []Action{{ActionCancel, "Do not lock then"}},
+		Actions: []Action{{ActionCancel, "Don't lock when it's done"}},
 	}
 }
 

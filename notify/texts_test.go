@@ -156,7 +156,7 @@ func TestBlocked(t *testing.T) {
 		writers []helper.Writer
 		body    string
 	}{
-		{"nobody that can be seen", nil, "It cannot be seen which program holds them. Close programs, then lock again."},
+		{"nobody that can be seen", nil, "Immutray cannot tell which program has them open. Close programs, then lock again."},
 		{"a program", []helper.Writer{file(7, "vim", "", "/etc/fstab")}, start + "vim is writing to /etc/fstab"},
 		{"a service of the same name", []helper.Writer{file(7, "cupsd", "cupsd.service", "/etc/cups/printers.conf")}, start + "cupsd is writing to /etc/cups/printers.conf"},
 		{"a service", []helper.Writer{file(7, "cupsd", "cups.service", "/etc/cups/printers.conf")}, start + "cupsd (cups.service) is writing to /etc/cups/printers.conf"},

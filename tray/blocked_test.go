@@ -97,11 +97,11 @@ func TestLockWhenAptIsDoneFromTheMenu(t *testing.T) {
 		return len(s.Open) == 1 && s.Open[0].Summary == "apt is installing packages"
 	})
 	item.choose("Lock when it is done")
-	item.hasLines("(Locks when apt is done)\nCancel: do not lock then")
+	item.hasLines("(Locks when apt is done)\nDon't lock when it's done")
 	server.WaitFor("the wait", func(s notifytest.State) bool {
 		return len(s.Open) == 1 && s.Open[0].Summary == "Locks when apt is done"
 	})
-	item.choose("Cancel: do not lock then")
+	item.choose("Don't lock when it's done")
 	server.WaitForOpen(0)
 	if err := c.terminate(); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ Shows in the desktop's tray whether the operating system is locked, locks it on 
 click, asks for the password to unlock it, and reminds you while it is unlocked.
 
 Options:
-      --debug      say more on standard error
+      --debug      print more to standard error
       --version    print the version
   -h, --help       print this
 
@@ -49,8 +49,8 @@ Settings are read from ~/.config/immutray/config.toml:
   icon_style   = "color"   "color" or "symbolic"
 
 Environment:
-  IMMUTRAY_PRACTICE=1      let it run as root; for the practice system, where there
-                           is nothing but that system to harm
+  IMMUTRAY_PRACTICE=1      let it run as root; only for the practice system,
+                           where it can harm nothing else
 
 Example:
   immutray --debug
@@ -74,7 +74,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	case refused(os.Geteuid(), os.Getenv(practiceVariable)):
 		complain(stderr, errors.New("it must not run as root"),
-			"start it as the person at the desk; it asks for the password when that is needed")
+			"start it as the person at the desk; it asks for the password when it needs it")
 		return exitFailed
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)

@@ -69,7 +69,7 @@ func packageManagerItems(s Snapshot) []Item {
 	case s.Awaited != nil:
 		return []Item{
 			{ID: IDAwaited, Label: "Locks when " + notify.HolderName(*s.Awaited) + " is done", Disabled: true},
-			{ID: IDUnwait, Label: "Cancel: do not lock then"},
+			{ID: IDUnwait, Label: "Don't lock when it's done"},
 		}
 	case s.Trouble != nil && s.Trouble.Holder != nil:
 		return []Item{
@@ -88,7 +88,7 @@ func waitsFor(o helper.Overdue) string {
 	case o.Outcome != helper.Blocked:
 		return o.Error
 	case len(o.Writers) == 0:
-		return "waits for a program that cannot be seen"
+		return "waits for an unknown program"
 	}
 	w := o.Writers[0]
 	words := fmt.Sprintf("waits for %s, which is writing to %s", writerName(w), text.Name(w.Path, labelWidth))

@@ -61,7 +61,7 @@ func TestBuildWithWhatIsInTheWay(t *testing.T) {
 		{"for one that hangs", Snapshot{Report: overdue(blockedBy(helper.Writer{Kind: helper.WriterUnknown, PID: 7, Program: "sleep", User: "eve"}))}, []string{
 			late + "waits for sleep (7), which cannot be inspected", "  > (sleep (7, eve): cannot be inspected)", "Lock anyway…"}},
 		{"for nobody that can be seen", Snapshot{Report: overdue(blockedBy())}, []string{
-			late + "waits for a program that cannot be seen", "Lock anyway…"}},
+			late + "waits for an unknown program", "Lock anyway…"}},
 		{"for a package manager", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Holder: apt})}, []string{
 			late + "waits for apt, which is installing packages", "(Waits for apt, which is installing packages.)"}},
 		{"for something else", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.Failed, Error: "cannot set the property: i/o error"})}, []string{
@@ -81,7 +81,7 @@ func TestBuildWithWhatIsInTheWay(t *testing.T) {
 		{"one of unknown program", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Holder: &helper.LockHolder{Manager: "rpm"}}}, []string{
 			"(rpm is installing packages)"}},
 		{"its end is waited for", Snapshot{Report: unlockedAt, Awaited: apt}, []string{
-			"(Locks when apt is done)", "Cancel: do not lock then"}},
+			"(Locks when apt is done)", "Don't lock when it's done"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestProblem(t *testing.T) {
 		"failed":                   {Snapshot{Report: unlockedAt, Trouble: unseen}, "Locking failed []"},
 		"asked once more":          {Snapshot{Report: overdue(blockedBy(vim)), Sure: true}, "Lock anyway? [sure cancel]"},
 		"at work":                  {Snapshot{Report: unlockedAt, Trouble: &Trouble{Holder: apt}}, "apt is installing packages [wait]"},
-		"locked, but for what should be writable": {Snapshot{Report: Report{Status: lockedAt.Status, Frozen: []string{"/home/bob"}}}, "Not everything can be written []"},
+		"locked, but for what should be writable": {Snapshot{Report: Report{Status: lockedAt.Status, Frozen: []string{"/home/bob"}}}, "Some directories are read-only []"},
 		"unlocked, with what should be writable":  {Snapshot{Report: Report{Status: unlockedAt.Status, Frozen: []string{"/home/bob"}}}, ""},
 		"waiting":                                 {Snapshot{Report: unlockedAt, Awaited: apt}, "Locks when apt is done [cancel]"},
 	} {

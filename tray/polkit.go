@@ -9,7 +9,7 @@ import (
 )
 
 // errNeedsPassword says that a lock which nobody clicked for would ask for a password.
-var errNeedsPassword = errors.New("cannot lock by itself: here a lock takes a password")
+var errNeedsPassword = errors.New("cannot lock automatically: locking needs a password here")
 
 // mayLock returns nil when polkit lets this process lock without a password. Where the
 // rules of the computer want one, or another session has the screen by now, pkexec would

@@ -56,7 +56,7 @@ func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
 	s.clearLog()
 	s.mayNot = errNeedsPassword
 	s.c.ScreenLocked()
-	s.waitLog("may lock?", "problem: Locking failed | Cannot lock by itself: here a lock takes a password.")
+	s.waitLog("may lock?", "problem: Locking failed | Cannot lock automatically: locking needs a password here.")
 }
 
 // While the password dialog stands, a lock can't be asked for.

@@ -148,11 +148,11 @@ func (c *Controller) about() {
 
 // sayNoTray says, once, that there is no tray to show the padlock in.
 func (c *Controller) sayNoTray() {
-	c.Log.Warn("no tray of this desktop shows the padlock; reminders go on")
+	c.Log.Warn("no tray of this desktop shows the padlock; only reminders are shown")
 	c.post(notify.SlotFeedback, notify.Notification{
 		Summary: "No tray for the padlock",
-		Body: "This desktop has no tray that shows it; reminders go on. " +
-			"On GNOME, switch on the extension AppIndicator. Until then, to lock, run: immutectl lock",
+		Body: "This desktop has no tray that can show it. You still get reminders. " +
+			"On GNOME, switch on the extension AppIndicator. To lock without it, run: immutectl lock",
 		Urgency: notify.Normal,
 		Icon:    string(icons.Application),
 	})

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	toldBlocked  = "problem: Lock waits: files in use | It locks when these are closed: / vim is writing to /etc/fstab"
-	toldQuestion = "problem: Lock anyway? | These may crash, or lose what is not saved: / vim is writing to /etc/fstab"
-	toldBusy     = "problem: apt is installing packages | To lock now would leave packages half installed."
+	toldBlocked  = "problem: Lock waits: files in use | The system locks when these are closed: / vim is writing to /etc/fstab"
+	toldQuestion = "problem: Lock anyway? | These may crash or lose unsaved data: / vim is writing to /etc/fstab"
+	toldBusy     = "problem: apt is installing packages | Locking now would leave packages half installed."
 	toldWaiting  = "problem: Locks when apt is done | "
 	toldLocked   = "feedback: Locked | The operating system is read-only."
 )
@@ -30,7 +30,7 @@ func TestABlockedEndIsTold(t *testing.T) {
 	ed := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "ed", Path: "/etc/hosts"}
 	s.clearLog()
 	s.system.set(overdue(blockedBy(ed)))
-	s.waitLog("remind unlocked", "problem: Lock waits: files in use | It locks when these are closed: / ed is writing to /etc/hosts")
+	s.waitLog("remind unlocked", "problem: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
 	s.clearLog()
 	s.system.set(lockedAt)
 	s.waitLog("remind locked", "close problem")
@@ -57,7 +57,7 @@ func TestTryAgain(t *testing.T) {
 	// What the timer finds later is newer than that answer.
 	ed := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "ed", Path: "/etc/hosts"}
 	s.system.set(overdue(blockedBy(ed)))
-	s.waitLog(again, "remind unlocked", "problem: Lock waits: files in use | It locks when these are closed: / ed is writing to /etc/hosts")
+	s.waitLog(again, "remind unlocked", "problem: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
 }
 
 func TestLockAnywayAsksOnceMore(t *testing.T) {
