@@ -11,8 +11,8 @@ import (
 	"immutray.org/notify/notifytest"
 )
 
-// hungPost posts to a daemon that hangs in a method, until patience is out.
-func hungPost(t *testing.T, n *Notifier, p *patience, server *notifytest.Server, method string) error {
+// hungPost posts to a daemon that hangs in a method, until the timeout.
+func hungPost(t *testing.T, n *Notifier, p *manualTimeout, server *notifytest.Server, method string) error {
 	t.Helper()
 	calls := server.State().Calls[method]
 	done := make(chan error)
@@ -25,7 +25,7 @@ func hungPost(t *testing.T, n *Notifier, p *patience, server *notifytest.Server,
 func TestHungDaemon(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
-	var p patience
+	var p manualTimeout
 	n, events := newNotifier(t, bus, Options{bound: p.bound})
 	server.Hang(true)
 	for range 3 {
@@ -51,7 +51,7 @@ func TestLateAnswer(t *testing.T) {
 		bus := notifytest.StartBus(t)
 		server := notifytest.StartServer(t, bus)
 		server.HangIn("Notify", true)
-		var p patience
+		var p manualTimeout
 		n, events := newNotifier(t, bus, Options{bound: p.bound})
 		if err := hungPost(t, n, &p, server, "Notify"); !errors.Is(err, ErrNoAnswer) {
 			t.Fatalf("Post() = %v, want ErrNoAnswer", err)

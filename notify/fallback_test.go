@@ -47,7 +47,7 @@ func TestFallbackIsNotAskedOfADaemonThatFails(t *testing.T) {
 func TestFallbackThatHangs(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	asked, goOn := make(chan struct{}), make(chan struct{})
-	var p patience
+	var p manualTimeout
 	n, _ := newNotifier(t, bus, Options{bound: p.bound, Fallback: func(Notification) error {
 		asked <- struct{}{}
 		<-goOn

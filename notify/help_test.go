@@ -40,15 +40,15 @@ func ourGoroutines() []string {
 	return ours
 }
 
-// A patience is the time that a daemon has for an answer, which runs out when the
+// A manualTimeout is the time that a daemon has for an answer, which runs out when the
 // test says so.
-type patience struct {
+type manualTimeout struct {
 	mu   sync.Mutex
 	open []*bounded
 }
 
 // bound is for Options.
-func (p *patience) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+func (p *manualTimeout) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	b := &bounded{Context: ctx, done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { b.end(ctx.Err()) })
 	p.mu.Lock()
@@ -60,8 +60,8 @@ func (p *patience) bound(ctx context.Context) (context.Context, context.CancelFu
 	}
 }
 
-// runOut ends the patience with every call that is waiting now.
-func (p *patience) runOut() {
+// runOut ends the time of every call that is waiting now.
+func (p *manualTimeout) runOut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range p.open {

@@ -85,7 +85,7 @@ func TestRemindersFallbackThenTheDaemonAppears(t *testing.T) {
 }
 
 func TestRemindersHungDaemon(t *testing.T) {
-	var p patience
+	var p manualTimeout
 	s := newSession(t, Options{bound: p.bound})
 	s.server.Start()
 	s.server.Hang(true)
@@ -106,7 +106,7 @@ func TestRemindersHungDaemon(t *testing.T) {
 // The daemon has got the reminder but hangs before it answers; the system is locked
 // meanwhile. What it shows late must not stay.
 func TestRemindersLockedWhileTheDaemonHangs(t *testing.T) {
-	var p patience
+	var p manualTimeout
 	s := newSession(t, Options{bound: p.bound})
 	s.server.Start()
 	s.server.HangIn("Notify", true)

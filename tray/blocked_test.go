@@ -22,7 +22,7 @@ func overdueNow(o *helper.Overdue) Report {
 func (i *trayItem) hasLines(lines string) {
 	i.p.t.Helper()
 	var text string
-	giveUp := time.Now().Add(patience)
+	giveUp := time.Now().Add(timeout)
 	for !strings.Contains(text, "\n"+lines+"\n") {
 		if time.Now().After(giveUp) {
 			i.p.t.Fatalf("the menu is\n%s\nwant in it\n%s", text, lines)

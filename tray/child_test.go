@@ -31,8 +31,8 @@ import (
 
 const childVariable = "IMMUTRAY_TRAY_CHILD"
 
-// patience is how long a test waits for something before it fails.
-const patience = 30 * time.Second
+// timeout is how long a test waits for something before it fails.
+const timeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(childVariable) {
@@ -254,7 +254,7 @@ func (c *child) expect(want string) {
 		if got != want {
 			c.t.Fatalf("the applet said %q (open: %v), want %q", got, ok, want)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		c.t.Fatalf("the applet did not say %q", want)
 	}
 }
@@ -264,7 +264,7 @@ func (c *child) waitEnd() int {
 	c.t.Helper()
 	select {
 	case <-c.ended:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		c.cmd.Process.Kill()
 		c.t.Error("the applet does not end")
 	}

@@ -96,7 +96,7 @@ func (s *stage) end() {
 	s.cancel()
 	select {
 	case <-s.ended:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		s.t.Error("the controller does not end")
 	}
 }
@@ -123,7 +123,7 @@ func (s *stage) passTime(d time.Duration) {
 
 func (s *stage) wait(what string, is func() bool) {
 	s.t.Helper()
-	giveUp := time.After(patience)
+	giveUp := time.After(timeout)
 	for {
 		s.mu.Lock()
 		ok, changed := is(), s.changed
@@ -182,7 +182,7 @@ func (s *stage) settle() {
 		s.t.Helper()
 		select {
 		case <-done:
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			s.t.Fatal("the controller hangs")
 		}
 	}
@@ -236,7 +236,7 @@ func (s *stage) endRestart(err error, left Report) {
 	s.system.mu.Unlock()
 	select {
 	case s.restart <- err:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		s.t.Fatal("nothing was to be restarted")
 	}
 }
@@ -261,7 +261,7 @@ func (s *stage) answer(r reply, left Report) {
 	s.system.mu.Unlock()
 	select {
 	case s.answers <- r:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		s.t.Fatal("the helper was not asked")
 	}
 }

@@ -101,7 +101,7 @@ func (p askedPast) wait(t *testing.T, s *stage, locked bool) {
 		if got != locked {
 			t.Errorf("read as if locked were %t", got)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("the history was not read")
 	}
 }

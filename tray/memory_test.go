@@ -107,7 +107,7 @@ func (s *shaker) shake(changes, openings int) {
 
 func (s *shaker) await() {
 	s.t.Helper()
-	giveUp := time.NewTimer(patience)
+	giveUp := time.NewTimer(timeout)
 	defer giveUp.Stop()
 	select {
 	case <-s.signals:

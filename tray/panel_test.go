@@ -73,7 +73,7 @@ func (p *panel) wake() {
 // wait waits until the panel is as wanted.
 func (p *panel) wait(what string, is func() bool) {
 	p.t.Helper()
-	for giveUp := time.After(patience); ; {
+	for giveUp := time.After(timeout); ; {
 		p.mu.Lock()
 		ok := is()
 		p.mu.Unlock()
@@ -83,7 +83,7 @@ func (p *panel) wait(what string, is func() bool) {
 		select {
 		case <-p.changed:
 		case <-giveUp:
-			p.t.Fatalf("waited %v for %s", patience, what)
+			p.t.Fatalf("waited %v for %s", timeout, what)
 		}
 	}
 }
@@ -280,7 +280,7 @@ func (i *trayItem) activate() error {
 func eventually[T comparable](t *testing.T, what string, read func() T, want T) {
 	t.Helper()
 	var got T
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if got = read(); got == want {
 			return
 		}

@@ -138,7 +138,7 @@ func (f *followed) expect(want bool) {
 		if got != want {
 			f.t.Fatalf("present is %v, want %v", got, want)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		f.t.Fatalf("nobody said that present is %v", want)
 	}
 }

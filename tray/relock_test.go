@@ -189,7 +189,7 @@ func (s *screens) changed(session dbus.ObjectPath, of string, changed map[string
 // awaitListener waits until somebody listens: signals are kept for nobody.
 func (s *screens) awaitListener(t *testing.T) {
 	t.Helper()
-	giveUp := time.After(patience)
+	giveUp := time.After(timeout)
 	for {
 		s.hint(otherSession, true)
 		select {
@@ -214,7 +214,7 @@ func TestWatchScreen(t *testing.T) {
 		t.Helper()
 		select {
 		case <-locked:
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatalf("nothing was said of %s", what)
 		}
 	}

@@ -159,7 +159,7 @@ func TestRestartEndsWithItsContext(t *testing.T) {
 			if err == nil {
 				t.Errorf("Restart(%s) = nil", unit)
 			}
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatalf("Restart(%s) does not end", unit)
 		}
 	}
@@ -206,7 +206,7 @@ func TestRestartOnASilentBus(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "cannot reach the system bus: ") {
 			t.Errorf("Restart() = %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Error("Restart does not end")
 	}
 }

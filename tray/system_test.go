@@ -63,7 +63,7 @@ func watch(t *testing.T, s *System) <-chan Report {
 			if err != nil {
 				t.Errorf("Watch() = %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Error("Watch does not end")
 		}
 	})
@@ -75,7 +75,7 @@ func next(t *testing.T, reports <-chan Report) Report {
 	select {
 	case r := <-reports:
 		return r
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("no report")
 		return Report{}
 	}

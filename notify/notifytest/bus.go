@@ -17,13 +17,11 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
-
-	"immutray.org/packaging/testbed/lab"
 )
 
-// patience is how long a test waits for something before it fails. Nothing depends
-// on it but how soon a failure is told.
-const patience = 30 * time.Second
+// timeout is how long a test waits for something before it fails. Nothing depends on
+// it but how soon a failure is reported.
+const timeout = 30 * time.Second
 
 // A Bus is a private session bus.
 type Bus struct {
@@ -53,7 +51,7 @@ func WithEnv(env ...string) BusOption {
 // skipped, or fails when CI=true.
 func StartBus(t testing.TB, options ...BusOption) *Bus {
 	t.Helper()
-	lab.Require(t, "dbus-daemon:dbus-daemon")
+	requireDaemon(t)
 	var c busConfig
 	for _, o := range options {
 		o(&c)
@@ -71,6 +69,20 @@ func StartBus(t testing.TB, options ...BusOption) *Bus {
 	}
 	address := startProcess(t, exec.Command("dbus-daemon", "--config-file="+config, "--nofork", "--print-address=1"), c.env)
 	return &Bus{Address: address}
+}
+
+// requireDaemon ends a test where there is no dbus-daemon: as skipped, and as failed where
+// CI=true.
+func requireDaemon(t testing.TB) {
+	t.Helper()
+	const missing = "dbus-daemon is missing (apt install dbus-daemon)"
+	switch _, err := exec.LookPath("dbus-daemon"); {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal(missing)
+	default:
+		t.Skip(missing)
+	}
 }
 
 func (c *busConfig) xml(dir string) string {
@@ -151,7 +163,7 @@ func (b *Bus) WaitForOwner(t testing.TB, name string) string {
 	if err := conn.AddMatchSignal(dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for {
 		var owner string
@@ -161,7 +173,7 @@ func (b *Bus) WaitForOwner(t testing.TB, name string) string {
 		select {
 		case <-changes:
 		case <-ctx.Done():
-			t.Fatalf("nobody owns %s after %v", name, patience)
+			t.Fatalf("nobody owns %s after %v", name, timeout)
 		}
 	}
 }

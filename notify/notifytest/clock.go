@@ -89,7 +89,7 @@ func (c *Clock) AwaitNone(t testing.TB) {
 
 func (c *Clock) await(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	giveUp := time.After(patience)
+	giveUp := time.After(timeout)
 	for {
 		c.mu.Lock()
 		ok, changed := is(), c.changed
@@ -104,7 +104,7 @@ func (c *Clock) await(t testing.TB, what string, is func() bool) {
 		select {
 		case <-changed:
 		case <-giveUp:
-			t.Fatalf("waited %v for %s; timers are due in %v", patience, what, due)
+			t.Fatalf("waited %v for %s; timers are due in %v", timeout, what, due)
 		}
 	}
 }

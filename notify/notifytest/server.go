@@ -123,7 +123,7 @@ func (s *Server) connect() *dbus.Conn {
 	}, nil)
 	select {
 	case <-owned:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		s.t.Fatalf("the fake server cannot own %s", Name)
 	}
 	return conn
@@ -254,7 +254,7 @@ func (s State) clone() State {
 // WaitFor waits until the server's state is as the test wants it, and returns it.
 func (s *Server) WaitFor(what string, is func(State) bool) State {
 	s.t.Helper()
-	giveUp := time.After(patience)
+	giveUp := time.After(timeout)
 	for {
 		s.mu.Lock()
 		state, changed := s.state.clone(), s.changed
@@ -265,7 +265,7 @@ func (s *Server) WaitFor(what string, is func(State) bool) State {
 		select {
 		case <-changed:
 		case <-giveUp:
-			s.t.Fatalf("waited %v for %s; the server has %+v", patience, what, state)
+			s.t.Fatalf("waited %v for %s; the server has %+v", timeout, what, state)
 		}
 	}
 }
