@@ -64,16 +64,16 @@ func (s *Status) SetRuns(runs []Run) {
 	s.Runs = slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return !r.SystemWide && !lent })
 	paths := slices.Clone(s.Paths)
 	for i, p := range paths {
-		if s.Lent(p) {
+		if s.Granted(p) {
 			paths[i].State = Locked
 		}
 	}
 	s.State = OverallState(paths)
 }
 
-// Lent reports whether a path of s is read-only for all but the commands of "immutectl
+// Granted reports whether a path of s is read-only for all but the commands of "immutectl
 // run" at work: its property is cleared for them, its mount flag is set.
-func (s *Status) Lent(p PathStatus) bool {
+func (s *Status) Granted(p PathStatus) bool {
 	return p.Property == Writable && p.Mount == ReadOnly &&
 		slices.ContainsFunc(s.Runs, func(r Run) bool { return !r.SystemWide })
 }

@@ -143,7 +143,7 @@ func pathLines(status helper.Status) []string {
 	lines := make([]string, len(status.Paths))
 	for i, p := range status.Paths {
 		lines[i] = pathAndState(p)
-		if status.Lent(p) {
+		if status.Granted(p) {
 			lines[i] = text.Name(p.Path, maxName) + ": " + stateWord(helper.Locked)
 		}
 		if layers := layerWords(p); layers != "" {

@@ -93,7 +93,7 @@ func (m *exposition) paths(s helper.Status) {
 	}
 	m.family("immutray_path_locked", "Whether the protected path is locked.")
 	for _, p := range paths {
-		m.sample(number(p.State == helper.Locked || s.Lent(p)), "path", p.Path)
+		m.sample(number(p.State == helper.Locked || s.Granted(p)), "path", p.Path)
 	}
 	m.family("immutray_path_read_only", "Whether a layer of the protected path is read-only.")
 	for _, p := range paths {

@@ -85,7 +85,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		fmt.Fprintf(&b, "  - VFS Layer (Mount): %s\n", flagWord(p.Mount))
 		fmt.Fprintf(&b, "  - Btrfs Property:    %s\n", propertyWord(p))
 		fmt.Fprintf(&b, "  - Effective State:   %s\n", effectiveState(p.State, color))
-		for _, notice := range pathNotices(p, s.Lent(p)) {
+		for _, notice := range pathNotices(p, s.Granted(p)) {
 			fmt.Fprintf(&b, "  %s %s\n", color.warning("NOTICE:"), safe(notice))
 		}
 		b.WriteString("\n")
@@ -242,7 +242,7 @@ func watchLine(s helper.Status) string {
 // everything but the commands of "immutectl run".
 func uniform(s helper.Status) bool {
 	for _, p := range s.Paths {
-		if p.State != s.State && !s.Lent(p) {
+		if p.State != s.State && !s.Granted(p) {
 			return false
 		}
 	}

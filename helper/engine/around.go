@@ -11,24 +11,25 @@ import (
 	"immutray.org/helper/text"
 )
 
-// around looks, in every namespace that root has made, for writable mounts of a directory
-// above protected paths, such as backup programs have of the whole file system. Their
-// flag is none of ours to set: they show islands too. With one of them others could write
-// while the property is cleared.
+// around searches every namespace that root has made for writable mounts of a directory above
+// protected paths, such as backup programs have of the whole file system. Immutray must not set
+// the flag of such a mount, because it shows islands too. Through it, other programs could
+// write while the property is cleared.
 func (g *Grant) around(paths []*protected.Path) error {
 	o, err := lookForOthers(paths...)
 	if err != nil {
 		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", text.Because(err))
 	}
 	defer o.end()
-	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), othersTimeout)
 	defer cancel()
 	set, err := namespaces.Find(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot run the command: %w", text.Because(err))
 	}
 	o.sets = append(o.sets, set)
-	// Not those of users, who have no more rights there; and any user could make one.
+	// Not those of users, who have no more rights in there, and of which any user could make
+	// one.
 	made := slices.DeleteFunc(slices.Clone(set.Namespaces), func(n *namespaces.Namespace) bool { return n.Foreign })
 	for _, f := range o.visitor.Mounts(ctx, made) {
 		if f.Err != nil {
@@ -39,7 +40,7 @@ func (g *Grant) around(paths []*protected.Path) error {
 			if own || m.Share != namespaces.Around || m.ReadOnly() {
 				continue
 			}
-			if err := g.putUpWith(mountBeside{m.Point, f.In}, o.pathOf(m)); err != nil {
+			if err := g.allow(mountBeside{m.Point, f.In}, o.pathOf(m)); err != nil {
 				return err
 			}
 		}
@@ -47,7 +48,7 @@ func (g *Grant) around(paths []*protected.Path) error {
 	return nil
 }
 
-// A mountBeside is where others can write while a command is at work.
+// A mountBeside is where other programs can write while a command runs.
 type mountBeside struct {
 	point string
 	in    *namespaces.Namespace
@@ -60,9 +61,9 @@ func (b mountBeside) String() string {
 	return fmt.Sprintf("%q in the mounts of %s", b.point, bystander(b.in).Name())
 }
 
-// putUpWith notes such a mount, or returns an error if it is not to be put up with. Of the
-// copies that a mount has in other namespaces one is told.
-func (g *Grant) putUpWith(b mountBeside, p *protected.Path) error {
+// allow notes such a mount, or returns an error if it was not allowed. Of the copies that a
+// mount has in other namespaces, one is named.
+func (g *Grant) allow(b mountBeside, p *protected.Path) error {
 	if !g.run.EvenSo {
 		return fmt.Errorf("cannot run the command: %v is writable and shows %q too, so others could write to it (--even-so runs the command nevertheless)", b, p.Name)
 	}

@@ -10,39 +10,39 @@ import (
 	"immutray.org/helper/protected"
 )
 
-// besides are writable mounts that show a protected subvolume and whose mount flag is none
-// of ours to set, or out of reach. The kernel counts who has a file open for writing by
-// mount. So there it does not say that nobody has, and a search finds only what a process
-// holds: not a file that is on its way from one to another (unix(7), SCM_RIGHTS).
+// besides are writable mounts that show a protected subvolume, and whose mount flag Immutray
+// must not set or cannot reach. The kernel counts the files that are open for writing by mount,
+// so it does not count these. A search finds only what a process holds, and not a file that is
+// being passed from one process to another (unix(7), SCM_RIGHTS).
 type besides []besideMount
 
 type besideMount struct {
-	place
+	mountKey
 	words string
 }
 
-// maxBeside bounds how many are remembered; of all of them the first few are named.
+// maxBeside bounds how many are remembered; the first few of them are named.
 const maxBeside = 20
 
-// add notes a mount. The copies of it in other namespaces are no news: the machine's own
-// come first.
+// add notes a mount. Its copies in other namespaces are left out: the machine's own mounts come
+// first.
 func (b *besides) add(n *namespaces.Namespace, m namespaces.Mount) {
 	if n.Foreign {
-		return // a user's, where nobody has more rights than he
+		return // that of a user, who has no more rights in there
 	}
-	same := func(other besideMount) bool { return other.place == placeOf(m) }
+	same := func(other besideMount) bool { return other.mountKey == keyOf(m) }
 	if len(*b) < maxBeside && !slices.ContainsFunc(*b, same) {
-		*b = append(*b, besideMount{placeOf(m), mountBeside{m.Point, n}.String()})
+		*b = append(*b, besideMount{keyOf(m), mountBeside{m.Point, n}.String()})
 	}
 }
 
-// besideWords tells of them with a lock of paths. The mounts of another path that lies above
-// are that one's own affair.
+// besideWords names them in the result of a lock of paths. The mount of another path above them
+// is left out.
 func (o *others) besideWords(paths []*protected.Path) string {
 	if o == nil {
-		return "" // it could not be looked for them, which is said
+		return "" // the search has failed, which another notice says
 	}
-	mounts, _ := mount.List() // without, one more is named
+	mounts, _ := mount.List() // without them, one more mount is named
 	all := slices.DeleteFunc(slices.Clone(o.beside), func(m besideMount) bool {
 		return slices.ContainsFunc(paths, func(p *protected.Path) bool {
 			own, ok := mount.ByID(mounts, p.MountID)

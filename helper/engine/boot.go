@@ -12,9 +12,9 @@ import (
 	"immutray.org/helper/text"
 )
 
-// atBoot returns what is not done at this boot, and why; "" when this boot is for that
-// verb, and for the verbs that are not the boot's. For an unseal it notes in the request
-// why the system is unlocked.
+// atBoot returns why nothing is done at this boot; "" if this boot is for that verb, and for
+// verbs that are not the boot's. For an unseal it notes in the request why the system is
+// unlocked.
 func (e *Engine) atBoot(request *helper.Request) (skipped string, err error) {
 	if !request.Verb.AtBoot() {
 		return "", nil
@@ -34,15 +34,15 @@ func (e *Engine) atBoot(request *helper.Request) (skipped string, err error) {
 	return "not unlocked: this boot is not meant to come up unlocked", nil
 }
 
-// nothingToUnlock reports whether err says that the paths can't be protected here, and
-// none of them is read-only: the computer was not set up. Every offline update asks.
+// nothingToUnlock reports whether err says that the paths can't be protected here while none of
+// them is read-only: the machine is not set up. Every offline update asks for an unlock.
 func (e *Engine) nothingToUnlock(err error) bool {
 	locked := func(p helper.PathStatus) bool { return p.State != helper.Unlocked && p.State != helper.Unknown }
 	return errors.Is(err, protected.ErrUnfit) && !slices.ContainsFunc(lockstate.ReadPaths(e.Config.Paths).Paths, locked)
 }
 
-// countBoot puts a boot that is about to be sealed on record, until it has come up. What
-// can't be counted is sealed all the same.
+// countBoot records a boot that is about to be sealed, until it has come up. If that fails, it
+// is sealed all the same.
 func (e *Engine) countBoot(paths []*protected.Path, result *helper.Result) {
 	devices := make([]uint64, len(paths))
 	for i, p := range paths {
@@ -53,15 +53,15 @@ func (e *Engine) countBoot(paths []*protected.Path, result *helper.Result) {
 	}
 }
 
-// tellOfUpdate says of a lock that the next boot will undo it.
+// tellOfUpdate adds to the result of a lock that the next boot will undo it.
 func (e *Engine) tellOfUpdate(result *helper.Result) {
 	if result.Request.Verb != helper.Unlock && !result.Request.Verb.AtBoot() && e.Boot.UpdateWaits() {
 		result.Notices = append(result.Notices, "the next boot will come up unlocked: an update is waiting to be installed")
 	}
 }
 
-// skip ends a request for which there is nothing to do. It leaves the state file alone:
-// at the same boot the other verb may have written it.
+// skip ends a request for which there is nothing to do. It does not change the state file: at
+// the same boot the other verb may have written it.
 func (e *Engine) skip(result *helper.Result, why string) {
 	status := lockstate.For(e.Config).Read()
 	e.nothingDone(result, &status, why)

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A clock tells the time of day, for people, and the time since boot, which counts the
-// machine's sleep and which nobody can set: windows end by that one. The zero value
-// tells those of the machine.
+// A clock returns the time of day, for people, and the time since boot, which counts the
+// machine's sleep and can't be set: windows end by the latter. The zero value is the machine's
+// clock.
 type clock struct {
 	wall func() time.Time
 	boot func() time.Duration
@@ -21,8 +21,8 @@ func (c clock) now() (wall time.Time, sinceBoot time.Duration) {
 	return time.Now(), bootTime()
 }
 
-// in returns when about d will have passed, on both clocks and from now on: at a full
-// second of the time of day, so that what is shown is what happens.
+// in returns when about d will have passed from now on, on both clocks: at a full second of the
+// time of day, so that the end is at the time that is shown.
 func (c clock) in(d time.Duration) (until time.Time, after, sinceBoot time.Duration) {
 	wall, boot := c.now()
 	until = wall.Add(d).Truncate(time.Second)
@@ -35,8 +35,8 @@ func (c clock) in(d time.Duration) (until time.Time, after, sinceBoot time.Durat
 
 func bootTime() time.Duration {
 	var ts unix.Timespec
-	// It fails only for a clock that the kernel does not know (clock_gettime(2));
-	// this one is there since Linux 2.6.39.
+	// It fails only for a clock that the kernel does not know (clock_gettime(2)); this one
+	// exists since Linux 2.6.39.
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		panic("internal error: cannot read CLOCK_BOOTTIME: " + err.Error())
 	}

@@ -15,25 +15,25 @@ import (
 	"immutray.org/helper/writers"
 )
 
-// A closing is the way of one path to locked.
+// A closing is one path on the way to locked.
 type closing struct {
 	*protected.Path
 	before helper.PathStatus
-	raised bool  // its barrier is
-	busy   error // of the kernel; who is in the way is yet to be found
-	err    error // why it can't be locked
+	raised bool  // the mount flag was set by this request
+	busy   error // the kernel's EBUSY; the writers have yet to be found
+	err    error // why the path can't be locked
 	notice string
 }
 
 func (c *closing) note(text string) { c.notice = sentences(c.notice, text) }
 
-// goesOn reports whether nothing is in the way so far.
+// goesOn reports whether there is no obstacle so far.
 func (c *closing) goesOn() bool { return c.busy == nil && c.err == nil }
 
 // wantsProperty reports whether the property is to be set.
 func (c *closing) wantsProperty() bool { return c.Btrfs && c.before.Property != helper.ReadOnly }
 
-// goingOn returns those that nothing is in the way of so far.
+// goingOn returns the paths without an obstacle so far.
 func goingOn(all []*closing) []*closing {
 	var some []*closing
 	for _, c := range all {
@@ -60,8 +60,8 @@ func namesOf(paths []*protected.Path) []string {
 	return names
 }
 
-// lockPaths locks paths, from whatever state they are in. One that can't be locked does not
-// keep the others from it. ctx limits how long it waits for writers to finish.
+// lockPaths locks paths, whatever state they are in. A path that can't be locked does not stop
+// the others. ctx limits how long it waits for writers to finish.
 func (e *Engine) lockPaths(ctx context.Context, paths []*protected.Path) []*closing {
 	var all []*closing
 	for _, p := range paths {
@@ -75,21 +75,22 @@ func (e *Engine) lockPaths(ctx context.Context, paths []*protected.Path) []*clos
 	return all
 }
 
-// close locks the paths step by step, all of them together: what looks at every process
-// and at every mount namespace costs more than all the rest.
+// close locks the paths step by step, all of them together: the searches through all processes
+// and all mount namespaces cost more than everything else.
 func (e *Engine) close(ctx context.Context, all []*closing) {
 	for _, c := range goingOn(all) {
-		// What a program has written must be on the disk before its file can no longer be
-		// written: afterwards it has no way to repeat it.
+		// What a program has written must be on the disk before its file becomes read-only: a
+		// program can't write it again afterwards.
 		if err := c.Sync(); err != nil {
 			c.err = fmt.Errorf("cannot lock %q: %w", c.Name, text.Because(err))
 			continue
 		}
 		c.raiseBarrier(ctx)
 	}
-	look, cancel := lookAfter(ctx)
+	look, cancel := searchContext(ctx)
 	defer cancel()
-	// From here on nobody begins to write but where the mount flag is not set yet.
+	// From here on, files can be opened for writing only through mounts whose flag is not set
+	// yet.
 	o := e.closeOthers(ctx, goingOn(all))
 	defer o.end()
 	e.findWriters(look, all, o)
@@ -105,7 +106,7 @@ func (e *Engine) close(ctx context.Context, all []*closing) {
 	e.noteOnce(all, o)
 }
 
-// noteOnce says what concerns all of the paths with one of them.
+// noteOnce adds the notices about all paths to one of them.
 func (e *Engine) noteOnce(all []*closing, o *others) {
 	notice := e.remember(o)
 	if slices.ContainsFunc(goingOn(all), (*closing).wantsProperty) {
@@ -117,8 +118,8 @@ func (e *Engine) noteOnce(all []*closing, o *others) {
 	}
 }
 
-// outOfReach says that the mount below what is on top of a subvolume still has another flag
-// than was asked for.
+// outOfReach returns a notice if a subvolume is hidden by another mount and its own mount still
+// has the other flag.
 func outOfReach(p *protected.Path, still helper.Flag, again string) string {
 	if p.HiddenMount() != still {
 		return ""
@@ -126,20 +127,20 @@ func outOfReach(p *protected.Path, still helper.Flag, again string) string {
 	return fmt.Sprintf("something is mounted over %q, and keeps its own mount out of reach: %s once more when that is unmounted", p.Name, again)
 }
 
-// lookPatience is how long the looks into all namespaces and all processes may take, beside
-// the drain time: with the default of that, whoever keeps them looking is named within 15 s.
-// A machine that is slow has the drain time for it too, if nothing is busy.
-const lookPatience = 9 * time.Second
+// searchTimeout is how long the searches through all namespaces and all processes may take,
+// besides the drain time: with the default drain time, whatever prolongs them is named within
+// 15 s. On a slow machine they may also use the drain time, if nothing is busy.
+const searchTimeout = 9 * time.Second
 
-// lookAfter returns the context of a look that may go on when the drain time, which ends
-// with ctx, is over: just then it is asked who is in the way. A disk that has taken longer
-// than the drain time leaves the look its own.
-func lookAfter(ctx context.Context) (context.Context, context.CancelFunc) {
+// searchContext returns the context of a search, which may go on after the drain time, when ctx
+// ends: then is when the writers have to be found. If the disk has taken longer than the drain
+// time, the search still has its own time.
+func searchContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	end := time.Now()
 	if drained, limited := ctx.Deadline(); limited && drained.After(end) {
 		end = drained
 	}
-	return context.WithDeadline(context.WithoutCancel(ctx), end.Add(lookPatience))
+	return context.WithDeadline(context.WithoutCancel(ctx), end.Add(searchTimeout))
 }
 
 // raiseBarrier sets the mount flag of the path itself.
@@ -166,10 +167,9 @@ func raiseBarrier(ctx context.Context, p *protected.Path) error {
 	}
 }
 
-// findWriters finds who writes to paths that are busy, and whether anybody does to those
-// whose property is about to be set: where the mount flag does not reach. Then, as when a
-// package manager has slipped in before the barrier, it takes the mount flags back that
-// this request has set.
+// findWriters finds the writers to paths that are busy, and those to paths whose property is
+// about to be set, where the mount flag does not reach. If there are any, or if a package
+// manager has started before the barrier, it clears the mount flags that this request has set.
 func (e *Engine) findWriters(ctx context.Context, all []*closing, o *others) {
 	var asked []*closing
 	busy := false
@@ -186,7 +186,7 @@ func (e *Engine) findWriters(ctx context.Context, all []*closing, o *others) {
 	var found []helper.Writer
 	var err error
 	switch {
-	case busy: // with all that keeps a mount busy
+	case busy: // including everything that keeps a mount busy
 		found, err = e.writers(ctx, pathsOf(asked)...)
 	case atWork == nil:
 		found, err = e.writing(ctx, pathsOf(asked)...)
@@ -224,8 +224,8 @@ func (c *closing) verdict(atWork error, found []helper.Writer, unseen error) err
 
 var errElsewhere = errors.New("through another mount of the same subvolume")
 
-// amongWriters returns those of the writers to several paths that concern one of them: who
-// writes to its file system by the name of another path, and who can't be looked into.
+// amongWriters returns which writers to several paths concern one of them: those that write to
+// its file system by the name of another path, and those that can't be inspected.
 func amongWriters(found []helper.Writer, asked []*closing, c *closing) []helper.Writer {
 	devices := map[string]uint64{"": c.Device}
 	for _, other := range asked {
@@ -244,7 +244,7 @@ func amongWriters(found []helper.Writer, asked []*closing, c *closing) []helper.
 	return some
 }
 
-// setProperty sets the property of a path whose mount flag is set, and that nobody writes to.
+// setProperty sets the property of a path whose mount flag is set and that has no writers.
 func (c *closing) setProperty() error {
 	if c.before.Superblock == helper.ReadOnly {
 		// Through a read-only superblock not even a writable clone can set the property.
@@ -268,14 +268,15 @@ func lowerBarrier(p *protected.Path, before helper.PathStatus) error {
 	return nil
 }
 
-// writers returns who holds the paths writable, and who can't be ruled out to. A process of
-// which not even that can be told makes it an error. A device that could not be placed does
-// not: its file's path belongs to another mount namespace, as a container's swap file does.
+// writers returns what holds the paths writable, and what can't be ruled out to. A process
+// about which not even that is known makes it an error. A device that could not be located does
+// not: the path of its file belongs to another mount namespace, as that of a container's swap
+// file does.
 func (e *Engine) writers(ctx context.Context, paths ...*protected.Path) ([]helper.Writer, error) {
 	return scanned(e.scan(paths).Scan(ctx, namesOf(paths)))
 }
 
-// writing returns those of the writers that can change a file of the paths still.
+// writing returns only those writers that can still change a file on the paths.
 func (e *Engine) writing(ctx context.Context, paths ...*protected.Path) ([]helper.Writer, error) {
 	return scanned(e.scan(paths).Writing(ctx, namesOf(paths)))
 }

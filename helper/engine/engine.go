@@ -1,12 +1,14 @@
-// Package engine locks and unlocks, on request and at boot: the only code of Immutray
-// that changes the system.
+// Package engine carries out locks and unlocks, and gives the commands of "immutectl run" their
+// write access and takes it back. It alone changes the properties, the superblocks, and the
+// mount flags that programs already see.
 //
-// A lock sets the mount flag first. The kernel refuses that while anything has a
-// file open for writing through the mount, and changes nothing then: so no program
-// is hurt and no package cut in half. Only behind that barrier is the property set,
-// through a detached clone of the mount. An unlock goes the other way round. Every
-// step can be repeated: killed anywhere, the next request completes the work, and
-// at no moment is anything outside the protected paths made read-only.
+// A lock sets the mount flags first. The kernel refuses that while a file is open for writing
+// through the mount, and then changes nothing: no program is harmed, and no package is left
+// half unpacked. Only behind that barrier is the property set, through a detached clone of the
+// mount. An unlock clears the property first, and then the flags. For a command, only the
+// property is cleared. Every step can be repeated: after a kill at any point, the next request
+// completes the work. At no moment is anything made read-only that does not belong to a
+// protected path.
 package engine
 
 import (
@@ -32,44 +34,42 @@ import (
 )
 
 const (
-	// retryEvery is how often a busy mount and a taken turn are tried again.
+	// retryEvery is how often a busy mount is tried again.
 	retryEvery = 50 * time.Millisecond
 )
 
-// An Engine carries out requests. It must run as root, in the mount namespace whose
-// mounts are meant.
+// An Engine carries out requests. It must run as root, in the mount namespace that is to be
+// locked.
 type Engine struct {
-	// Config is what is in force; see package inforce. When its file is refused, only an
-	// unlock and the command of "immutectl run" are.
+	// Config is the configuration in force; see package inforce. If its file is refused, an
+	// unlock and a command of "immutectl run" are refused too.
 	Config config.Config
-	// Prepared is the file that notes which lock was allowed last; see islands.Record. ""
-	// is none: then the machine never counts as prepared.
+	// Prepared is the file that records which lock was allowed last; see islands.Record. If it
+	// is "", the machine never counts as prepared.
 	Prepared string
-	// Keep notes a configuration that was used with success. It may be nil.
+	// Keep records a configuration that was used with success. It may be nil.
 	Keep func(config.Config) error
 	// Journal takes a record of every change; it must not block. It may be nil.
 	Journal func(journal.Entry)
-	// Timer locks when a window ends. Without it no window can be opened that has an
-	// end.
+	// Timer locks when a window ends. Without it no window with an end can be opened.
 	Timer Timer
-	// Units tells which mounts services want to be read-only. Without it, those of a
-	// service that has started while the system was locked stay so.
+	// Units describes which mounts services want to be read-only. Without it, the mounts of
+	// services that were started while the system was locked stay read-only.
 	Units Units
-	// Boot is the machine that boots. The zero value knows of no update, and counts no
-	// boots.
+	// Boot is the machine that boots. The zero value has no updates, and counts no boots.
 	Boot boot.Machine
 
 	clock   clock            // the zero value is the machine's
-	scanner *writers.Scanner // made with the first search for writers
+	scanner *writers.Scanner // made at the first search for writers
 }
 
-// Run carries out one request, after those that came before it, and returns how it
-// ended. The result's state is read from the kernel before the next request starts.
-// When ctx ends, a lock stops waiting for writers; what was begun is completed.
+// Run carries out one request, after those that came before it, and returns how it ended. The
+// result's state is read from the kernel before the next request starts. When ctx ends, a lock
+// stops waiting for writers; what was begun is completed.
 func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result {
 	result := &helper.Result{Request: request, Outcome: helper.Failed, Started: time.Now()}
-	// One thread makes every change, so that a trace reads in order, and strace, which
-	// counts per thread, can fail any one call of them.
+	// One thread makes every change, so that a trace is in order, and so that strace, which
+	// counts per thread, can make any one call fail.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	skipped, err := e.atBoot(&result.Request)
@@ -94,7 +94,7 @@ func (e *Engine) Run(ctx context.Context, request helper.Request) *helper.Result
 	return result
 }
 
-// inTurn calls work while no other engine is at work on the same state directory.
+// inTurn calls work while no other engine works with the same state directory.
 func (e *Engine) inTurn(ctx context.Context, work func() error) error {
 	return e.inTurnOf(ctx, ordinary, work)
 }
@@ -105,7 +105,7 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 	if err := dir.Make(); err != nil {
 		return err
 	}
-	// If there is no room for a file, as on a full /run, the quickest is first.
+	// Without room for a file, as on a full /run, the fastest is first.
 	var waits *os.File
 	l := lineOf(e.Config.StateDir)
 	if l.Make() == nil {
@@ -122,7 +122,7 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 	if err != nil {
 		return fmt.Errorf("cannot wait for other requests: %w", err)
 	}
-	defer turn.Close() // gives the turn up
+	defer turn.Close() // which gives up the turn
 	ctx, cancel := context.WithTimeout(ctx, helper.TurnTimeout)
 	defer cancel()
 	for checked := time.Now(); ; {
@@ -146,11 +146,11 @@ func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) e
 	}
 }
 
-// carryOut does the work of one request, whose turn it is.
+// carryOut carries out one request, whose turn it is.
 func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	recorded, unread := statefile.Read(e.Config.StateDir)
 	if unread != nil {
-		// Only who unlocked, when and how long is lost with it; the next write mends it.
+		// That loses only who unlocked, when and for how long; the next write replaces it.
 		result.Notices = append(result.Notices, unread.Error())
 	}
 	if result.Request.Due && unread == nil && e.lasts(recorded) {
@@ -183,7 +183,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 
 	next := statefile.State{Window: before.Window, Deadline: recorded.Deadline, Opened: recorded.Opened, Overdue: recorded.Overdue, StillReadOnly: recorded.StillReadOnly, Seal: recorded.Seal}
 	if result.Request.Verb.AtBoot() {
-		next = statefile.State{Opened: recorded.Opened} // the boot forgets the window there was
+		next = statefile.State{Opened: recorded.Opened} // a boot forgets the window
 	}
 	err = e.do(ctx, t, result, &next)
 	if err == nil {
@@ -200,8 +200,7 @@ func (e *Engine) carryOut(ctx context.Context, result *helper.Result) error {
 	return nil
 }
 
-// do carries out the verb. next is what will be recorded of the window; an unlock
-// changes it.
+// do carries out the verb. next is what will be recorded of the window; an unlock changes it.
 func (e *Engine) do(ctx context.Context, t *targets, result *helper.Result, next *statefile.State) error {
 	switch result.Request.Verb {
 	case helper.Lock:
@@ -219,7 +218,7 @@ func (e *Engine) do(ctx context.Context, t *targets, result *helper.Result, next
 	return fmt.Errorf("internal error: unknown verb %q", result.Request.Verb)
 }
 
-// verified holds what the kernel says now against what was wanted.
+// verified compares what the kernel says now with what was wanted.
 func verified(err error, paths []*protected.Path, want helper.State) error {
 	if err != nil {
 		return err
@@ -232,8 +231,8 @@ func verified(err error, paths []*protected.Path, want helper.State) error {
 	return nil
 }
 
-// conclude settles the outcome and leaves the result for others to show. An unlock that
-// can't be left is undone. That of anything else undoes nothing, but is said.
+// conclude decides the outcome and records the result. An unlock that can't be recorded is
+// undone. For other verbs, that is only a notice.
 func (e *Engine) conclude(t *targets, result *helper.Result, next *statefile.State, err error) {
 	result.Outcome = helper.Done
 	if err != nil {
@@ -250,10 +249,10 @@ func (e *Engine) conclude(t *targets, result *helper.Result, next *statefile.Sta
 		err = join(err, e.rollBack(t.ours(), result.Before))
 	}
 	fail(result, err)
-	_ = e.leave(t, result, next) // what is already said
+	_ = e.leave(t, result, next) // the error is in the result already
 }
 
-// leave notes how things stand now in the result and in next, and writes that.
+// leave writes the present state into the result and into next, and records that.
 func (e *Engine) leave(t *targets, result *helper.Result, next *statefile.State) error {
 	now := e.read(t.statuses(), next.Window)
 	result.Status = &now
@@ -278,9 +277,9 @@ func (e *Engine) leave(t *targets, result *helper.Result, next *statefile.State)
 func (e *Engine) read(paths []helper.PathStatus, window *helper.Window) helper.Status {
 	status := helper.Status{Paths: paths}
 	status.ConfigError = config.Refusal(e.Config.Refused)
-	found, _ := records.List(e.Config.StateDir) // those that can't be read are among them
+	found, _ := records.List(e.Config.StateDir) // unreadable records are among them
 	for i, r := range found {
-		found[i] = r.Named() // for the state file is for everyone
+		found[i] = r.Named() // because everyone may read the state file
 	}
 	status.SetRuns(found)
 	status.Window = lockstate.ShownWindow(status.State, window)
@@ -301,7 +300,7 @@ func closePaths(paths []*protected.Path) {
 	}
 }
 
-// sleep waits for d and reports whether ctx is still good.
+// sleep waits for d and reports whether ctx has not ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -50,7 +50,7 @@ func TestEveryStateToLockedAndToUnlocked(t *testing.T) {
 		"open_mount":                     helper.PartlyLocked,
 		"mount_only":                     helper.PartlyLocked,
 		"read_only_superblock":           helper.PartlyLocked,
-		"article_lock_on_an_idle_system": helper.Locked,
+		"classic_lock_on_an_idle_system": helper.Locked,
 	}
 	for _, from := range arrangements {
 		for verb, want := range map[helper.Verb]helper.State{

@@ -17,8 +17,8 @@ import (
 	"immutray.org/helper/writers"
 )
 
-// A blockedError says that a protected path is in use, or may be. Its chain ends with
-// EBUSY when it was the kernel who said so.
+// A blockedError says that a protected path is in use, or may be. Its chain ends with EBUSY if
+// the kernel said so.
 type blockedError struct {
 	path    string
 	writers []helper.Writer
@@ -40,7 +40,7 @@ func (e *blockedError) Error() string {
 	return fmt.Sprintf("cannot lock %q: something is writing to it, but no program could be found: %v", e.path, text.Because(e.cause))
 }
 
-// certain parts those who are writing from those who could not be looked into.
+// certain separates the writers from processes that could not be inspected.
 func certain(found []helper.Writer) (known, unknown []helper.Writer) {
 	for _, w := range found {
 		if w.Kind == helper.WriterUnknown {
@@ -69,7 +69,7 @@ func describeSome(writers []helper.Writer) string {
 }
 
 func describe(w helper.Writer) string {
-	// Of an error nothing is to be cut off, though quoted a character may take four.
+	// Errors are not shortened; quoted, a character may take four.
 	w = bound.Writer(w, 100)
 	switch w.Kind {
 	case helper.WriterLoop:
@@ -93,7 +93,7 @@ func (e *notPreparedError) Error() string {
 	return fmt.Sprintf("cannot lock: these would become read-only too: %s", strings.Join(names, ", "))
 }
 
-// A packageManagerError names the package manager at work.
+// A packageManagerError names the package manager that runs.
 type packageManagerError struct{ holder helper.LockHolder }
 
 func (e *packageManagerError) Error() string {
@@ -106,7 +106,7 @@ func (e *packageManagerError) Error() string {
 	return fmt.Sprintf("cannot lock: %s is running: %q (pid %d)", e.holder.Manager, e.holder.Program, e.holder.PID)
 }
 
-// failures are several errors of one request, each told on its own.
+// failures are several errors of one request, each with its own text.
 type failures []error
 
 func (f failures) Error() string {
@@ -119,7 +119,7 @@ func (f failures) Error() string {
 
 func (f failures) Unwrap() []error { return f }
 
-// join returns the errors that are not nil as failures, nil when there are none.
+// join returns the errors that are not nil as failures, or nil if there are none.
 func join(errs ...error) error {
 	var all failures
 	for _, err := range errs {
@@ -135,8 +135,8 @@ func join(errs ...error) error {
 	return all
 }
 
-// fail writes err into the result. Writers go away by themselves, other causes may
-// not: Blocked is the outcome only when there is no other.
+// fail writes err into the result. Writers may end by themselves, other causes may not: so the
+// outcome is Blocked only if there is no other cause.
 func fail(result *helper.Result, err error) {
 	result.Outcome = helper.Failed
 	result.Error, result.Limit = err.Error(), helper.LimitOf(err)
@@ -168,8 +168,8 @@ func fail(result *helper.Result, err error) {
 	}
 }
 
-// addWriters names who is in the way. One that could not be looked into is in the way of
-// every path, and named once.
+// addWriters names the writers. A process that could not be inspected may write to every path,
+// and is named once.
 func addWriters(result *helper.Result, found []helper.Writer) {
 	for _, w := range found {
 		if w.Kind != helper.WriterUnknown || !slices.Contains(result.Writers, w) {

@@ -119,7 +119,7 @@ func (f *faultFixture) prepare(from string) {
 // starts are the states from which a request has the most steps to make.
 var starts = map[helper.Verb][]string{
 	helper.Lock:   {"unlocked", "read_only_superblock"},
-	helper.Unlock: {"locked", "article_lock_on_an_idle_system"},
+	helper.Unlock: {"locked", "classic_lock_on_an_idle_system"},
 }
 
 var goals = map[helper.Verb]helper.State{helper.Lock: helper.Locked, helper.Unlock: helper.Unlocked}

@@ -156,7 +156,7 @@ func (f *fixture) commandLine(text string) {
 	})
 }
 
-// remountReadOnly makes the superblock read-only, as the article's script does. For a
+// remountReadOnly makes the superblock read-only, as the classic layout's script does. For a
 // moment after a file was removed the kernel finds it busy (s_remove_count in
 // fs/namespace.c), as long as somebody's search for writers still looks at that file.
 func (f *fixture) remountReadOnly(path string) {
@@ -205,13 +205,13 @@ func (f *fixture) arrange(state string) {
 	case "locked":
 		f.setProperties()
 		f.setMountFlags()
-	case "open_mount": // what the article's script leaves behind when /home is in use
+	case "open_mount": // what the classic layout's script leaves behind when /home is in use
 		f.setProperties()
 	case "mount_only":
 		f.setMountFlags()
 	case "read_only_superblock":
 		f.remountReadOnly(f.Root)
-	case "article_lock_on_an_idle_system":
+	case "classic_lock_on_an_idle_system":
 		f.setProperties()
 		f.remountReadOnly(f.Root)
 		f.remountReadOnly(f.Etc)
@@ -220,7 +220,7 @@ func (f *fixture) arrange(state string) {
 	}
 }
 
-var arrangements = []string{"unlocked", "locked", "open_mount", "mount_only", "read_only_superblock", "article_lock_on_an_idle_system"}
+var arrangements = []string{"unlocked", "locked", "open_mount", "mount_only", "read_only_superblock", "classic_lock_on_an_idle_system"}
 
 // An actor is a program at work on the test system, in a process of its own. It does
 // one thing when it starts, and its work once more for every line it is sent.

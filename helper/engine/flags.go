@@ -22,13 +22,13 @@ import (
 // else, a container for instance, only this file does.
 
 const (
-	maxFlags     = 2000    // the oldest are forgotten
+	maxFlags     = 2000    // older ones are dropped
 	maxFlagsSize = 8 << 20 // paths are long, and JSON makes them longer
 )
 
-// A flag is one mount flag that a lock has set. Numbers of namespaces and mounts are given
-// to others again, the lowest first. So a process stands for the namespace: as long as it
-// is in there, both mean what they meant.
+// A flag is one mount flag that a lock has set. The kernel reuses the numbers of namespaces and
+// mounts, the lowest first. So a process stands for the namespace: as long as it is in there,
+// both numbers mean the same.
 type flag struct {
 	Namespace uint64 `json:"namespace"`
 	Process   int    `json:"process"`
@@ -56,7 +56,7 @@ func (all flagList) has(n *namespaces.Namespace, m namespaces.Mount) bool {
 	})
 }
 
-// readFlags returns no flags where there is no file.
+// readFlags returns no flags if there is no file.
 func readFlags(dir statedir.Dir) (flagList, error) {
 	f, err := os.OpenFile(dir.Flags(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,12 +73,12 @@ func readFlags(dir statedir.Dir) (flagList, error) {
 	return all, nil
 }
 
-// rememberFlags adds flags to the file, which is root's alone.
+// rememberFlags adds flags to the file, which only root may read.
 func rememberFlags(dir statedir.Dir, more flagList) error {
 	if len(more) == 0 {
 		return nil
 	}
-	all, _ := readFlags(dir) // what can't be read is lost, and written anew
+	all, _ := readFlags(dir) // an unreadable file is replaced
 	all = append(all, more...)
 	all = all[max(0, len(all)-maxFlags):]
 	data, err := json.Marshal(all)

@@ -12,13 +12,13 @@ import (
 	"immutray.org/helper/text"
 )
 
-// lockForce locks, and where writers are in the way it sets the property all the same.
-// Then nothing new can be opened for writing, but they go on: what they have open can
-// be written, and one that writes to a mapping dies of SIGBUS (CONTRIBUTING.md, "Design
-// decisions"). Whoever asks has been told, and polkit has asked an administrator.
+// lockForce locks, and sets the property even if there are writers. Then nothing more can be
+// opened for writing, but the writers go on: they can write to what they have open, and one
+// that writes to a mapping is killed by SIGBUS (CONTRIBUTING.md, "Design decisions"). The
+// person was warned, and polkit has asked for an administrator's password.
 //
-// A command of "immutectl run" loses the write access that it alone had. A package
-// manager is never forced: what it has unpacked half would stay so.
+// A command of "immutectl run" loses its write access. A package manager is never interrupted:
+// packages would stay half unpacked.
 func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
 	if err := e.mayLock(paths, result); err != nil {
 		return err
@@ -56,10 +56,10 @@ func (e *Engine) lockForce(ctx context.Context, paths []*protected.Path, result 
 	return nil
 }
 
-// closeToNewWrites sets the property of a path that is in use, and the mount flag if the
-// use is through another mount. A package manager that begins at this moment has its lock
-// before it opens a file: it is asked for once more when nothing new can be opened, and
-// if there is one it gets its path back as it was.
+// closeToNewWrites sets the property of a path that is in use, and the mount flag if the path
+// is used through another mount. A package manager that starts at this moment takes its lock
+// before it opens a file: so the lock is checked once more when nothing new can be opened, and
+// if it is taken the path becomes what it was.
 func closeToNewWrites(p *protected.Path, idle func() error) error {
 	before := p.Status()
 	if before.Superblock == helper.ReadOnly {
@@ -84,7 +84,7 @@ func closeToNewWrites(p *protected.Path, idle func() error) error {
 	return nil
 }
 
-// stillWriting says who can go on writing to a path that was locked by force.
+// stillWriting names what can go on writing to a path that was locked by force.
 func stillWriting(e *blockedError) string {
 	known, unknown := certain(e.writers)
 	switch {

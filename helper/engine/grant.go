@@ -20,19 +20,19 @@ import (
 	"immutray.org/helper/text"
 )
 
-// returnPatience is how long the end of a command waits for its turn, and how long it
-// looks for processes that were left behind. Write access ends within a second whatever
-// else is going on: toward locked is always the safe side.
-const returnPatience = 250 * time.Millisecond
+// endTimeout is how long the end of a command waits for its turn, and how long it searches for
+// processes that were left behind. The write access ends within a second, whatever else is
+// going on: the safe direction is always towards locked.
+const endTimeout = 250 * time.Millisecond
 
-// A Grant is the write access of one command while the system is locked for all others:
-// the property is cleared, the mount flags stay, and only the command is in a mount
-// namespace where they are cleared as well. Who holds the loan has to make that
-// namespace, and to return the loan when the command has ended.
+// A Grant is the write access of one command while the system is locked for everything else:
+// the property is cleared, the mount flags stay set, and only in the command's mount namespace
+// are they cleared too. The holder of the grant makes that namespace, and ends the grant when
+// the command has ended.
 //
-// Loans are counted by their records; the last that is returned sets the property
-// again. While there is one the system counts as locked (helper.Status.SetRuns), and only
-// a lock by force takes the access away. An unlock is not undone by the end of a loan.
+// Grants are counted by their records; the end of the last one sets the property again. While
+// there is a grant the system counts as locked (helper.Status.SetRuns), and only a lock by
+// force takes the access away. The end of a grant does not undo an unlock.
 type Grant struct {
 	engine *Engine
 	run    helper.Run
@@ -40,22 +40,22 @@ type Grant struct {
 	record *records.Record
 	open   map[string]bool // the paths that were unlocked at the start
 	again  bool            // taken over from a holder that is dead
-	beside []string        // what else can be written through, and is put up with
+	beside []string        // what else can be written through, and was allowed
 	told   map[string]bool // the mount points of those
 
 	notices []string // of the beginning, for the record of the end
 }
 
-// Lend begins a loan for a command, after the requests that came before. Without one
-// the result says why, or, if its outcome is Done, that every path is unlocked already:
-// then there is nothing to lend and to return. A system-wide command is recorded, and no
-// access lent: it is for the caller to unlock, and to lock after Return, and then to Forget.
+// Grant begins the grant for a command, after the requests that came before. Without a grant
+// the result says why there is none; if its outcome is Done, every path is unlocked already,
+// and there is nothing to grant or to end. A system-wide command gets a record, but no access:
+// the caller has to unlock, to lock after End, and then to call Forget.
 func (e *Engine) Grant(ctx context.Context, run helper.Run) (*Grant, *helper.Result) {
 	return e.beginGrant(ctx, &Grant{run: run})
 }
 
-// TakeOver is Lend for a command whose loan was held by a process that is dead. What that
-// one lent is lent still, unless somebody has locked since.
+// TakeOver is Grant for a command whose grant was held by a process that is dead. The command
+// still has its write access, unless there was a lock since.
 func (e *Engine) TakeOver(ctx context.Context, run helper.Run) (*Grant, *helper.Result) {
 	return e.beginGrant(ctx, &Grant{run: run, again: true})
 }
@@ -84,9 +84,9 @@ func (e *Engine) recording(run helper.Run) *Engine {
 	with := *e
 	with.Journal = func(entry journal.Entry) {
 		if run.SystemWide {
-			return // nothing is lent, and the unlock and the lock are on record as such
+			return // there is no grant, and the unlock and the lock have their own records
 		}
-		// Also the intent: it is all that tells of a command if the machine loses its power.
+		// Also the intent: after a power cut it is the only trace of the command.
 		entry.Durable = true
 		entry.Fields[journal.Command] = LoggedCommand(e.Config, run)
 		e.log(entry)
@@ -103,7 +103,7 @@ func LoggedCommand(c config.Config, run helper.Run) string {
 	return text.CommandLine(run.Command, helper.MaxCommand)
 }
 
-// Show records the mount namespace of the command.
+// SetNamespace records the mount namespace of the command.
 func (g *Grant) SetNamespace(namespace uint64) error {
 	g.run.Namespace = namespace
 	return g.record.Update(g.engine.Config.StateDir, g.run)
@@ -174,14 +174,14 @@ func (g *Grant) begin(ctx context.Context, result *helper.Result) error {
 
 var errWithin = errors.New("its mounts are not those of the system")
 
-// runAround returns the command of "immutectl run" in whose mount namespace this process
-// is, if it is in one. What is writable in there is so for that command alone.
+// runAround returns the command of "immutectl run" in whose mount namespace this process is, if
+// there is one. What is writable in there is writable for that command alone.
 func (e *Engine) runAround() (around helper.Run, within bool) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/mnt", &st); err != nil {
 		return around, false
 	}
-	atWork, _ := records.List(e.Config.StateDir) // those that can't be read are among them
+	atWork, _ := records.List(e.Config.StateDir) // unreadable records are among them
 	i := slices.IndexFunc(atWork, func(r helper.Run) bool { return r.Namespace == st.Ino })
 	if i < 0 {
 		return around, false
@@ -189,12 +189,12 @@ func (e *Engine) runAround() (around helper.Run, within bool) {
 	return atWork[i], true
 }
 
-// openPaths opens what is lent. When the loan is another's, that is what he has lent,
-// whatever the configuration says by now.
+// openPaths opens the paths of the grant. If the grant is taken over, these are the paths that
+// were opened then, whatever the configuration says now.
 func (g *Grant) openPaths() error {
 	var recorded statefile.State
 	if g.again {
-		recorded, _ = statefile.Read(g.engine.Config.StateDir) // else the configuration counts
+		recorded, _ = statefile.Read(g.engine.Config.StateDir) // without it, the configuration counts
 	}
 	t := openTargets(g.engine.Config, recorded)
 	g.paths = t.paths
@@ -204,11 +204,12 @@ func (g *Grant) openPaths() error {
 	return t.err()
 }
 
-// may returns what speaks against lending.
+// may returns why there must be no grant.
 func (g *Grant) may(result *helper.Result) error {
 	before := *result.Before
 	if g.run.SystemWide {
-		// Unlocking repairs what there is. What is read-only then is said at the end.
+		// Unlocking repairs what there is. Islands that are read-only then are named at the
+		// end.
 		return g.engine.mayFreeze(g.paths, &helper.Result{Request: result.Request, Before: result.Before})
 	}
 	if err := g.noneForced(before); err != nil {
@@ -222,7 +223,7 @@ func (g *Grant) may(result *helper.Result) error {
 			return fmt.Errorf("cannot run the command: something (%s) is mounted over %q", p.OnTop, p.Path)
 		case p.State == helper.Unlocked:
 		case p.Mount == helper.Writable:
-			// With the property cleared everybody could write.
+			// With the property cleared every program could write.
 			return fmt.Errorf("cannot run the command: the mount flag of %q is not set, so that others could write too", p.Path)
 		case p.Superblock == helper.ReadOnly:
 			return fmt.Errorf("cannot run the command: the whole file system of %q is read-only", p.Path)
@@ -231,13 +232,13 @@ func (g *Grant) may(result *helper.Result) error {
 	return nil
 }
 
-// noneForced returns an error if a lock by force has ended the loan of another command
-// that is at work still: it would get its write access back with the property.
+// noneForced returns an error if a lock by force has taken the write access of another command
+// that still runs: clearing the property would give it back.
 func (g *Grant) noneForced(before helper.Status) error {
-	if g.again || slices.ContainsFunc(before.Paths, before.Lent) {
+	if g.again || slices.ContainsFunc(before.Paths, before.Granted) {
 		return nil
 	}
-	others, _ := records.List(g.engine.Config.StateDir) // those that can't be read are among them
+	others, _ := records.List(g.engine.Config.StateDir) // unreadable records are among them
 	others = slices.DeleteFunc(others, func(r helper.Run) bool { return r.SystemWide })
 	if len(others) == 0 {
 		return nil
@@ -252,7 +253,7 @@ func (g *Grant) give(ctx context.Context, result *helper.Result) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	// One path may lie above another: all that can be closed is.
+	// Every mount that can be closed is closed, because one path may be above another.
 	if err := g.engine.closeForRun(paths); err != nil {
 		return err
 	}
@@ -267,8 +268,8 @@ func (g *Grant) give(ctx context.Context, result *helper.Result) error {
 	return nil
 }
 
-// noRuns returns an error if there are commands at work: a lock would take away from
-// under one what it is changing, as from a package manager.
+// noRuns returns an error if there are commands: a lock would interrupt their changes half-way,
+// as it would a package manager's.
 func noRuns(atWork []helper.Run) error {
 	if len(atWork) == 0 {
 		return nil
@@ -278,7 +279,7 @@ func noRuns(atWork []helper.Run) error {
 	}}
 }
 
-// commands names commands at work.
+// commands names commands.
 func commands(atWork []helper.Run) string {
 	names := make([]string, len(atWork))
 	for i, r := range atWork {

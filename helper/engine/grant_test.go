@@ -59,7 +59,7 @@ func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
 			t.Errorf("%s: %s: %s %q", r.ID, got.Outcome, got.Error, got.Notices)
 		}
 		s := f.status()
-		if s.State != helper.Locked || len(s.Runs) != 1 || !slices.ContainsFunc(s.Paths, s.Lent) {
+		if s.State != helper.Locked || len(s.Runs) != 1 || !slices.ContainsFunc(s.Paths, s.Granted) {
 			t.Errorf("%s: the grant is gone: %+v", r.ID, s)
 		}
 	}
@@ -118,7 +118,7 @@ func TestAFailedUnlockLeavesALoan(t *testing.T) {
 	if r := f.run(helper.Unlock); r.Outcome != helper.Failed {
 		t.Errorf("unlock: %s", r.Outcome)
 	}
-	if s := f.status(); !s.Lent(s.Paths[0]) || s.Paths[1].State != helper.Locked {
+	if s := f.status(); !s.Granted(s.Paths[0]) || s.Paths[1].State != helper.Locked {
 		t.Errorf("after a failed unlock: %+v", s)
 	}
 	f.giveBack(grant)

@@ -12,8 +12,8 @@ import (
 	"immutray.org/helper/writers"
 )
 
-// Return ends the loan. busy names the paths on which a process that the command has
-// left behind may still have a file open for writing. Nobody waits for it: it can go on
+// End ends the grant. busy names the paths on which a process that the command has left behind
+// may still have a file open for writing. End does not wait for such a process: it can go on
 // writing to that file, and may crash if the file is mapped into memory (CONTRIBUTING.md,
 // "Design decisions"). The result says so.
 func (g *Grant) End(ctx context.Context, busy []string) *helper.Result {
@@ -26,7 +26,7 @@ func (g *Grant) End(ctx context.Context, busy []string) *helper.Result {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, returnPatience)
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
 	inTurn := false
 	err := g.engine.inTurn(ctx, func() error {
@@ -59,10 +59,10 @@ func (g *Grant) finish(result *helper.Result) error {
 	return err
 }
 
-// takeBack sets the property again, unless somebody else's command needs it cleared, or
-// somebody has unlocked meanwhile. What goes otherwise than planned is noted in result,
-// which may be nil. Where the property can't be set the record stays, as of a command that
-// nobody answers for: PID 1 has it tried again (see Reclaim).
+// takeBack sets the property again, unless another command needs it cleared, or there was an
+// unlock meanwhile. What goes differently than planned is noted in result, which may be nil. If
+// the property can't be set, the record stays as that of an abandoned command, and PID 1 starts
+// another attempt (see Reclaim).
 func (g *Grant) takeBack(result *helper.Result) error {
 	note := func(format string, args ...any) {
 		if result != nil {
@@ -70,7 +70,7 @@ func (g *Grant) takeBack(result *helper.Result) error {
 		}
 	}
 	g.record.Release()
-	// What can't be read of others does not keep the property from being set.
+	// Unreadable records of others do not keep the property from being set.
 	if others, _ := records.List(g.engine.Config.StateDir); len(others) > 0 {
 		g.forgetGrant()
 		note("not locked yet: another command of \"immutectl run\" is still running (pid %d)", others[0].PID)
@@ -102,9 +102,9 @@ func (g *Grant) forgetGrant() {
 	}
 }
 
-// Forget takes back the record of a system-wide command, when the system is locked again
-// after it. Until then it is that of a command that nobody answers for, since Return: whoever
-// is to lock may be killed before he has.
+// Forget removes the record of a system-wide command, after the system was locked again. Since
+// End it has been that of an abandoned command, because the process that is to lock may be
+// killed before it has.
 func (g *Grant) Forget() { g.record.Close() }
 
 func restore(p *protected.Path, s helper.PathStatus) error {
@@ -119,10 +119,10 @@ func restore(p *protected.Path, s helper.PathStatus) error {
 	return nil
 }
 
-// leftBehind tells who has files open for writing on a path, as far as that can be
-// found out in the time there is.
+// leftBehind names the processes that have files open for writing on a path, as far as they can
+// be found in the time there is.
 func (g *Grant) leftBehind(ctx context.Context, p *protected.Path) string {
-	ctx, cancel := context.WithTimeout(ctx, returnPatience)
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
 	found, _ := new(writers.Scanner).Scan(ctx, []string{p.Name})
 	who := "a process that the command left behind"

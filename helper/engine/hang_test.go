@@ -73,9 +73,9 @@ func TestAProcessThatHangsIsNamedInTime(t *testing.T) {
 func TestTheLookHasItsTimeAfterASlowDisk(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Minute))
 	defer cancel()
-	look, cancel := lookAfter(ctx)
+	look, cancel := searchContext(ctx)
 	defer cancel()
-	if end, _ := look.Deadline(); time.Until(end) < lookPatience-time.Second {
-		t.Errorf("the look has %v, want %v", time.Until(end), lookPatience)
+	if end, _ := look.Deadline(); time.Until(end) < searchTimeout-time.Second {
+		t.Errorf("the look has %v, want %v", time.Until(end), searchTimeout)
 	}
 }

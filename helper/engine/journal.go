@@ -35,7 +35,7 @@ func (e *Engine) logOutcome(result *helper.Result) {
 	e.logEnd(result, string(result.Outcome))
 }
 
-// logEnd is logOutcome in other words than the outcome's own.
+// logEnd is logOutcome with another text.
 func (e *Engine) logEnd(result *helper.Result, words string) {
 	fields := e.fields(result)
 	fields[journal.OutcomeWord] = string(result.Outcome)
@@ -60,7 +60,7 @@ func (e *Engine) logEnd(result *helper.Result, words string) {
 	e.log(entry)
 }
 
-// onBehalf says who asked and why, or that it was nobody.
+// onBehalf says who asked and why, or what acted by itself.
 func onBehalf(r helper.Request) string {
 	switch {
 	case r.Due:
@@ -101,8 +101,8 @@ func (e *Engine) fields(result *helper.Result) map[string]string {
 	return fields
 }
 
-// addWindow describes the window that is open now, or the one that has ended, so that
-// the one record tells of it when the others are gone from the journal.
+// addWindow describes the window that is open now, or the one that has ended, so that this
+// record is enough when the others are gone from the journal.
 func addWindow(fields map[string]string, result *helper.Result) {
 	w := result.Status.Window
 	if w == nil {

@@ -11,11 +11,11 @@ import (
 	"immutray.org/helper/text"
 )
 
-// lock locks every path that can be locked. One that can't does not keep the others
-// from it: toward locked is always the safe side. A system that is locked for all but a
-// command is left to that: the end of the command sets the property.
+// lock locks every path that can be locked. A path that can't be locked does not stop it: the
+// safe direction is always towards locked. If the system is locked for all but a command,
+// nothing is done: the end of the command sets the property.
 func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
-	if before := result.Before; before.State == helper.Locked && slices.ContainsFunc(before.Paths, before.Lent) {
+	if before := result.Before; before.State == helper.Locked && slices.ContainsFunc(before.Paths, before.Granted) {
 		result.Notices = append(result.Notices, "only "+commands(before.Runs)+" can still write, until it ends")
 		return nil
 	}
@@ -39,7 +39,7 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 	return verified(all, paths, helper.Locked)
 }
 
-// mayLock returns what speaks against locking at all.
+// mayLock returns why there must be no lock at all.
 func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 	if err := packageManagerIdle(); err != nil {
 		return err
@@ -61,10 +61,10 @@ func packageManagerIdle() error {
 	return nil
 }
 
-// repairSuperblock undoes a superblock remount, such as the article's script makes on
-// an idle system: with both flags of the path set it adds nothing but a read-only
-// /home. A filesystem that refuses has a reason (an error made it read-only): the
-// path is locked all the same.
+// repairSuperblock undoes a superblock remount, such as the script of the classic layout makes
+// on an idle system: with both flags of the path set, it only makes /home read-only too. If the
+// file system refuses, it has a reason, such as an error that made it read-only; the path is
+// locked all the same.
 func repairSuperblock(p *protected.Path, before helper.PathStatus) (notice string) {
 	if !p.Btrfs || before.Superblock != helper.ReadOnly || p.Status().Superblock != helper.ReadOnly {
 		return ""

@@ -8,15 +8,16 @@ import (
 	"immutray.org/helper/wholefile"
 )
 
-// wake has those who watch the state directory look again. It leaves the state alone: the
-// end of a command does not always wait for its turn, and what it had read by then might
-// be older than a window that somebody has opened since.
+// wake has those who watch the state directory read the state again. It does not change the
+// state file: the end of a command does not always wait for its turn, and what it has read by
+// then may be older than a window that was opened since.
 func (e *Engine) wake() {
-	_ = wholefile.Write(statedir.Dir(e.Config.StateDir).Woken(), nil) // they look every few seconds anyway
+	_ = wholefile.Write(statedir.Dir(e.Config.StateDir).Woken(), nil) // they read it every few seconds anyway
 }
 
-// noteEnd forgets what was opened if all of it is locked again, and notes why what was lent
-// could not be taken back. As every change of the record it is for whoever has the turn.
+// noteEnd clears the record of what was opened if all of it is locked again, and records why
+// the write access could not be taken back. As every change of the state file, it must be
+// called in turn.
 func (e *Engine) noteEnd(failed error) {
 	state, err := statefile.Read(e.Config.StateDir)
 	if err != nil {
@@ -30,15 +31,16 @@ func (e *Engine) noteEnd(failed error) {
 	case failed != nil:
 		state.Overdue = &helper.Overdue{Outcome: helper.Failed, Error: failed.Error()}
 	case state.Deadline == nil:
-		state.Overdue = nil // that of a window goes with its deadline
+		state.Overdue = nil // the one of a window is removed with its deadline
 	}
 	if state.Opened != before.Opened || state.Overdue != before.Overdue {
 		_ = statefile.Write(e.Config.StateDir, state)
 	}
 }
 
-// noteOpening notes what a command is about to be lent, for whoever has to take it back. A
-// record that can't be read or written keeps no command from write access.
+// noteOpening records what is about to be made writable for a command, for whoever has to take
+// it back. The grant does not depend on it: if the state file can't be read or written, the
+// command runs all the same.
 func (e *Engine) noteOpening() {
 	if state, err := statefile.Read(e.Config.StateDir); err == nil {
 		state.Opened = e.opening(state)

@@ -18,28 +18,27 @@ import (
 )
 
 const (
-	// othersPatience bounds the looks into all namespaces of the machine. Anybody may make
-	// many; they are looked into last.
-	othersPatience = 4 * time.Second
-	// maxPasses is how often new namespaces are looked for. Who has only read-only mounts
-	// to copy can't make a writable one: two or three passes find the last of them.
+	// othersTimeout bounds the searches through all namespaces of the machine. Any user may
+	// make many; those are searched last.
+	othersTimeout = 4 * time.Second
+	// maxPasses is how often new namespaces are searched for. A process that has only read-only
+	// mounts to copy can't make a writable one: two or three passes find the last of them.
 	maxPasses = 8
 )
 
-// others are the mounts of protected paths besides those at the paths themselves: the copies
-// in other mount namespaces, and what is mounted of them elsewhere. The mount flag of each is
-// its own.
+// others are the mounts of protected paths besides those at the paths themselves: copies in
+// other mount namespaces, and mounts elsewhere. Each has a mount flag of its own.
 type others struct {
 	subvolumes []*namespaces.Subvolume // those of the paths
-	owners     []*protected.Path       // whose each of them is
+	owners     []*protected.Path       // the path of each of them
 	visitor    *namespaces.Visitor
 	sets       []*namespaces.Set // kept until the end, so that what was changed can be found again
 
 	closed []namespaces.Found // what was made read-only
-	// left are programs that see a writable mount which can't be made read-only, in
-	// namespaces that only root can have made.
+	// left are programs that see a writable mount which can't be made read-only, in namespaces
+	// that only root can have made.
 	left []helper.Bystander
-	// beside is where else somebody could have a file open for writing unseen.
+	// beside are mounts through which a file could be open for writing unnoticed.
 	beside besides
 }
 
@@ -65,7 +64,7 @@ func lookForOthers(paths ...*protected.Path) (*others, error) {
 
 func (o *others) end() {
 	if o == nil {
-		return // nothing could be looked for
+		return // the search could not begin
 	}
 	for _, s := range o.sets {
 		s.Close()
@@ -83,12 +82,11 @@ func (o *others) pathOf(m namespaces.Mount) *protected.Path {
 	return o.owners[slices.Index(o.subvolumes, m.Of)]
 }
 
-// close sets the mount flag of the others, and looks again until no namespace is new. Where
-// something is open for writing it tries again until ctx ends; the paths of what is busy
-// then are returned. What can't be changed for another reason does not keep the rest from
-// it; it is in left.
+// close sets the mount flag of the others, and searches again until there is no new namespace.
+// Where something is open for writing it tries again until ctx ends, and returns the paths that
+// are busy then. What can't be changed for another reason does not stop it; it is in left.
 func (o *others) close(ctx context.Context) (busy []*protected.Path, err error) {
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), othersPatience)
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), othersTimeout)
 	defer cancel()
 	seen := map[uint64]bool{}
 	for range maxPasses {
@@ -120,7 +118,7 @@ func (o *others) closeIn(ctx, look context.Context, all []*namespaces.Namespace)
 			}
 		}
 		if look.Err() != nil {
-			return append(busy, before...) // those that could not be asked again
+			return append(busy, before...) // those that could not be tried again
 		}
 		if all = waiting; len(all) > 0 && !sleep(ctx, retryEvery) {
 			return busy
@@ -166,15 +164,15 @@ func (o *others) isOpen(n *namespaces.Namespace, m namespaces.Mount) bool {
 	return o.has(n, m) && !m.ReadOnly()
 }
 
-// has reports whether a mount is one of the others. One that shows more than the subvolume
-// is left alone: its flag would freeze what else it shows.
+// has reports whether a mount is one of the others. A mount that shows more than the subvolume
+// is not: its flag would freeze what else it shows.
 func (o *others) has(n *namespaces.Namespace, m namespaces.Mount) bool {
 	return m.Share != namespaces.Around && !(n.Self && m.ID == o.pathOf(m).MountID)
 }
 
 func (o *others) leave(n *namespaces.Namespace) {
 	if n.Foreign {
-		return // a user's, where nobody has more rights than he
+		return // that of a user, who has no more rights in there
 	}
 	b := bystander(n)
 	if !slices.Contains(o.left, b) {
@@ -182,12 +180,12 @@ func (o *others) leave(n *namespaces.Namespace) {
 	}
 }
 
-// reopen takes back what close has done for a path.
+// reopen undoes what close has done for a path.
 func (o *others) reopen(p *protected.Path) error {
 	if o == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), othersTimeout)
 	defer cancel()
 	var mine []namespaces.Found
 	for i, f := range o.closed {
@@ -202,7 +200,7 @@ func (o *others) reopen(p *protected.Path) error {
 	var all error
 	for _, f := range o.visitor.SetReadOnly(ctx, mine, false) {
 		for _, err := range append(f.Errs, f.Err) {
-			if err != nil && !errors.Is(err, namespaces.ErrHidden) { // it is gone
+			if err != nil && !errors.Is(err, namespaces.ErrHidden) { // the mount is gone
 				all = join(all, fmt.Errorf("cannot make %q writable again for %s: %w", p.Name, bystander(f.In).Name(), err))
 			}
 		}
@@ -210,7 +208,7 @@ func (o *others) reopen(p *protected.Path) error {
 	return all
 }
 
-// flags returns what close has set.
+// flags returns the flags that close has set.
 func (o *others) flags() flagList {
 	var all flagList
 	for _, f := range o.closed {
@@ -221,7 +219,7 @@ func (o *others) flags() flagList {
 	return all
 }
 
-// bystander names who is in a namespace.
+// bystander names a program in a namespace.
 func bystander(n *namespaces.Namespace) helper.Bystander {
 	var b helper.Bystander
 	if len(n.Tasks) > 0 {
@@ -231,9 +229,9 @@ func bystander(n *namespaces.Namespace) helper.Bystander {
 	return b
 }
 
-// closeOthers sets the mount flag of everything but the paths themselves, whose own are
-// set; those where something is open for writing are busy from then on. Where the property is
-// set already, who writes in there does so as before, and does not count.
+// closeOthers sets the mount flag of the others. Paths where something is open for writing are
+// busy from then on, except where the property is set already: a writer in there changes
+// nothing about that.
 func (e *Engine) closeOthers(ctx context.Context, all []*closing) *others {
 	if len(all) == 0 {
 		return nil
@@ -254,7 +252,7 @@ func (e *Engine) closeOthers(ctx context.Context, all []*closing) *others {
 	return o
 }
 
-// closeWhatCanBe is for paths that are locked although programs are writing to them.
+// closeWhatCanBe is closeOthers for paths that are locked although programs write to them.
 func (e *Engine) closeWhatCanBe(ctx context.Context, paths []*protected.Path) {
 	if len(paths) == 0 {
 		return
@@ -268,7 +266,7 @@ func (e *Engine) closeWhatCanBe(ctx context.Context, paths []*protected.Path) {
 	_ = e.remember(o)
 }
 
-// closeForRun sees to it that nobody can write to paths whose property is about to be
+// closeForRun makes sure that no other program can write to paths whose property is about to be
 // cleared for a command.
 func (e *Engine) closeForRun(paths []*protected.Path) error {
 	o, err := lookForOthers(paths...)
@@ -276,7 +274,7 @@ func (e *Engine) closeForRun(paths []*protected.Path) error {
 		return fmt.Errorf("cannot run the command: could not look for further mounts: %w", text.Because(err))
 	}
 	defer o.end()
-	ctx, cancel := context.WithTimeout(context.Background(), returnPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	busy, err := o.close(ctx)
 	_ = e.remember(o)
@@ -291,7 +289,7 @@ func (e *Engine) closeForRun(paths []*protected.Path) error {
 	return nil
 }
 
-// someoneAt names who writes to a path.
+// someoneAt names a writer to a path.
 func (e *Engine) someoneAt(p *protected.Path) string {
 	found, _ := e.writers(context.Background(), p)
 	if len(found) == 0 {
@@ -300,7 +298,7 @@ func (e *Engine) someoneAt(p *protected.Path) string {
 	return describe(found[0])
 }
 
-// remember notes what was changed, for the next unlock.
+// remember records what was changed, for the next unlock.
 func (e *Engine) remember(o *others) (notice string) {
 	if o == nil {
 		return ""
@@ -320,7 +318,7 @@ func names(all []helper.Bystander) string {
 	return strings.Join(texts, ", ")
 }
 
-// sentences joins those that say something.
+// sentences joins the texts that are not empty.
 func sentences(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")
 }

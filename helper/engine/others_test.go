@@ -205,7 +205,7 @@ func TestNobodyElseWritesWhileACommandRuns(t *testing.T) {
 	f := newFixture(t)
 	f.CloseTop() // so that nobody has a copy of it
 	r := f.settle("", 0)
-	f.setProperties() // as by the article's script
+	f.setProperties() // as by the classic layout's script
 	f.setMountFlags()
 	if got := r.writable("root", "root/etc"); len(got) > 0 {
 		t.Fatalf("with the property set %q are writable", got)

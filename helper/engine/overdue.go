@@ -8,8 +8,8 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// dueDrain is the most that the lock at the end of a window waits for writers in one
-// attempt. Others follow, and in between the person is to be told who is in the way.
+// dueDrain is the most that the lock at the end of a window waits for writers in one attempt.
+// Others follow, and in between the person has to learn which programs write.
 const dueDrain = 5 * time.Second
 
 // drain returns how long a request waits for writers to finish.
@@ -23,8 +23,8 @@ func (e *Engine) drain(r helper.Request) time.Duration {
 	return e.Config.Drain
 }
 
-// untilOverdue bounds how long a lock that somebody has asked for waits for writers: past the
-// end of a window it is in the way of the lock that is due, and nobody is told who writes.
+// untilOverdue limits how long a person's lock waits for writers: after the end of a window it
+// would delay the lock that is due, and the person would not learn which programs write.
 func (e *Engine) untilOverdue(ctx context.Context, d *statefile.Deadline) (context.Context, context.CancelFunc) {
 	if d == nil {
 		return context.WithCancel(ctx)
@@ -32,8 +32,8 @@ func (e *Engine) untilOverdue(ctx context.Context, d *statefile.Deadline) (conte
 	return context.WithTimeout(ctx, max(e.left(d), 0)+dueDrain)
 }
 
-// overdue returns what is to be known of the lock at the end of a window: how the last
-// attempt failed, whoever asked for it, since the window was over.
+// overdue returns the state of the lock at the end of a window: how the last attempt failed
+// since then, whoever asked for it.
 func (e *Engine) overdue(result *helper.Result, next statefile.State) *helper.Overdue {
 	switch {
 	case !e.isOver(next.Deadline):

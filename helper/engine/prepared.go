@@ -11,13 +11,12 @@ import (
 	"immutray.org/helper/protected"
 )
 
-// mayFreeze returns an error when a lock would make writable islands read-only that it
-// must not, and notes in the result those that it may.
+// mayFreeze returns an error if a lock would make writable islands read-only that it must not,
+// and notes in the result those that it may.
 //
-// A machine that was never prepared is not locked: all of it would be read-only. On one
-// that is, a directory that has come since (someone's home, after useradd) does not keep
-// a window from ending, nor a boot from being sealed: a person's own lock asks first, the
-// others go on and say it.
+// A machine that was never prepared is not locked: all of it would be read-only. On a prepared
+// one, a directory that is new (someone's home, after useradd) keeps no window from ending and
+// no boot from being sealed: a person's own lock asks first, the others lock and say it.
 func (e *Engine) mayFreeze(paths []*protected.Path, result *helper.Result) error {
 	found, err := islands.Find(e.Config, paths)
 	if err != nil {
@@ -32,7 +31,7 @@ func (e *Engine) mayFreeze(paths []*protected.Path, result *helper.Result) error
 		return nil
 	}
 	switch {
-	case result.Before.State == helper.Locked: // nothing becomes read-only that is not
+	case result.Before.State == helper.Locked: // nothing more becomes read-only
 		e.rememberPrepared(paths, found, result)
 	case result.Request.Asks() || !e.wasPrepared(paths, found, result):
 		return &notPreparedError{found.Frozen}
@@ -41,8 +40,8 @@ func (e *Engine) mayFreeze(paths []*protected.Path, result *helper.Result) error
 	return nil
 }
 
-// rememberLocked notes that a lock is allowed of what is locked: by an older version of
-// ours, perhaps, that kept no record.
+// rememberLocked records that a lock of what is locked is allowed: an older version, which kept
+// no record, may have locked it.
 func (e *Engine) rememberLocked(paths []*protected.Path, result *helper.Result) {
 	if result.Before.State != helper.Locked {
 		return
@@ -52,8 +51,8 @@ func (e *Engine) rememberLocked(paths []*protected.Path, result *helper.Result) 
 	}
 }
 
-// rememberPrepared notes that a lock is allowed. Where that can't be noted is no reason
-// not to lock: the file is read-only, say, until the system is unlocked.
+// rememberPrepared records that a lock is allowed. A failure is no reason not to lock: the file
+// may be read-only until the system is unlocked.
 func (e *Engine) rememberPrepared(paths []*protected.Path, found islands.Found, result *helper.Result) {
 	if e.Prepared == "" {
 		return
@@ -67,9 +66,9 @@ func (e *Engine) rememberPrepared(paths []*protected.Path, found islands.Found, 
 	}
 }
 
-// wasPrepared reports whether a lock of these paths was allowed before, but for what has
-// come since. At boot an island that was writable then is missing its mount: to freeze
-// it could keep the machine from coming up.
+// wasPrepared reports whether a lock of these paths was allowed before, except for what is new.
+// At boot, an island that was writable then is missing its mount: to freeze it could keep the
+// machine from coming up.
 func (e *Engine) wasPrepared(paths []*protected.Path, found islands.Found, result *helper.Result) bool {
 	if e.Prepared == "" {
 		return false
@@ -95,14 +94,14 @@ func (e *Engine) wasPrepared(paths []*protected.Path, found islands.Found, resul
 	return err == nil && len(byFresh.Frozen) == 0
 }
 
-// noteFrozen says what is read-only with the system and should not be.
+// noteFrozen names what is read-only together with the system and should not be.
 func noteFrozen(found islands.Found, result *helper.Result) {
 	result.Islands = islands.Paths(found.Frozen)
 	result.Notices = append(result.Notices, islands.Tell(found.Frozen)...)
 }
 
-// noteFrozenBy is noteFrozen for paths that are locked again when a command has ended.
-// What can't be found out is not said.
+// noteFrozenBy is noteFrozen for paths that are locked again when a command has ended. Without
+// an answer it says nothing.
 func (e *Engine) noteFrozenBy(paths []*protected.Path, result *helper.Result) {
 	if found, err := islands.Find(e.Config, paths); err == nil && len(found.Frozen) > 0 {
 		noteFrozen(found, result)

@@ -13,14 +13,14 @@ import (
 	"immutray.org/helper/writers"
 )
 
-// sendPatience is how long a property waits for "btrfs send" to end, before it is said that
-// it could not be cleared.
-const sendPatience = 5 * time.Second
+// sendTimeout is how long clearing a property waits for "btrfs send" to end, before that is an
+// error.
+const sendTimeout = 5 * time.Second
 
-// A sendingError says that a backup reads a subvolume, which has to stay as it is
-// meanwhile. Its chain ends with EPERM.
+// A sendingError says that a backup is reading a subvolume, which must not change meanwhile.
+// Its chain ends with EPERM.
 type sendingError struct {
-	backup *helper.Backup // nil when it could not be found
+	backup *helper.Backup // nil if it could not be found
 	cause  error
 }
 
@@ -33,12 +33,12 @@ func (e *sendingError) Error() string {
 
 func (e *sendingError) Unwrap() error { return e.cause }
 
-// clearProperty makes a path's subvolume writable. The kernel refuses that with EPERM while
-// the subvolume is being sent (btrfs_ioctl_subvol_setflags in fs/btrfs/ioctl.c): then it is
-// tried again for a while. What "btrfs receive" has made is no copy of what was sent any
-// more, from now on.
+// clearProperty makes a path's subvolume writable. The kernel refuses that with EPERM while the
+// subvolume is being sent (btrfs_ioctl_subvol_setflags in fs/btrfs/ioctl.c): then it is tried
+// again for a while. What "btrfs receive" has made is from now on no longer a copy of what was
+// sent.
 func (e *Engine) clearProperty(ctx context.Context, p *protected.Path, result *helper.Result) error {
-	ctx, cancel := context.WithTimeout(ctx, sendPatience)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	err := p.SetProperty(false)
 	for errors.Is(err, unix.EPERM) && sleep(ctx, retryEvery) {

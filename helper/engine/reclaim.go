@@ -9,10 +9,9 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// Reclaim ends the write access of commands that nobody answers for any more, because
-// their runner and their guardian are dead. Of a system-wide one it ends the window,
-// unless somebody has unlocked since. The result is that of the last, nil when there was
-// none.
+// Reclaim ends the write access of abandoned commands: those whose runner and guardian are
+// dead. After a system-wide command it ends the window, unless there was another unlock since.
+// The result is that of the last command, nil if there was none.
 func (e *Engine) Reclaim(ctx context.Context) *helper.Result {
 	var last *helper.Result
 	for _, run := range records.Abandoned(e.Config.StateDir) {
@@ -44,8 +43,8 @@ func (e *Engine) reclaim(ctx context.Context, run helper.Run) *helper.Result {
 	return g.End(ctx, nil)
 }
 
-// isOf reports whether the window that is open, if there is one, may be that of a
-// system-wide command: what was asked for last is its unlock, or is not known.
+// isOf reports whether the open window, if there is one, may be that of a system-wide command:
+// the last request is its unlock, or is not known.
 func isOf(last *helper.Result, run helper.Run) bool {
 	return last == nil || last.Request.Verb != helper.Unlock || last.Outcome != helper.Done ||
 		last.Request.Reason == records.WindowReason(run)

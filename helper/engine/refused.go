@@ -12,12 +12,12 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// mayUse returns why a request can't be carried out with the configuration as it is.
+// mayUse returns why a request can't be carried out with the present configuration.
 //
-// Only what makes something writable needs a file that is accepted and fits the machine.
-// Toward locked goes whatever there is; but what was never opened here, by a configuration
-// that does not fit, is a machine that is not set up, and a lock of half of it would be one
-// that its owner can't unlock.
+// Only what makes something writable needs a file that is accepted and fits the machine. A lock
+// uses whatever there is. But if nothing was ever opened here with a configuration, and it does
+// not fit, the machine is not set up, and its owner could not unlock what a lock would lock of
+// it.
 func (e *Engine) mayUse(t *targets, r helper.Request, recorded statefile.State) error {
 	refused := e.Config.Refused
 	goesOn := refused != nil || r.Due || recorded.Opened != nil
@@ -33,16 +33,16 @@ func (e *Engine) mayUse(t *targets, r helper.Request, recorded statefile.State) 
 	return nil
 }
 
-// opening returns the configuration that is to be on record before something is made
-// writable: with it, what was made so before and is not locked again yet.
+// opening returns the configuration to be recorded before something is made writable: the
+// present one, with the paths that were opened before and are not locked again yet.
 func (e *Engine) opening(recorded statefile.State) *config.Config {
 	c := e.Config.With(recorded.StillOpen())
 	c.Refused = nil
 	return &c
 }
 
-// stillOpen returns what stays on record of what was opened, in view of the state: nothing
-// when all of it is locked for everybody.
+// stillOpen returns what stays recorded as opened in a state: nothing if all of it is locked
+// for everything.
 func stillOpen(opened *config.Config, now helper.Status) *config.Config {
 	if now.State == helper.Locked && len(now.Runs) == 0 {
 		return nil
@@ -50,9 +50,9 @@ func stillOpen(opened *config.Config, now helper.Status) *config.Config {
 	return opened
 }
 
-// keep notes the configuration of a request that was done. That a locked system can't keep
-// it where that is on a protected path is no failure: it was kept, or will be, when that
-// is writable.
+// keep records the configuration of a request that was carried out. If the record is on a
+// protected path, a locked system can't write it. That is no failure: it is written when that
+// path is writable.
 func (e *Engine) keep(result *helper.Result) {
 	if e.Keep == nil || e.Config.Refused != nil || result.Outcome != helper.Done {
 		return

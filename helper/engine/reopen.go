@@ -15,35 +15,35 @@ import (
 	"immutray.org/helper/statedir"
 )
 
-// Units tells about services.
+// Units describes services.
 type Units interface {
-	// Describe returns what systemd says of the services called names; those that it
-	// tells nothing of, or not in time, are missing.
+	// Describe returns what systemd knows about the services called names; those about which it
+	// says nothing, or not in time, are missing.
 	Describe(ctx context.Context, names []string) map[string]sandbox.Unit
 }
 
 // A reopening clears the mount flags of the others after an unlock, except where a service
-// wants to have them.
+// wants them.
 type reopening struct {
 	others *others
 	flags  flagList // set by earlier locks
 	units  map[string]sandbox.Unit
-	// inherited are the mounts of the own namespace.
-	inherited map[place]bool
+	// inherited are the mounts of this process' own namespace.
+	inherited map[mountKey]bool
 	behind    []helper.Bystander
 }
 
-// A place is what a mount shows, and where.
-type place struct{ superblock, root, point string }
+// A mountKey is what a mount shows, and where: copies in other namespaces have the same.
+type mountKey struct{ superblock, root, point string }
 
-func placeOf(m namespaces.Mount) place { return place{m.Device, m.Root, m.Point} }
+func keyOf(m namespaces.Mount) mountKey { return mountKey{m.Device, m.Root, m.Point} }
 
-// reopenOthers makes the others of paths writable that are unlocked, as far as can be told
-// that they should be. It returns the programs that see them read-only still. None of that
-// is a failure: the system itself is unlocked.
+// reopenOthers makes the others of unlocked paths writable, as far as it is known that they
+// should be. It returns the programs that still see them read-only. None of that is a failure:
+// the system itself is unlocked.
 func (e *Engine) reopenOthers(paths []*protected.Path, result *helper.Result) []helper.Bystander {
-	r := reopening{inherited: map[place]bool{}}
-	r.flags, _ = readFlags(statedir.Dir(e.Config.StateDir)) // without, more is named that stays read-only
+	r := reopening{inherited: map[mountKey]bool{}}
+	r.flags, _ = readFlags(statedir.Dir(e.Config.StateDir)) // without them, more programs are named
 	closed, err := r.look(paths)
 	defer r.others.end()
 	if err != nil {
@@ -70,7 +70,7 @@ const maxBehind = 100
 
 // look returns the mounts of the others that are read-only, by namespace.
 func (r *reopening) look(paths []*protected.Path) (closed []namespaces.Found, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), othersTimeout)
 	defer cancel()
 	if r.others, err = lookForOthers(paths...); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (r *reopening) look(paths []*protected.Path) (closed []namespaces.Found, er
 	for _, f := range r.others.visitor.Mounts(ctx, set.Namespaces) {
 		for _, m := range f.Mounts {
 			if f.In.Self {
-				r.inherited[placeOf(m)] = true
+				r.inherited[keyOf(m)] = true
 			}
 		}
 		f.Mounts = slices.DeleteFunc(f.Mounts, func(m namespaces.Mount) bool { return !r.others.has(f.In, m) || !m.ReadOnly() })
@@ -94,7 +94,7 @@ func (r *reopening) look(paths []*protected.Path) (closed []namespaces.Found, er
 	return closed, nil
 }
 
-// unsure returns the services of which the flags don't tell all that is to be known.
+// unsure returns the services about which the flags are not enough.
 func (r *reopening) unsure(closed []namespaces.Found) []string {
 	return serviceNames(slices.DeleteFunc(slices.Clone(closed), func(f namespaces.Found) bool {
 		return !slices.ContainsFunc(f.Mounts, func(m namespaces.Mount) bool { return !r.flags.has(f.In, m) })
@@ -115,9 +115,9 @@ func serviceNames(closed []namespaces.Found) []string {
 	return names
 }
 
-// reopen clears the flags that are to be cleared.
+// reopen clears the flags that no service wants.
 func (r *reopening) reopen(closed []namespaces.Found) {
-	ctx, cancel := context.WithTimeout(context.Background(), othersPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), othersTimeout)
 	defer cancel()
 	var open []namespaces.Found
 	for _, f := range closed {
@@ -134,22 +134,22 @@ func (r *reopening) reopen(closed []namespaces.Found) {
 	}
 }
 
-// unwanted returns the mounts in a namespace whose flags nobody wants.
+// unwanted returns the mounts in a namespace whose flags no service wants.
 func (r *reopening) unwanted(f namespaces.Found) []namespaces.Mount {
 	unit, known := r.units[bystander(f.In).Unit]
-	// A program that has gone into a namespace of its own making is in none of its unit's.
+	// A program that has entered a namespace of its own making is in none of its unit's.
 	known = known && unit.Sandbox.Exists() && slices.ContainsFunc(unit.Processes, func(pid int) bool {
 		id, err := namespaces.Of(pid)
 		return err == nil && id == f.In.ID
 	})
 	var mounts []namespaces.Mount
 	for _, m := range f.Mounts {
-		inherited := r.inherited[placeOf(m)]
+		inherited := r.inherited[keyOf(m)]
 		switch {
 		case r.flags.has(f.In, m), known && unit.Sandbox.Of(m.Point, inherited) == sandbox.Writable:
 			mounts = append(mounts, m)
 		case !known && inherited:
-			r.leave(f.In) // nobody tells whether it should be
+			r.leave(f.In) // it is not known whether it should be
 		}
 	}
 	return mounts
@@ -164,15 +164,15 @@ func (r *reopening) leave(n *namespaces.Namespace) {
 // rememberers are services of systemd that take a setting for made before they write it to
 // /etc, and do not write it again (method_set_timezone in systemd's src/timedate/timedated.c,
 // method_set_static_hostname in src/hostname/hostnamed.c, method_set_locale in
-// src/locale/localed.c). They end after half a minute without work.
+// src/locale/localed.c). They end after being idle for half a minute.
 var rememberers = map[string]string{
 	"systemd-timedated.service": "time zone",
 	"systemd-hostnamed.service": "host name",
 	"systemd-localed.service":   "language or keyboard",
 }
 
-// stubborn returns a sentence for each of the rememberers that has been at work while the
-// system was locked.
+// stubborn returns a sentence for each of the rememberers that has run while the system was
+// locked.
 func stubborn(closed []namespaces.Found) []string {
 	var sentences []string
 	for _, name := range serviceNames(closed) {

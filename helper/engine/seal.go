@@ -10,8 +10,8 @@ import (
 	"immutray.org/helper/text"
 )
 
-// seal is the lock at boot. Unlike a lock that someone asked for it has nobody to try
-// again, so where writers block it, it does what can be done without hurting them.
+// seal is the lock at boot. Unlike for a person's lock, no one is there to try again: if there
+// are writers, it does what can be done without harming them.
 func (e *Engine) seal(ctx context.Context, paths []*protected.Path, result *helper.Result) error {
 	err := e.lock(ctx, paths, result)
 	if err == nil || !onlyBlocked(err) {
@@ -23,9 +23,9 @@ func (e *Engine) seal(ctx context.Context, paths []*protected.Path, result *help
 	return err
 }
 
-// refuseNewWrites sets the property of a path that is blocked. A file that is open
-// can be written all the same, so its program is not hurt; one that is mapped, backs a
-// loop device or is swapped to would be (CONTRIBUTING.md, "Design decisions").
+// refuseNewWrites sets the property of a path that is blocked. A file that is open can still be
+// written to, so its program is not harmed; a program that has mapped one, a loop device and a
+// swap file would be (CONTRIBUTING.md, "Design decisions").
 func (e *Engine) refuseNewWrites(p *protected.Path) error {
 	status := p.Status()
 	if !p.Btrfs || status.Property != helper.Writable || status.Superblock != helper.Writable {

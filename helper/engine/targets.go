@@ -11,13 +11,13 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// Targets are the protected paths that a request is about.
+// targets are the protected paths of a request.
 type targets struct {
-	// paths are those that there are, first the configuration's, then what was opened by an
-	// earlier one and is not locked again yet.
+	// paths are those that exist: first the configuration's, then those that were opened by an
+	// earlier one and are not locked again yet.
 	paths []*protected.Path
 	own   int // how many of them are the configuration's
-	// missing is why others of the configuration's can't be opened, by their names.
+	// missing is why others of the configuration's can't be opened, by name.
 	missing []missing
 }
 
@@ -26,8 +26,8 @@ type missing struct {
 	err  error
 }
 
-// openTargets opens what can be opened. What the configuration no longer names and is no
-// protected path any more either, its mount being gone, is nobody's business.
+// openTargets opens what can be opened. Paths that the configuration no longer names, and that
+// can't be protected any more because their mount is gone, are ignored.
 func openTargets(c config.Config, recorded statefile.State) *targets {
 	t := &targets{}
 	own := c.Paths
@@ -53,7 +53,7 @@ func (t *targets) close() { closePaths(t.paths) }
 // ours are the paths of the configuration.
 func (t *targets) ours() []*protected.Path { return t.paths[:t.own] }
 
-// err returns why paths are missing, nil when none is.
+// err returns why paths are missing, nil if none is.
 func (t *targets) err() error {
 	var all error
 	for _, m := range t.missing {
@@ -62,8 +62,8 @@ func (t *targets) err() error {
 	return all
 }
 
-// told returns the error of a lock of the paths that there are with what is to be said of
-// the others; that some are locked only because they were opened stands in the result.
+// told adds to the error of a lock why other paths are missing, and to the result which paths
+// were locked only because they were opened.
 func (t *targets) told(err error, result *helper.Result) error {
 	for _, p := range t.paths[t.own:] {
 		result.Notices = append(result.Notices, fmt.Sprintf("%q was made writable, so it is locked again, although the configuration no longer names it", p.Name))
@@ -71,7 +71,7 @@ func (t *targets) told(err error, result *helper.Result) error {
 	return join(err, t.err())
 }
 
-// statuses reads every path; one that is missing is unknown.
+// statuses reads the status of every path; that of a missing one is unknown.
 func (t *targets) statuses() []helper.PathStatus {
 	all := statuses(t.paths)
 	for _, m := range t.missing {

@@ -25,10 +25,10 @@ const (
 
 func lineOf(stateDir string) line { return line{statedir.Dir(stateDir).Turns()} }
 
-// enter goes to the end of those of its rank. Closing the file gives that up.
+// enter goes to the end of those of its rank. Closing the file gives up the position.
 func (l line) enter(rank string) (*os.File, error) {
 	for i := 0; ; i++ {
-		// That clock can't be set; the last number tells apart what came at one moment.
+		// That clock can't be set; the last number distinguishes requests of one moment.
 		f, err := l.Hold(fmt.Sprintf("%s.%020d.%d.%d", rank, bootTime(), os.Getpid(), i), nil)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
@@ -36,7 +36,7 @@ func (l line) enter(rank string) (*os.File, error) {
 	}
 }
 
-// leave gives up what enter has returned.
+// leave gives up the position that enter has returned.
 func (l line) leave(f *os.File) {
 	os.Remove(f.Name())
 	f.Close()
@@ -62,8 +62,8 @@ func (l line) first() string {
 	return ""
 }
 
-// whileNobodyForces returns a context that ends when a lock by force waits: a lock that
-// waits for writers then waits no longer. It has to be cancelled.
+// whileNobodyForces returns a context that also ends when a lock by force waits for its turn: a
+// lock that waits for writers then stops waiting. It has to be cancelled.
 func (l line) whileNobodyForces(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancel(ctx)
 	go func() {

@@ -108,8 +108,8 @@ func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
 			f := newFixture(t)
 			f.must(helper.Lock)
 			holder := f.start(role, f.State)
-			inTurn := func(patience time.Duration) error {
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
+			inTurn := func(timeout time.Duration) error {
+				ctx, cancel := context.WithTimeout(context.Background(), timeout)
 				defer cancel()
 				return f.engine.inTurn(ctx, func() error { return nil })
 			}

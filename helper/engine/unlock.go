@@ -11,8 +11,8 @@ import (
 	"immutray.org/helper/text"
 )
 
-// unlock unlocks every path, or none: on failure those that it unlocked are locked
-// again. What locks when the window ends is armed before anything is unlocked.
+// unlock unlocks every path, or none: after a failure, those that it unlocked are locked again.
+// The timer of the window is set before anything is unlocked.
 func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *helper.Result, next *statefile.State) error {
 	for _, p := range paths {
 		if err := p.CanBeWritten(); err != nil {
@@ -25,8 +25,7 @@ func (e *Engine) unlock(ctx context.Context, paths []*protected.Path, result *he
 	if err != nil {
 		return err
 	}
-	// Who opens the window is on record before it opens, so that no crash leaves one
-	// that nobody is known to have opened.
+	// The window is recorded before it opens, so that after a crash it is known who opened it.
 	if err := statefile.Write(e.Config.StateDir, opened); err != nil {
 		return fmt.Errorf("cannot unlock: %w", text.Because(err))
 	}
@@ -76,8 +75,8 @@ func (e *Engine) unlockPath(ctx context.Context, p *protected.Path, result *help
 	return nil
 }
 
-// rollBack locks those of the paths again that were not unlocked before. What is lent to
-// a command stays so.
+// rollBack locks those paths again that were not unlocked before. Commands keep their write
+// access.
 func (e *Engine) rollBack(paths []*protected.Path, before *helper.Status) error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.Config.Drain)
 	defer cancel()
@@ -86,12 +85,12 @@ func (e *Engine) rollBack(paths []*protected.Path, before *helper.Status) error 
 	for i, p := range paths {
 		switch was := before.Paths[i]; {
 		case was.State == helper.Unlocked:
-		case before.Lent(was):
+		case before.Granted(was):
 			all = join(all, raiseBarrier(ctx, p))
 		default:
 			now := p.Status()
 			if now.Error != "" {
-				// That it can't be read may be why the unlock failed. This is what it leaves.
+				// An unreadable path may be why the unlock failed, and stays as it is.
 				now = helper.PathStatus{Property: helper.Writable, Mount: helper.Writable, Superblock: helper.Writable}
 			}
 			closings = append(closings, &closing{Path: p, before: now})

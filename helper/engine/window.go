@@ -13,23 +13,22 @@ import (
 	"immutray.org/helper/text"
 )
 
-// A Timer has a lock that is [helper.Request.Due] asked for when a window ends,
-// whatever becomes of this process and of everything of the user's. It goes on asking
-// until that lock is done.
+// A Timer asks for a lock that is [helper.Request.Due] when a window ends, whatever becomes
+// of this process and of the user's. It goes on asking until that lock is done.
 type Timer interface {
-	// Arm sets a timer, called id, beside those that are set already.
+	// Arm sets a timer, called id, besides those that are set already.
 	Arm(ctx context.Context, id string, after time.Duration) error
-	// Disarm takes back every timer but the one called except.
+	// Disarm stops every timer but the one called except.
 	Disarm(ctx context.Context, except string) error
 }
 
-// nearly is how much too early a timer may come, because clocks are read one after
+// timerTolerance is how much too early a timer may come, because the clocks are read one after
 // the other.
-const nearly = time.Second
+const timerTolerance = time.Second
 
-// lasts reports whether the window that is on record is known to go on: it has an end,
-// which is still to come, or was opened without one. Where the end of an open system is
-// not known the timer is what is left of it.
+// lasts reports whether the recorded window is known to go on: its end is still to come, or it
+// was opened without one. If the end of an open window is not known, its timer is all that is
+// left of it.
 func (e *Engine) lasts(recorded statefile.State) bool {
 	if recorded.Deadline != nil {
 		return !e.isOver(recorded.Deadline)
@@ -37,8 +36,8 @@ func (e *Engine) lasts(recorded statefile.State) bool {
 	return recorded.Window != nil && recorded.Window.Until == nil
 }
 
-// overSince is the deadline of a window that nobody knows of any more, and whose timer
-// has come: now. It goes with no timer.
+// overSince is the deadline of a window that is no longer recorded and whose timer has come:
+// now. There is no timer with its name.
 func (e *Engine) overSince() *statefile.Deadline {
 	_, sinceBoot := e.clock.now()
 	return &statefile.Deadline{SinceBoot: sinceBoot}
@@ -46,7 +45,7 @@ func (e *Engine) overSince() *statefile.Deadline {
 
 // isOver reports whether a window with that deadline has ended.
 func (e *Engine) isOver(d *statefile.Deadline) bool {
-	return d != nil && e.left(d) <= nearly
+	return d != nil && e.left(d) <= timerTolerance
 }
 
 func (e *Engine) left(d *statefile.Deadline) time.Duration {
@@ -54,8 +53,7 @@ func (e *Engine) left(d *statefile.Deadline) time.Duration {
 	return d.SinceBoot - sinceBoot
 }
 
-// open decides how long the window is that a request opens or goes on with, and arms
-// what ends it.
+// open decides how long the window of a request is, or goes on, and sets its timer.
 func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.State) (statefile.State, error) {
 	r := result.Request
 	length, err := e.length(r, had)
@@ -67,7 +65,7 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 		*next.Window = *had.Window
 	}
 	if r.Reason != "" {
-		next.Window.Reason = r.Reason // of an extension, the newest counts
+		next.Window.Reason = r.Reason // the newest is kept
 	}
 	next.Window.Until = nil
 	if length == config.UntilLocked {
@@ -82,12 +80,12 @@ func (e *Engine) open(ctx context.Context, result *helper.Result, had statefile.
 	return next, nil
 }
 
-// length returns how long a request unlocks. One that names no time does not shorten
-// the window there is.
+// length returns how long a request unlocks. A request without a time does not shorten the
+// window.
 func (e *Engine) length(r helper.Request, had statefile.State) (time.Duration, error) {
 	switch {
 	case r.Verb.AtBoot():
-		return config.UntilLocked, nil // nobody asks for it who could say
+		return config.UntilLocked, nil // no person asks for it who could choose
 	case r.UntilLocked:
 		return config.UntilLocked, e.Config.Allows(config.UntilLocked)
 	case r.For != 0:
@@ -97,7 +95,7 @@ func (e *Engine) length(r helper.Request, had statefile.State) (time.Duration, e
 	}
 	left := config.UntilLocked
 	if had.Deadline != nil {
-		left = max(e.left(had.Deadline), 1) // one that is overdue is no window without an end
+		left = max(e.left(had.Deadline), 1) // one that is overdue is not a window without an end
 	}
 	longer := left == config.UntilLocked || e.Config.UnlockDefault != config.UntilLocked && left > e.Config.UnlockDefault
 	if longer && e.Config.Allows(left) == nil {
@@ -117,10 +115,9 @@ func (e *Engine) arm(ctx context.Context, id string, after time.Duration) error 
 	return nil
 }
 
-// disarm takes back every timer but that of the deadline that holds now. It is for a
-// system that is locked, and for a window that was opened or extended: in any other case
-// an earlier timer may be all that still ends a window. One that stays does no harm: when
-// it comes, it finds that no window has ended.
+// disarm stops every timer but that of the present deadline. It is for a locked system, and for
+// a window that was opened or extended: in any other case an earlier timer may be all that
+// still ends a window. A timer that stays does no harm: when it comes, no window has ended.
 func (e *Engine) disarm(ctx context.Context, result *helper.Result, keep *statefile.Deadline) {
 	if e.Timer == nil {
 		return
@@ -134,9 +131,9 @@ func (e *Engine) disarm(ctx context.Context, result *helper.Result, keep *statef
 	}
 }
 
-// putOff ends a lock that comes before its time: its window was extended a moment ago,
-// or the time of day was set. In the latter case the timer is set anew for what is left
-// of the window, and the time of day that goes with it is recorded.
+// putOff ends a lock that comes too early, because its window has just been extended, or
+// because the time of day was set. In the latter case it sets a new timer for the rest of the
+// window, and records the new time of day.
 func (e *Engine) putOff(ctx context.Context, result *helper.Result, recorded statefile.State) error {
 	why := "not locked: no window has ended"
 	if d := recorded.Deadline; d != nil {

@@ -234,7 +234,7 @@ const lent helper.State = "lent"
 func (f *fixture) state() helper.State {
 	f.t.Helper()
 	s := f.status()
-	if !slices.ContainsFunc(s.Paths, s.Lent) {
+	if !slices.ContainsFunc(s.Paths, s.Granted) {
 		return s.State
 	}
 	if s.State != helper.Locked && s.State != helper.Unlocked {
