@@ -69,7 +69,7 @@ func timerProperties(now time.Time, sinceStart, after time.Duration) []sd.Proper
 	// Calendar specifications are whole seconds: the first that is not too early.
 	at := now.Add(after + time.Second - 1).Truncate(time.Second).UTC()
 	return append(untilTheEnd(),
-		sd.PropDescription("Lock the operating system when its window ends"),
+		sd.PropDescription("Lock the operating system when the time of an unlock is over"),
 		set("AccuracyUSec", usec(time.Second)),
 		set("RemainAfterElapse", false),
 		set("OnClockChange", true),

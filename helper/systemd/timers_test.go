@@ -161,7 +161,7 @@ func TestTimerProperties(t *testing.T) {
 		got[p.Name] = p.Value.String()
 	}
 	want := map[string]string{
-		"Description":       `"Lock the operating system when its window ends"`,
+		"Description":       `"Lock the operating system when the time of an unlock is over"`,
 		"AccuracyUSec":      "@t 1000000",
 		"RemainAfterElapse": "false",
 		"OnClockChange":     "true",
