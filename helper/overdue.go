@@ -10,6 +10,6 @@ type Overdue struct {
 	Writers []Writer `json:"writers,omitempty"`
 	// MoreWriters is how many others there are that are not listed.
 	MoreWriters int `json:"more_writers,omitempty"`
-	// Holder is the package manager at work, for PackageManager.
-	Holder *LockHolder `json:"holder,omitempty"`
+	// Busy is what a lock would disturb, for PackageManager.
+	Busy *Busy `json:"holder,omitempty"`
 }

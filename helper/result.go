@@ -35,8 +35,8 @@ type Result struct {
 	Islands []string `json:"islands,omitempty"`
 	// Backup is what reads a protected path, for an unlock that failed because of it.
 	Backup *Backup `json:"backup,omitempty"`
-	// Holder is the package manager at work, for PackageManager.
-	Holder *LockHolder `json:"holder,omitempty"`
+	// Busy is what a lock would disturb, for PackageManager.
+	Busy *Busy `json:"holder,omitempty"`
 }
 
 // A Backup is a process that reads a subvolume with "btrfs send". Until it ends nobody can
@@ -44,23 +44,6 @@ type Result struct {
 type Backup struct {
 	PID     int    `json:"pid"`
 	Program string `json:"program"`
-}
-
-// A LockHolder is a process that a lock must not disturb: one that holds a package
-// manager's lock, or a command of "immutectl run".
-type LockHolder struct {
-	Manager string `json:"manager"` // dpkg, dnf, zypp, rpm, pacman, or RunManager, which has no lock file
-	Lock    string `json:"lock"`    // the lock file
-	PID     int    `json:"pid"`     // 0 when the kernel does not tell
-	Program string `json:"program"` // "" when PID is 0 or the process is gone
-}
-
-// Doing says what it is doing, after its name.
-func (h LockHolder) Doing() string {
-	if h.Manager == RunManager {
-		return "is running with write access"
-	}
-	return "is installing packages"
 }
 
 // Err returns nil when the request was done, else a *ResultError.

@@ -11,9 +11,6 @@ const (
 	// RunCommand is the verb of "immutectl run" in results and in the journal. It is none
 	// of the helper's: nobody can ask for it through pkexec.
 	RunCommand Verb = "run"
-	// RunManager is the [LockHolder]'s manager when it is a command of "immutectl run"
-	// that a lock would take the write access from.
-	RunManager = "immutectl run"
 	// MaxCommand is how long a command line is where it is recorded, in characters.
 	MaxCommand = 500
 )

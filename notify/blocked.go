@@ -30,10 +30,10 @@ func Overdue(o helper.Overdue, icon string) Notification {
 		n := blocked("Lock waits: files in use", icon)
 		n.Body = withWriters("The system locks when these are closed:", unseen+" The system locks when they are closed.", o.Writers, o.MoreWriters)
 		return n
-	case o.Holder != nil:
+	case o.Busy != nil:
 		// There is nothing that the person should do.
 		return Notification{
-			Summary: installing(*o.Holder),
+			Summary: installing(*o.Busy),
 			Body:    "The time is over. The system locks when this is done.",
 			Urgency: Normal,
 			Icon:    icon,
@@ -90,9 +90,9 @@ func LockAnyway(writers []helper.Writer, unlisted int, icon string) Notification
 
 // Installing returns the notification for a lock that failed because a package manager, or
 // a command of "immutectl run", is at work.
-func Installing(h helper.LockHolder, icon string) Notification {
+func Installing(h helper.Busy, icon string) Notification {
 	half := "packages half installed"
-	if h.Manager == helper.RunManager {
+	if h.Kind() == helper.BusyRun {
 		half = "its work half done"
 	}
 	return Notification{
@@ -106,25 +106,20 @@ func Installing(h helper.LockHolder, icon string) Notification {
 }
 
 // LocksWhenDone returns the notification that a lock waits for a package manager.
-func LocksWhenDone(h helper.LockHolder, icon string) Notification {
+func LocksWhenDone(h helper.Busy, icon string) Notification {
 	return Notification{
-		Summary: "Locks when " + HolderName(h) + " is done",
+		Summary: "Locks when " + BusyName(h) + " is done",
 		Urgency: Normal,
 		Icon:    icon,
 		Actions: []Action{{ActionCancel, "Don't lock when it's done"}},
 	}
 }
 
-func installing(h helper.LockHolder) string { return HolderName(h) + " " + h.Doing() }
+func installing(h helper.Busy) string { return BusyName(h) + " " + h.Doing() }
 
-// HolderName is what a package manager at work is called: its program's name where that
+// BusyName is what a package manager at work is called: its program's name where that
 // is known.
-func HolderName(h helper.LockHolder) string {
-	if h.Program != "" {
-		return text.Name(h.Program, maxName)
-	}
-	return text.Name(h.Manager, maxName)
-}
+func BusyName(h helper.Busy) string { return text.Name(h.Name(), maxName) }
 
 // withWriters says who writes below a line that begins so, or else what is said of nobody.
 func withWriters(begin, ofNobody string, writers []helper.Writer, unlisted int) string {

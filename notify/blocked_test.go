@@ -8,7 +8,7 @@ import (
 
 func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 	vim := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "vim", Path: "/etc/fstab"}
-	apt := helper.LockHolder{Manager: "dpkg", Program: "apt"}
+	apt := helper.Busy{Manager: "dpkg", Program: "apt"}
 	for name, test := range map[string]struct {
 		n       Notification
 		summary string
@@ -20,7 +20,7 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 			"Lock waits: files in use", "The system locks when these are closed:\nvim is writing to /etc/fstab", Critical, 2},
 		"overdue by nobody that can be seen": {Overdue(helper.Overdue{Outcome: helper.Blocked}, "i"),
 			"Lock waits: files in use", "Immutray cannot tell which program has them open. The system locks when they are closed.", Critical, 2},
-		"overdue by a package manager": {Overdue(helper.Overdue{Outcome: helper.PackageManager, Holder: &apt}, "i"),
+		"overdue by a package manager": {Overdue(helper.Overdue{Outcome: helper.PackageManager, Busy: &apt}, "i"),
 			"apt is installing packages", "The time is over. The system locks when this is done.", Normal, 0},
 		"overdue by more than are listed": {Overdue(helper.Overdue{Outcome: helper.Blocked, Writers: []helper.Writer{vim}, MoreWriters: 688}, "i"),
 			"Lock waits: files in use", "The system locks when these are closed:\nvim is writing to /etc/fstab\nand 688 more", Critical, 2},
@@ -34,11 +34,11 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 			"Lock anyway?", "Unknown programs may crash or lose unsaved data.", Critical, 2},
 		"a package manager": {Installing(apt, "i"),
 			"apt is installing packages", "Locking now would leave packages half installed.", Normal, 1},
-		"a command with write access": {Installing(helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, "i"),
+		"a command with write access": {Installing(helper.Busy{Manager: helper.RunManager, Program: "vi"}, "i"),
 			"vi is running with write access", "Locking now would leave its work half done.", Normal, 1},
-		"one whose program is not known": {Installing(helper.LockHolder{Manager: "pacman"}, "i"),
+		"one whose program is not known": {Installing(helper.Busy{Manager: "pacman"}, "i"),
 			"pacman is installing packages", "Locking now would leave packages half installed.", Normal, 1},
-		"the wait for it": {LocksWhenDone(helper.LockHolder{Program: "e\x1bvil"}, "i"),
+		"the wait for it": {LocksWhenDone(helper.Busy{Program: "e\x1bvil"}, "i"),
 			`Locks when e\x1bvil is done`, "", Normal, 1},
 	} {
 		if test.n.Summary != test.summary || test.n.Body != test.body || test.n.Urgency != test.urgency || len(test.n.Actions) != test.actions || test.n.Icon != "i" {

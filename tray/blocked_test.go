@@ -90,7 +90,7 @@ func TestLockWhenAptIsDoneFromTheMenu(t *testing.T) {
 	}
 	c.expect("do lock")
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
-	r.Result.Holder = apt
+	r.Result.Busy = apt
 	c.answer(r)
 	item.hasLines("(apt is installing packages)\nLock when it is done")
 	server.WaitFor("apt", func(s notifytest.State) bool {

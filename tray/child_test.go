@@ -145,7 +145,7 @@ func (p *playedSystem) Read() Report {
 	return p.report
 }
 
-func (p *playedSystem) IsAtWork(helper.LockHolder) bool {
+func (p *playedSystem) IsAtWork(helper.Busy) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.idle

@@ -34,7 +34,7 @@ type source interface {
 	Read() Report
 	Watch(ctx context.Context, changed func(Report)) error
 	// IsAtWork reports whether a package manager still is.
-	IsAtWork(h helper.LockHolder) bool
+	IsAtWork(h helper.Busy) bool
 }
 
 type requester interface {
@@ -94,7 +94,7 @@ type Controller struct {
 	memory     memory
 	restarting bool                 // services are asked to be restarted
 	sure       bool                 // it is asked whether to lock although programs are writing
-	awaited    *helper.LockHolder   // the package manager at whose end to lock; may be nil
+	awaited    *helper.Busy         // the package manager at whose end to lock; may be nil
 	lookAt     time.Time            // when to look for that end
 	told       *notify.Notification // of what keeps the system from being locked; nil: nothing
 	clicked    time.Time

@@ -41,8 +41,8 @@ type Trouble struct {
 	Writers []helper.Writer
 	// MoreWriters is how many others there are that are not listed.
 	MoreWriters int
-	// Holder is the package manager whose end can be waited for; nil when it is none.
-	Holder *helper.LockHolder
+	// Busy is the package manager whose end can be waited for; nil when it is none.
+	Busy *helper.Busy
 	// Restart is set when it was services that could not be restarted; Verb is empty then.
 	Restart bool
 }
@@ -55,7 +55,7 @@ type Snapshot struct {
 	Trouble *Trouble
 	Past    *Past // nil: not known, or not yet
 	// Awaited is the package manager at whose end to lock; nil when none is.
-	Awaited *helper.LockHolder
+	Awaited *helper.Busy
 	// Sure is set while it is asked whether to lock although programs are writing.
 	Sure bool
 	// Restarting is set while services are asked to be restarted.
@@ -253,7 +253,7 @@ func reminderItems(s Snapshot) []Item {
 // troubleItems show what failed in the menu as well: a notification may have been
 // missed, or there is no daemon to show it.
 func troubleItems(t *Trouble) []Item {
-	if t == nil || t.Holder != nil || t.Blocked && len(t.Writers) > 0 {
+	if t == nil || t.Busy != nil || t.Blocked && len(t.Writers) > 0 {
 		return nil
 	}
 	lines := append(wrap(sentence(t.Err.Error())), wrap(t.Hint)...)

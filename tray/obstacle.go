@@ -68,12 +68,12 @@ func packageManagerItems(s Snapshot) []Item {
 	switch {
 	case s.Awaited != nil:
 		return []Item{
-			{ID: IDAwaited, Label: "Locks when " + notify.HolderName(*s.Awaited) + " is done", Disabled: true},
+			{ID: IDAwaited, Label: "Locks when " + notify.BusyName(*s.Awaited) + " is done", Disabled: true},
 			{ID: IDUnwait, Label: "Don't lock when it's done"},
 		}
-	case s.Trouble != nil && s.Trouble.Holder != nil:
+	case s.Trouble != nil && s.Trouble.Busy != nil:
 		return []Item{
-			{ID: IDBusy, Label: notify.HolderName(*s.Trouble.Holder) + " " + s.Trouble.Holder.Doing(), Disabled: true},
+			{ID: IDBusy, Label: notify.BusyName(*s.Trouble.Busy) + " " + s.Trouble.Busy.Doing(), Disabled: true},
 			{ID: IDWait, Label: "Lock when it is done", Disabled: s.Asked != ""},
 		}
 	}
@@ -83,8 +83,8 @@ func packageManagerItems(s Snapshot) []Item {
 // waitsFor says what the lock at the end of a window waits for.
 func waitsFor(o helper.Overdue) string {
 	switch {
-	case o.Holder != nil:
-		return "waits for " + notify.HolderName(*o.Holder) + ", which " + o.Holder.Doing()
+	case o.Busy != nil:
+		return "waits for " + notify.BusyName(*o.Busy) + ", which " + o.Busy.Doing()
 	case o.Outcome != helper.Blocked:
 		return o.Error
 	case len(o.Writers) == 0:
@@ -118,8 +118,8 @@ func problem(s Snapshot) *notify.Notification {
 		n = notify.LockAnyway(writers, unlisted, icon)
 	case s.Awaited != nil:
 		n = notify.LocksWhenDone(*s.Awaited, icon)
-	case t != nil && t.Holder != nil:
-		n = notify.Installing(*t.Holder, icon)
+	case t != nil && t.Busy != nil:
+		n = notify.Installing(*t.Busy, icon)
 	case t != nil && t.Blocked:
 		n = notify.Blocked(t.Writers, t.MoreWriters, icon)
 	case t != nil && t.Restart:

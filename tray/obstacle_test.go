@@ -12,7 +12,7 @@ import (
 
 var (
 	vim       = helper.Writer{Kind: helper.WriterFile, PID: 4242, Program: "vim", Path: "/etc/fstab"}
-	apt       = &helper.LockHolder{Manager: "dpkg", Lock: "/var/lib/dpkg/lock-frontend", PID: 99, Program: "apt"}
+	apt       = &helper.Busy{Manager: "dpkg", Lock: "/var/lib/dpkg/lock-frontend", PID: 99, Program: "apt"}
 	blockedBy = func(writers ...helper.Writer) *helper.Overdue {
 		return &helper.Overdue{Outcome: helper.Blocked, Error: "cannot lock: busy", Writers: writers}
 	}
@@ -62,7 +62,7 @@ func TestBuildWithWhatIsInTheWay(t *testing.T) {
 			late + "waits for sleep (7), which cannot be inspected", "  > (sleep (7, eve): cannot be inspected)", "Lock anyway…"}},
 		{"for nobody that can be seen", Snapshot{Report: overdue(blockedBy())}, []string{
 			late + "waits for an unknown program", "Lock anyway…"}},
-		{"for a package manager", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Holder: apt})}, []string{
+		{"for a package manager", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Busy: apt})}, []string{
 			late + "waits for apt, which is installing packages", "(Waits for apt, which is installing packages.)"}},
 		{"for something else", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.Failed, Error: "cannot set the property: i/o error"})}, []string{
 			"(Cannot set the property: i/o error.)"}},
@@ -76,9 +76,9 @@ func TestBuildWithWhatIsInTheWay(t *testing.T) {
 			"Lock anyway: programs may crash or lose data…"}},
 		{"the password for it", Snapshot{Report: overdue(blockedBy(vim)), Asked: helper.LockForce}, []string{
 			"immutray-working | Waiting for the password…", "(Lock anyway…)"}},
-		{"a package manager is at work", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Holder: apt}}, []string{
+		{"a package manager is at work", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Busy: apt}}, []string{
 			"Lock now", "(apt is installing packages)", "Lock when it is done"}},
-		{"one of unknown program", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Holder: &helper.LockHolder{Manager: "rpm"}}}, []string{
+		{"one of unknown program", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Busy: &helper.Busy{Manager: "rpm"}}}, []string{
 			"(rpm is installing packages)"}},
 		{"its end is waited for", Snapshot{Report: unlockedAt, Awaited: apt}, []string{
 			"(Locks when apt is done)", "Don't lock when it's done"}},
@@ -119,7 +119,7 @@ func TestProblem(t *testing.T) {
 	}{
 		"nothing":                  {Snapshot{Report: unlockedAt}, ""},
 		"overdue":                  {Snapshot{Report: overdue(blockedBy(vim))}, "Lock waits: files in use [retry force]"},
-		"overdue, by a manager":    {Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Holder: apt})}, "apt is installing packages []"},
+		"overdue, by a manager":    {Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Busy: apt})}, "apt is installing packages []"},
 		"overdue, broken":          {Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.Failed, Error: "x"})}, "Not locked yet [retry]"},
 		"overdue, locked by force": {Snapshot{Report: forced}, ""},
 		"a request under way":      {Snapshot{Report: overdue(blockedBy(vim)), Asked: helper.Lock}, ""},
@@ -127,7 +127,7 @@ func TestProblem(t *testing.T) {
 		"both":                     {Snapshot{Report: overdue(blockedBy(vim)), Trouble: &Trouble{Blocked: true}}, "Not locked: files in use [retry force]"},
 		"failed":                   {Snapshot{Report: unlockedAt, Trouble: unseen}, "Locking failed []"},
 		"asked once more":          {Snapshot{Report: overdue(blockedBy(vim)), Sure: true}, "Lock anyway? [sure cancel]"},
-		"at work":                  {Snapshot{Report: unlockedAt, Trouble: &Trouble{Holder: apt}}, "apt is installing packages [wait]"},
+		"at work":                  {Snapshot{Report: unlockedAt, Trouble: &Trouble{Busy: apt}}, "apt is installing packages [wait]"},
 		"locked, but for what should be writable": {Snapshot{Report: Report{Status: lockedAt.Status, Frozen: []string{"/home/bob"}}}, "Some directories are read-only []"},
 		"unlocked, with what should be writable":  {Snapshot{Report: Report{Status: unlockedAt.Status, Frozen: []string{"/home/bob"}}}, ""},
 		"waiting":                                 {Snapshot{Report: unlockedAt, Awaited: apt}, "Locks when apt is done [cancel]"},

@@ -118,8 +118,8 @@ func (c *Controller) failed(verb helper.Verb, result *helper.Result, err error) 
 	case result == nil:
 	case result.Outcome == helper.Blocked:
 		t.Blocked, t.Writers, t.MoreWriters = true, result.Writers, result.MoreWriters
-	case result.Holder != nil && c.System.IsAtWork(*result.Holder):
-		t.Holder = result.Holder
+	case result.Busy != nil && c.System.IsAtWork(*result.Busy):
+		t.Busy = result.Busy
 	}
 	c.trouble = t
 }

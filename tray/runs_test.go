@@ -49,7 +49,7 @@ immutray-unlocked | Unlocked for 23 min by rrs: locks when apt has ended
 			t.Errorf("%s: shown is\n%swhich should begin\n%s", name, got, want)
 		}
 	}
-	busy := Snapshot{Now: testNow, Report: unlockedAt, Trouble: &Trouble{Holder: &helper.LockHolder{Manager: helper.RunManager, Program: "vi"}}}
+	busy := Snapshot{Now: testNow, Report: unlockedAt, Trouble: &Trouble{Busy: &helper.Busy{Manager: helper.RunManager, Program: "vi"}}}
 	if text := Build(busy).text(); !strings.Contains(text, "\n(vi is running with write access)\nLock when it is done\n") {
 		t.Errorf("a lock that waits for a command is shown as\n%s", text)
 	}
@@ -65,8 +65,8 @@ func TestACommandIsAtWorkUntilItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vi := helper.LockHolder{Manager: helper.RunManager, PID: 4711}
-	if !s.IsAtWork(vi) || s.IsAtWork(helper.LockHolder{Manager: helper.RunManager, PID: 1}) {
+	vi := helper.Busy{Manager: helper.RunManager, PID: 4711}
+	if !s.IsAtWork(vi) || s.IsAtWork(helper.Busy{Manager: helper.RunManager, PID: 1}) {
 		t.Error("the command is not at work, or another is")
 	}
 	record.Close()

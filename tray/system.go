@@ -52,9 +52,9 @@ func (s *System) Read() Report {
 
 // IsAtWork reports whether a package manager that a lock was refused for still has its
 // own lock, or a command of "immutectl run" is still at work.
-func (s *System) IsAtWork(h helper.LockHolder) bool {
-	if h.Manager != helper.RunManager {
-		return packagemanager.IsHeld(h)
+func (s *System) IsAtWork(h helper.Busy) bool {
+	if h.Kind() != helper.BusyRun {
+		return packagemanager.StillRuns(h)
 	}
 	return slices.ContainsFunc(s.Read().Status.Runs, func(r helper.Run) bool { return r.PID == h.PID })
 }

@@ -54,8 +54,8 @@ func (c *Controller) lockForce(delay time.Duration) {
 
 // await waits for the package manager that is at work, to lock then.
 func (c *Controller) await() {
-	if t := c.trouble; t != nil && t.Holder != nil && c.asked == "" {
-		c.awaited, c.trouble = t.Holder, nil
+	if t := c.trouble; t != nil && t.Busy != nil && c.asked == "" {
+		c.awaited, c.trouble = t.Busy, nil
 		c.lookAt = c.Clock.Now().Add(atWorkEvery)
 	}
 }
@@ -78,16 +78,16 @@ func (c *Controller) lookForEnd() {
 // goesOnWaiting says that a package manager is at work again, or still. One whose end
 // can't be seen is no reason to wait: each attempt may ask for a password.
 func (c *Controller) goesOnWaiting(result *helper.Result) bool {
-	if c.awaited == nil || result == nil || result.Holder == nil || !c.System.IsAtWork(*result.Holder) {
+	if c.awaited == nil || result == nil || result.Busy == nil || !c.System.IsAtWork(*result.Busy) {
 		return false
 	}
-	c.awaited, c.lookAt = result.Holder, c.Clock.Now().Add(atWorkEvery)
+	c.awaited, c.lookAt = result.Busy, c.Clock.Now().Add(atWorkEvery)
 	return true
 }
 
 // isObstacle reports whether it is of the kind that the lock at the end of a window may
 // meet as well.
-func (t *Trouble) isObstacle() bool { return t != nil && (t.Blocked || t.Holder != nil) }
+func (t *Trouble) isObstacle() bool { return t != nil && (t.Blocked || t.Busy != nil) }
 
 // tellProblem has the one notification of what keeps the system from being locked say
 // what is so now. One that says so already is left alone: the person may have closed it.

@@ -120,7 +120,7 @@ func busy(t *testing.T) *stage {
 	s.c.Activate()
 	s.waitLog("do lock")
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
-	r.Result.Holder = apt
+	r.Result.Busy = apt
 	s.answer(r, unlockedAt)
 	s.waitLog("do lock", toldBusy)
 	s.clearLog()
@@ -176,7 +176,7 @@ func TestTheNextPackageManagerIsWaitedForToo(t *testing.T) {
 	s.system.idle = false
 	s.system.mu.Unlock()
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
-	r.Result.Holder = &helper.LockHolder{Manager: "dpkg", Program: "unattended-upgr", PID: 100}
+	r.Result.Busy = &helper.Busy{Manager: "dpkg", Program: "unattended-upgr", PID: 100}
 	s.answer(r, unlockedAt)
 	s.waitLog("problem: Locks when unattended-upgr is done | ")
 	s.look()
@@ -244,7 +244,7 @@ func TestAPackageManagerThatCannotBeWatched(t *testing.T) {
 	s.clearLog()
 	s.c.Activate()
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
-	r.Result.Holder = apt
+	r.Result.Busy = apt
 	s.answer(r, unlockedAt)
 	s.waitLog("do lock", "problem: Locking failed | Cannot lock: dpkg is running. / "+client.Hint(r.err()))
 }

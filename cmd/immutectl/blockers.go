@@ -3,7 +3,6 @@ package main
 // The words for what keeps the system from being locked; words.go has their rules.
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,10 +12,10 @@ import (
 )
 
 // waitingFor says what keeps a lock from being done.
-func waitingFor(holder *helper.LockHolder, writers []helper.Writer, unlisted int) string {
+func waitingFor(busy *helper.Busy, writers []helper.Writer, unlisted int) string {
 	switch {
-	case holder != nil:
-		return "waiting for " + quote(cmp.Or(holder.Program, holder.Manager)) + ", which " + holder.Doing()
+	case busy != nil:
+		return "waiting for " + quote(busy.Name()) + ", which " + busy.Doing()
 	case len(writers) == 0:
 		return "waiting for an unknown program"
 	}
@@ -45,8 +44,8 @@ func unnamed(program string) string {
 
 // overdueWords says why the lock at the end of a window was not done yet.
 func overdueWords(o *helper.Overdue) string {
-	if o.Outcome == helper.Blocked || o.Holder != nil {
-		return "The system is not locked yet: " + waitingFor(o.Holder, o.Writers, o.MoreWriters) + "."
+	if o.Outcome == helper.Blocked || o.Busy != nil {
+		return "The system is not locked yet: " + waitingFor(o.Busy, o.Writers, o.MoreWriters) + "."
 	}
 	return "The system could not be locked: " + o.Error + "."
 }

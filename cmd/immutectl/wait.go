@@ -53,7 +53,7 @@ func (w *wait) lock(ctx context.Context) (*helper.Result, error) {
 		if err == nil || !passes(result) {
 			return result, err
 		}
-		w.progress.say(waitingFor(result.Holder, result.Writers, result.MoreWriters), time.Until(w.until))
+		w.progress.say(waitingFor(result.Busy, result.Writers, result.MoreWriters), time.Until(w.until))
 		again := time.NewTimer(min(attemptEvery, time.Until(w.until)))
 		for paused := true; paused; {
 			select {

@@ -51,15 +51,15 @@ cp done.json answer.json
 
 func TestWaitingFor(t *testing.T) {
 	for _, test := range []struct {
-		holder   *helper.LockHolder
+		holder   *helper.Busy
 		writers  []helper.Writer
 		want     string
 		unlisted int
 	}{
 		{nil, nil, "waiting for an unknown program", 0},
-		{&helper.LockHolder{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages", 0},
-		{&helper.LockHolder{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages", 0},
-		{&helper.LockHolder{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access", 0},
+		{&helper.Busy{Manager: "dpkg", Program: "apt"}, nil, "waiting for apt, which is installing packages", 0},
+		{&helper.Busy{Manager: "pacman"}, nil, "waiting for pacman, which is installing packages", 0},
+		{&helper.Busy{Manager: helper.RunManager, Program: "vi"}, nil, "waiting for vi, which is running with write access", 0},
 		{nil, []helper.Writer{{Kind: helper.WriterFile, PID: 7, Path: "/x"}}, "waiting for a program (pid 7), which is writing to /x", 0},
 		{nil, []helper.Writer{{Kind: helper.WriterLoop, Device: "/dev/loop3", Path: "/disk image"}}, `waiting for loop device /dev/loop3 on "/disk image"`, 0},
 		{nil, []helper.Writer{{Kind: helper.WriterUnknown, PID: 7, Program: "sleep"}}, "waiting for sleep (pid 7), which cannot be inspected and may be writing", 0},

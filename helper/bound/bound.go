@@ -27,7 +27,7 @@ const (
 // Result cuts what is longer than is kept, and counts the writers that are left out.
 func Result(r *helper.Result) {
 	r.Writers, r.MoreWriters = writers(r.Writers, r.MoreWriters)
-	r.Holder = holder(r.Holder)
+	r.Busy = busy(r.Busy)
 	r.Request.User = text.ShortenName(r.Request.User, MaxName)
 	r.Error = text.Shorten(r.Error, maxText)
 	if over := len(r.Notices) - maxNotices; over > 0 {
@@ -47,7 +47,7 @@ func Overdue(o *helper.Overdue) {
 	}
 	o.Error = text.Shorten(o.Error, maxText)
 	o.Writers, o.MoreWriters = writers(o.Writers, o.MoreWriters)
-	o.Holder = holder(o.Holder)
+	o.Busy = busy(o.Busy)
 }
 
 func status(s *helper.Status) {
@@ -64,11 +64,11 @@ func status(s *helper.Status) {
 	Overdue(s.Overdue)
 }
 
-func holder(h *helper.LockHolder) *helper.LockHolder {
-	if h == nil {
+func busy(b *helper.Busy) *helper.Busy {
+	if b == nil {
 		return nil
 	}
-	cut := *h
+	cut := *b
 	cut.Program = text.ShortenName(cut.Program, MaxName)
 	return &cut
 }

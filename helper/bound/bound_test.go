@@ -33,7 +33,7 @@ func hugeResult() *helper.Result {
 		Request: helper.Request{User: huge},
 		Error:   huge,
 		Writers: hugeWriters(700),
-		Holder:  &helper.LockHolder{Program: huge},
+		Busy:    &helper.Busy{Program: huge},
 		Before:  status(),
 		Status:  status(),
 	}

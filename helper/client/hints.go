@@ -61,7 +61,7 @@ func resultHint(r *helper.Result) string {
 	if r.Outcome == helper.Blocked && !slices.ContainsFunc(r.Writers, func(w helper.Writer) bool { return w.Kind != helper.WriterUnknown }) {
 		return `Such a process hangs, and so does every program that inspects it. End it, or the server of the file system that it waits for, then lock again. Or lock nevertheless, with "immutectl lock --force".`
 	}
-	if r.Outcome == helper.PackageManager && r.Holder != nil && r.Holder.Manager == helper.RunManager {
+	if r.Outcome == helper.PackageManager && r.Busy != nil && r.Busy.Kind() == helper.BusyRun {
 		return `Wait until it ends, or take away its write access with "immutectl lock --force".`
 	}
 	if r.Backup != nil {

@@ -35,7 +35,7 @@ func TestHint(t *testing.T) {
 		{"a backup", (&helper.Result{Outcome: helper.Failed, Backup: &helper.Backup{PID: 1}}).Err(), "until the backup is done"},
 		{"not prepared", result(helper.NotPrepared), "allow_readonly in " + config.Path},
 		{"package manager", result(helper.PackageManager), "Wait until it has finished"},
-		{"a command", (&helper.Result{Outcome: helper.PackageManager, Holder: &helper.LockHolder{Manager: helper.RunManager}}).Err(), "immutectl lock --force"},
+		{"a command", (&helper.Result{Outcome: helper.PackageManager, Busy: &helper.Busy{Manager: helper.RunManager}}).Err(), "immutectl lock --force"},
 		{"too long", result(helper.TooLong), "raise unlock_max in " + config.Path},
 		{"too long as known here", config.Config{UnlockMax: 1}.Allows(2), "raise unlock_max in " + config.Path},
 		{"configuration", result(helper.ConfigRefused), `As root, run "immutectl unlock --ignore-config", correct ` + config.Path},

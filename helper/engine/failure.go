@@ -94,16 +94,16 @@ func (e *notPreparedError) Error() string {
 }
 
 // A packageManagerError names the package manager that runs.
-type packageManagerError struct{ holder helper.LockHolder }
+type packageManagerError struct{ busy helper.Busy }
 
 func (e *packageManagerError) Error() string {
 	switch {
-	case e.holder.PID == 0:
-		return fmt.Sprintf("cannot lock: %s is running (%s is taken)", e.holder.Manager, e.holder.Lock)
-	case e.holder.Program == "":
-		return fmt.Sprintf("cannot lock: %s is running (pid %d)", e.holder.Manager, e.holder.PID)
+	case e.busy.PID == 0:
+		return fmt.Sprintf("cannot lock: %s is running (%s is taken)", e.busy.Manager, e.busy.Lock)
+	case e.busy.Program == "":
+		return fmt.Sprintf("cannot lock: %s is running (pid %d)", e.busy.Manager, e.busy.PID)
 	}
-	return fmt.Sprintf("cannot lock: %s is running: %q (pid %d)", e.holder.Manager, e.holder.Program, e.holder.PID)
+	return fmt.Sprintf("cannot lock: %s is running: %q (pid %d)", e.busy.Manager, e.busy.Program, e.busy.PID)
 }
 
 // failures are several errors of one request, each with its own text.
@@ -146,7 +146,7 @@ func fail(result *helper.Result, err error) {
 	case errors.As(err, &island):
 		result.Outcome, result.Islands = helper.NotPrepared, islands.Paths(island.frozen)
 	case errors.As(err, &manager):
-		result.Outcome, result.Holder = helper.PackageManager, &manager.holder
+		result.Outcome, result.Busy = helper.PackageManager, &manager.busy
 	case errors.Is(err, config.ErrTooLong):
 		result.Outcome = helper.TooLong
 	case errors.Is(err, config.ErrRefused):

@@ -88,7 +88,7 @@ func TestNoForceAgainstAPackageManager(t *testing.T) {
 	writeFile(t, lock, "")
 	f.start("holds a dpkg lock", lock)
 	f.start("writes", filepath.Join(f.Root, "file"))
-	if r := f.run(helper.LockForce); r.Outcome != helper.PackageManager || r.Holder == nil {
+	if r := f.run(helper.LockForce); r.Outcome != helper.PackageManager || r.Busy == nil {
 		t.Errorf("lock-force = %s: %s", r.Outcome, r.Error)
 	}
 	f.expectAllUnlocked("after the refused lock")
@@ -107,7 +107,7 @@ func TestNoForceAgainstAPackageManagerThatBeginsMeanwhile(t *testing.T) {
 		asked := 0
 		err = closeToNewWrites(p, func() error {
 			if asked++; asked > begins {
-				return &packageManagerError{helper.LockHolder{Manager: "dpkg"}}
+				return &packageManagerError{helper.Busy{Manager: "dpkg"}}
 			}
 			return nil
 		})

@@ -274,7 +274,7 @@ func noRuns(atWork []helper.Run) error {
 	if len(atWork) == 0 {
 		return nil
 	}
-	return &packageManagerError{helper.LockHolder{
+	return &packageManagerError{helper.Busy{
 		Manager: helper.RunManager, PID: atWork[0].PID, Program: atWork[0].Program(),
 	}}
 }

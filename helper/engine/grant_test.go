@@ -74,9 +74,9 @@ func TestTheEndOfAWindowWaitsForACommand(t *testing.T) {
 	f.unlock(helper.Request{For: time.Minute})
 	f.pass(time.Minute)
 	for _, r := range []*helper.Result{f.due(), f.run(helper.Lock)} {
-		want := helper.LockHolder{Manager: helper.RunManager, PID: 4711, Program: "apt"}
+		want := helper.Busy{Manager: helper.RunManager, PID: 4711, Program: "apt"}
 		o := f.status().Overdue
-		if r.Outcome != helper.PackageManager || r.Holder == nil || *r.Holder != want || o == nil || o.Holder == nil || *o.Holder != want {
+		if r.Outcome != helper.PackageManager || r.Busy == nil || *r.Busy != want || o == nil || o.Busy == nil || *o.Busy != want {
 			t.Errorf("lock: %s: %s, overdue is %+v", r.Outcome, r.Error, o)
 		}
 	}

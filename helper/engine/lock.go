@@ -51,12 +51,12 @@ func (e *Engine) mayLock(paths []*protected.Path, result *helper.Result) error {
 }
 
 func packageManagerIdle() error {
-	holder, err := packagemanager.Holder()
+	busy, err := packagemanager.Running()
 	if err != nil {
 		return fmt.Errorf("cannot lock: %w", text.Because(err))
 	}
-	if holder != nil {
-		return &packageManagerError{*holder}
+	if busy != nil {
+		return &packageManagerError{*busy}
 	}
 	return nil
 }

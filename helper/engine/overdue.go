@@ -44,7 +44,7 @@ func (e *Engine) overdue(result *helper.Result, next statefile.State) *helper.Ov
 			Error:       result.Error,
 			Writers:     result.Writers,
 			MoreWriters: result.MoreWriters,
-			Holder:      result.Holder,
+			Busy:        result.Busy,
 		}
 	}
 	return next.Overdue

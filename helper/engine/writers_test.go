@@ -181,10 +181,10 @@ func TestAPackageManagerAtWorkRefusesTheLock(t *testing.T) {
 				}
 			}
 			result := f.run(helper.Lock)
-			if result.Outcome != helper.PackageManager || result.Holder == nil {
+			if result.Outcome != helper.PackageManager || result.Busy == nil {
 				t.Fatalf("lock = %s: %s", result.Outcome, result.Error)
 			}
-			if h := result.Holder; h.Manager != c.manager || h.PID != pid || (pid != 0 && h.Program != "exe") {
+			if h := result.Busy; h.Manager != c.manager || h.PID != pid || (pid != 0 && h.Program != "exe") {
 				t.Errorf("holder = %+v", h)
 			}
 			f.expect("after the refused lock", helper.Unlocked)

@@ -47,9 +47,9 @@ func WhileUnlocked(ctx context.Context, c config.Config) {
 	reader := lockstate.For(c)
 	w := &watch{
 		locked: func() bool { return reader.Read().State == helper.Locked },
-		running: func() *helper.LockHolder {
-			holder, _ := packagemanager.Holder() // one that cannot be found has nothing wait
-			return holder
+		running: func() *helper.Busy {
+			busy, _ := packagemanager.Running() // one that cannot be found has nothing wait
+			return busy
 		},
 		inhibit: func(ctx context.Context, program string) (func(), error) {
 			return systemd.SystemLogind().Inhibit(ctx, changing(program), 0)
@@ -62,15 +62,15 @@ func WhileUnlocked(ctx context.Context, c config.Config) {
 // A watch looks for package managers during a window.
 type watch struct {
 	locked     func() bool
-	running    func() *helper.LockHolder // nil where none is
+	running    func() *helper.Busy // nil where none is
 	inhibit    func(ctx context.Context, program string) (release func(), err error)
 	idle, busy time.Duration
 }
 
 func (w *watch) untilLocked(ctx context.Context) {
 	for locked := 0; locked < looksLocked && ctx.Err() == nil; {
-		if holder := w.running(); holder != nil {
-			w.during(ctx, *holder)
+		if busy := w.running(); busy != nil {
+			w.during(ctx, *busy)
 		}
 		if locked++; !w.locked() {
 			locked = 0
@@ -80,27 +80,20 @@ func (w *watch) untilLocked(ctx context.Context) {
 }
 
 // during has the machine wait until a package manager has ended, or has given up its lock.
-func (w *watch) during(ctx context.Context, holder helper.LockHolder) {
-	release, err := w.inhibit(ctx, nameOf(holder))
+func (w *watch) during(ctx context.Context, busy helper.Busy) {
+	release, err := w.inhibit(ctx, busy.Name())
 	if err != nil {
 		return // the next look tries again
 	}
 	defer release()
-	ended, stop := endOf(holder.PID)
+	ended, stop := endOf(busy.PID)
 	defer stop()
 	for ctx.Err() == nil {
 		now := w.running()
-		if now == nil || now.PID != holder.PID || wait(ctx, w.busy, ended) {
+		if now == nil || now.PID != busy.PID || wait(ctx, w.busy, ended) {
 			return
 		}
 	}
-}
-
-func nameOf(h helper.LockHolder) string {
-	if h.Program != "" {
-		return h.Program
-	}
-	return h.Manager
 }
 
 // wait waits for that long, or until ended is closed, which it reports, or until ctx ends.

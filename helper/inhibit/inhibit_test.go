@@ -16,7 +16,7 @@ import (
 // ends when the system has been locked for a while.
 func TestWhileUnlocked(t *testing.T) {
 	var locked atomic.Bool
-	var holder atomic.Pointer[helper.LockHolder]
+	var holder atomic.Pointer[helper.Busy]
 	var waits atomic.Int32
 	named := make(chan string, 8)
 	w := &watch{
@@ -50,7 +50,7 @@ func TestWhileUnlocked(t *testing.T) {
 	if err := apt.Start(); err != nil {
 		t.Fatal(err)
 	}
-	holder.Store(&helper.LockHolder{Manager: "dpkg", PID: apt.Process.Pid, Program: "apt-get"})
+	holder.Store(&helper.Busy{Manager: "dpkg", PID: apt.Process.Pid, Program: "apt-get"})
 	await("running", func() bool { return waits.Load() == 1 })
 	holder.Store(nil)
 	in.Close()
@@ -74,7 +74,7 @@ func TestWhileUnlocked(t *testing.T) {
 	locked.Store(false)
 	w.busy = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
-	holder.Store(&helper.LockHolder{Manager: "pacman"})
+	holder.Store(&helper.Busy{Manager: "pacman"})
 	again := make(chan struct{})
 	go func() {
 		defer close(again)
@@ -83,7 +83,7 @@ func TestWhileUnlocked(t *testing.T) {
 	await("pacman is running", func() bool { return waits.Load() == 1 })
 	holder.Store(nil)
 	await("pacman has ended", func() bool { return waits.Load() == 0 })
-	holder.Store(&helper.LockHolder{Manager: "pacman"})
+	holder.Store(&helper.Busy{Manager: "pacman"})
 	await("pacman is running again", func() bool { return waits.Load() == 1 })
 	cancel()
 	<-again

@@ -15,10 +15,10 @@ import (
 	"immutray.org/helper"
 )
 
-// IsHeld reports whether the holder of a lock, as [Holder] told it, still has it. It
+// StillRuns reports whether the holder of a lock, as [Running] told it, still has it. It
 // needs no privileges: the lock file is root's to open, but every lock stands in
 // /proc/locks (proc_locks(5)). What can't be read is no lock.
-func IsHeld(h helper.LockHolder) bool {
+func StillRuns(h helper.Busy) bool {
 	var st unix.Stat_t
 	if unix.Lstat(h.Lock, &st) != nil {
 		return false

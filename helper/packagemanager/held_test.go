@@ -47,25 +47,25 @@ func TestIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	h := helper.LockHolder{Manager: "dpkg", Lock: path, PID: os.Getpid()}
-	if IsHeld(h) {
-		t.Error("IsHeld() of a file that nobody has locked")
+	h := helper.Busy{Manager: "dpkg", Lock: path, PID: os.Getpid()}
+	if StillRuns(h) {
+		t.Error("StillRuns() of a file that nobody has locked")
 	}
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &lock); err != nil {
 		t.Fatal(err)
 	}
-	if !IsHeld(h) {
-		t.Error("IsHeld() of a file that this process has locked = false")
+	if !StillRuns(h) {
+		t.Error("StillRuns() of a file that this process has locked = false")
 	}
-	if other := (helper.LockHolder{Lock: path, PID: 1}); IsHeld(other) {
-		t.Error("IsHeld() by another process")
+	if other := (helper.Busy{Lock: path, PID: 1}); StillRuns(other) {
+		t.Error("StillRuns() by another process")
 	}
 	f.Close()
-	if IsHeld(h) {
-		t.Error("IsHeld() after the lock was given up")
+	if StillRuns(h) {
+		t.Error("StillRuns() after the lock was given up")
 	}
-	if gone := (helper.LockHolder{Lock: path + "x"}); IsHeld(gone) {
-		t.Error("IsHeld() of a file that is not there")
+	if gone := (helper.Busy{Lock: path + "x"}); StillRuns(gone) {
+		t.Error("StillRuns() of a file that is not there")
 	}
 }

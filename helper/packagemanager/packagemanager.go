@@ -65,15 +65,15 @@ func locks() []lock {
 	}
 }
 
-// Holder returns who holds a package manager's lock, nil when nobody does.
-func Holder() (*helper.LockHolder, error) {
+// Running returns who holds a package manager's lock, nil when nobody does.
+func Running() (*helper.Busy, error) {
 	for _, l := range locks() {
 		pid, held, err := l.holder()
 		if err != nil {
 			return nil, fmt.Errorf("cannot tell whether %s is running: %w", l.manager, err)
 		}
 		if held {
-			return &helper.LockHolder{Manager: l.manager, Lock: l.path, PID: pid, Program: program(pid)}, nil
+			return &helper.Busy{Manager: l.manager, Lock: l.path, PID: pid, Program: program(pid)}, nil
 		}
 	}
 	return nil, nil

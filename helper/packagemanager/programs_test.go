@@ -96,22 +96,22 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-func expectHolder(t *testing.T, when string, want helper.LockHolder) {
+func expectRunning(t *testing.T, when string, want helper.Busy) {
 	t.Helper()
-	got, err := Holder()
+	got, err := Running()
 	if err != nil || got == nil || *got != want {
-		t.Errorf("%s, Holder() = %+v, %v, want %+v", when, got, err, want)
+		t.Errorf("%s, Running() = %+v, %v, want %+v", when, got, err, want)
 		return
 	}
-	if !IsHeld(*got) {
-		t.Errorf("%s, IsHeld(%+v) = false", when, *got)
+	if !StillRuns(*got) {
+		t.Errorf("%s, StillRuns(%+v) = false", when, *got)
 	}
 }
 
 func expectNobody(t *testing.T, when string) {
 	t.Helper()
-	if got, err := Holder(); err != nil || got != nil {
-		t.Errorf("%s, Holder() = %+v, %v, want nobody", when, got, err)
+	if got, err := Running(); err != nil || got != nil {
+		t.Errorf("%s, Running() = %+v, %v, want nobody", when, got, err)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestDpkg(t *testing.T) {
 	// Not into the machine: the package is empty, and its directory is the test's.
 	command := exec.Command("dpkg", "--log=/dev/null", "--instdir="+lab.Dir(t), "--force-script-chrootless", "--force-depends", "--install", deb)
 	s.whileWaiting(t, command, func(pid int) {
-		expectHolder(t, "in dpkg's script", helper.LockHolder{Manager: "dpkg", Lock: "/var/lib/dpkg/lock-frontend", PID: pid, Program: "dpkg"})
+		expectRunning(t, "in dpkg's script", helper.Busy{Manager: "dpkg", Lock: "/var/lib/dpkg/lock-frontend", PID: pid, Program: "dpkg"})
 	})
 	expectNobody(t, "after dpkg")
 	run(t, "dpkg-query", "--show")
@@ -158,7 +158,7 @@ func TestRpm(t *testing.T) {
 	const lock = "/var/lib/rpm/.rpm.lock"
 	install := exec.Command("rpm", "--dbpath", "/var/lib/rpm", "--nodeps", "--install", packages[0])
 	s.whileWaiting(t, install, func(pid int) {
-		expectHolder(t, "in rpm's script", helper.LockHolder{Manager: "rpm", Lock: lock, PID: pid, Program: "rpm"})
+		expectRunning(t, "in rpm's script", helper.Busy{Manager: "rpm", Lock: lock, PID: pid, Program: "rpm"})
 	})
 	expectNobody(t, "after rpm")
 
@@ -209,7 +209,7 @@ func TestPacman(t *testing.T) {
 	refresh := exec.Command("pacman", "--config", config, "--root", dir, "--dbpath", "/var/lib/pacman",
 		"--cachedir", dir, "--gpgdir", dir, "--hookdir", dir, "--logfile", "/dev/null", "--sync", "--refresh")
 	s.whileWaiting(t, refresh, func(int) {
-		expectHolder(t, "while pacman fetches", helper.LockHolder{Manager: "pacman", Lock: "/var/lib/pacman/db.lck"})
+		expectRunning(t, "while pacman fetches", helper.Busy{Manager: "pacman", Lock: "/var/lib/pacman/db.lck"})
 	})
 	expectNobody(t, "after pacman")
 	if left := LeftBehind(); len(left) > 0 {
@@ -245,11 +245,11 @@ func TestRecordLocks(t *testing.T) {
 			expectNobody(t, "with a user's lock for reading")
 			release()
 			release = lockFrom(t, l.path, "F_WRLCK", 0)
-			holder, err := Holder()
+			holder, err := Running()
 			if err != nil || holder == nil || holder.PID == 0 {
-				t.Fatalf("Holder() = %+v, %v, want a process", holder, err)
+				t.Fatalf("Running() = %+v, %v, want a process", holder, err)
 			}
-			expectHolder(t, "with a lock for writing", helper.LockHolder{Manager: l.manager, Lock: l.path, PID: holder.PID, Program: "perl"})
+			expectRunning(t, "with a lock for writing", helper.Busy{Manager: l.manager, Lock: l.path, PID: holder.PID, Program: "perl"})
 			release()
 
 			f, err := os.OpenFile(l.path, os.O_RDWR, 0)
@@ -260,7 +260,7 @@ func TestRecordLocks(t *testing.T) {
 			if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
 				t.Fatal(err)
 			}
-			expectHolder(t, "with an open file description's lock", helper.LockHolder{Manager: l.manager, Lock: l.path})
+			expectRunning(t, "with an open file description's lock", helper.Busy{Manager: l.manager, Lock: l.path})
 		})
 	}
 }
@@ -270,7 +270,7 @@ func TestPIDFiles(t *testing.T) {
 	const file = "/run/zypp.pid"
 	at := func(text string) { write(t, file, 0o644, text) }
 	at(fmt.Sprintf("%d\n", os.Getpid()))
-	expectHolder(t, "with a running process", helper.LockHolder{Manager: "zypp", Lock: file, PID: os.Getpid(), Program: program(os.Getpid())})
+	expectRunning(t, "with a running process", helper.Busy{Manager: "zypp", Lock: file, PID: os.Getpid(), Program: program(os.Getpid())})
 	for _, text := range []string{"", "\n", "0\n", "-1\n", "1000000000\n", "x", "12 13"} {
 		at(text)
 		expectNobody(t, fmt.Sprintf("with %q", text))

@@ -21,7 +21,7 @@ func example() State {
 		Overdue: &helper.Overdue{
 			Outcome: helper.PackageManager,
 			Error:   "cannot lock: dpkg is running",
-			Holder:  &helper.LockHolder{Manager: "dpkg", Lock: "/var/lib/dpkg/lock", PID: 7, Program: "apt"},
+			Busy:    &helper.Busy{Manager: "dpkg", Lock: "/var/lib/dpkg/lock", PID: 7, Program: "apt"},
 		},
 		Last: &helper.Result{
 			Request: helper.Request{Verb: helper.Lock, ID: "5f", UID: 1000, User: "rrs"},

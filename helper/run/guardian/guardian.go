@@ -203,7 +203,7 @@ func refused(result, step *helper.Result, err error) *helper.Result {
 	if step != nil {
 		result.Outcome, result.Limit, result.Unfit = step.Outcome, step.Limit, step.Unfit
 		result.Writers, result.MoreWriters = step.Writers, step.MoreWriters
-		result.Islands, result.Holder = step.Islands, step.Holder
+		result.Islands, result.Busy = step.Islands, step.Busy
 		result.Status = step.Status
 	}
 	result.Error = err.Error()
