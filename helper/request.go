@@ -1,6 +1,8 @@
 package helper
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"time"
 )
 
@@ -38,3 +40,10 @@ type Request struct {
 // read-only than the last lock did. The end of a window, a boot and an occasion have no
 // person to ask, and a lock by force has asked.
 func (r Request) Asks() bool { return r.Verb == Lock && !r.Due && !r.AfterRun && r.On == "" }
+
+// NewID returns an ID for a request or a run: 128 random bits.
+func NewID() string {
+	var id [16]byte
+	rand.Read(id[:]) // it never fails
+	return hex.EncodeToString(id[:])
+}

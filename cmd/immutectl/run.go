@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -89,9 +87,7 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 	if err != nil {
 		return err
 	}
-	id := make([]byte, 16)
-	rand.Read(id) // never fails
-	r.ID, r.Since, r.User, r.PID = hex.EncodeToString(id), time.Now(), "root", os.Getpid()
+	r.ID, r.Since, r.User, r.PID = helper.NewID(), time.Now(), "root", os.Getpid()
 	if packagemanager.IsNamed(r.Command) {
 		for _, short := range reserves.Short(ctx, c.Paths) {
 			a.printNotice(short)

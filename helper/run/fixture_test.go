@@ -68,7 +68,7 @@ func (f *fixture) set(s setup) {
 }
 
 func (f *fixture) ask(verb helper.Verb) *helper.Result {
-	return f.engine.Run(context.Background(), helper.Request{Verb: verb, ID: newID(), UID: 1000, User: "rrs"})
+	return f.engine.Run(context.Background(), helper.Request{Verb: verb, ID: helper.NewID(), UID: 1000, User: "rrs"})
 }
 
 func (f *fixture) must(verb helper.Verb) {

@@ -2,8 +2,6 @@ package run
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,7 +86,7 @@ func runnerMain(dir string) int {
 		Unlocked: func(*helper.Result) { fmt.Fprintln(os.Stderr, "unlocked already") },
 	}
 	end, err := r.Run(helper.Run{
-		ID: newID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide, EvenSo: s.EvenSo,
+		ID: helper.NewID(), Since: time.Now(), User: "root", Reason: s.Reason, Command: os.Args[1:], PID: os.Getpid(), SystemWide: s.SystemWide, EvenSo: s.EvenSo,
 	})
 	_, held := os.Stat(filepath.Join(dir, releasedName))
 	left := leftEnd{Result: end.Result, Waits: held != nil}
@@ -109,12 +107,6 @@ type leftEnd struct {
 }
 
 func endFile(dir string, pid int) string { return filepath.Join(dir, "end."+strconv.Itoa(pid)) }
-
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
 
 func guardianMain(dir string) int {
 	s := readSetup(dir)
@@ -189,7 +181,7 @@ func (m *mortal) Write(data []byte) (int, error) {
 type direct struct{ engine *engine.Engine }
 
 func (d direct) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
-	r.ID, r.User = newID(), "root"
+	r.ID, r.User = helper.NewID(), "root"
 	result := d.engine.Run(ctx, r)
 	return result, result.Err()
 }

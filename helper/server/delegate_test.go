@@ -255,7 +255,7 @@ func TestDelegateManyAtOnce(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				r := helper.Request{Verb: verb, ID: newID(), UID: uint32(i)}
+				r := helper.Request{Verb: verb, ID: helper.NewID(), UID: uint32(i)}
 				got, err := d.server.delegate(context.Background(), d.config, r)
 				if err != nil || got.Request != r || got.Outcome != helper.Done {
 					errs <- fmt.Errorf("%+v: %+v, %v", r, got, err)

@@ -98,7 +98,7 @@ type rootsOwn struct{ config string }
 // Do serves one request.
 func (o rootsOwn) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
 	call := helper.CommandLine{Request: r, Config: o.config}
-	call.ID = newID()
+	call.ID = helper.NewID()
 	s := newServer(os.Stdout, os.Stderr)
 	err := s.admit(&call, nil)
 	result := begun(call.Request)

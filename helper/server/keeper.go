@@ -107,7 +107,7 @@ func (s *server) keep(ctx context.Context) {
 
 // lockWhenDue locks, or sets the timer again. After an error the timer is not set.
 func (s *server) lockWhenDue(ctx context.Context) error {
-	r := s.run(s.keeper.engine, ctx, helper.Request{Verb: helper.Lock, ID: newID(), User: userName(0), Due: true})
+	r := s.run(s.keeper.engine, ctx, helper.Request{Verb: helper.Lock, ID: helper.NewID(), User: userName(0), Due: true})
 	if r.Outcome == helper.Done {
 		return nil
 	}

@@ -8,8 +8,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +84,7 @@ type server struct {
 func (s *server) serve(ctx context.Context, args []string, pkexecUID *string) int {
 	greeted := s.say(s.stdout, helper.Handshake+"\n")
 	call, err := helper.ParseCommandLine(args)
-	call.ID = newID()
+	call.ID = helper.NewID()
 	result := begun(call.Request)
 	// Without a reader the caller would never learn the result. Units and the boot have
 	// none by design.
@@ -234,11 +232,4 @@ func outcomeOf(err error) helper.Outcome {
 		return helper.ConfigRefused
 	}
 	return helper.Failed
-}
-
-// newID returns 128 random bits. crypto/rand.Read never fails.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }

@@ -82,7 +82,7 @@ func (s *sandbox) commandLine(t *testing.T, text string) {
 	t.Cleanup(func() { unix.Unmount(cmdline.Path, unix.MNT_DETACH) })
 }
 
-// ask leaves a request, as a front desk does that does not wait: without one no unlock
+// ask leaves a request, as a server does that does not wait: without one no unlock
 // is done.
 func (s *sandbox) ask(t *testing.T, verb helper.Verb) {
 	t.Helper()
