@@ -24,7 +24,7 @@ const (
 	long  = 500 * time.Millisecond
 	// hangs is how long one step may take before the process counts as hanging: longer than
 	// the disk of a busy machine takes.
-	hangs = 4 * time.Second
+	hangs = 6 * time.Second
 	// watchEvery is how often that is looked at.
 	watchEvery = quiet / 2
 )

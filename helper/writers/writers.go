@@ -45,7 +45,7 @@ type Scanner struct {
 // Patience is the longest that a scan takes, however much there is to look into: anybody can
 // run hundreds of processes with a million descriptors each. Who is being looked into then is
 // named. A machine with thousands of ordinary processes is done in a tenth of it. When all
-// that is left hangs, a scan ends after some four seconds.
+// that is left hangs, a scan ends after some six seconds.
 const Patience = 12 * time.Second
 
 // An IncompleteError says that a scan could not look everywhere. The writers that

@@ -46,6 +46,7 @@ func TestDesk(t *testing.T) {
 		{"a click while unlocked locks", d.clickLocks},
 		{"apt at work", d.aptAtWork},
 		{"a click in another mount namespace locks the machine", d.clickInAnotherNamespace},
+		{"services are restarted with a password", d.restartsServices},
 		{"the last logout locks", d.lastLogoutLocks},
 		{"who is no administrator locks without a password", d.otherLocks},
 		{"who is no administrator needs an administrator's password", d.otherUnlocks},
