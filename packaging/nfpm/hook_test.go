@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// smallPackage builds a package of somebody else's, with one file.
+// smallPackage builds another package, with one file.
 func (s *scratch) smallPackage(version string) (inside string) {
 	s.t.Helper()
 	tree := s.t.TempDir()
@@ -37,9 +37,8 @@ func (s *scratch) dpkgStatus() string {
 	return string(data)
 }
 
-// /var/lib is writable in a locked system, so that dpkg would note a package as half
-// installed, and apt refuse all else until that is installed again. So dpkg does not
-// even begin.
+// In a locked system dpkg must not even begin: as /var/lib is writable, it would note the
+// package as half installed, and apt would refuse everything else until that is repaired.
 func TestLockedSystemStopsDpkgBeforeItBegins(t *testing.T) {
 	for _, dir := range []string{"usr", "etc"} {
 		t.Run(dir, func(t *testing.T) {
@@ -96,7 +95,7 @@ func TestDpkgWithWriteAccessOfItsOwnIsNotStopped(t *testing.T) {
 	}
 }
 
-// What is left of a removed package stops nobody.
+// The configuration file that a removed package leaves does not stop dpkg.
 func TestRemovedPackageDoesNotStopDpkg(t *testing.T) {
 	s := newScratch(t)
 	s.mustDpkg("--install", "/run/immutray.deb")

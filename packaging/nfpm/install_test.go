@@ -43,7 +43,7 @@ func newScratch(t *testing.T) *scratch {
 		must(t, "make a directory", os.Mkdir(d, 0o755))
 	}
 	must(t, "mount the copy", unix.Mount("scratch", s.root, "overlay", 0, "lowerdir=/,upperdir="+s.upper+",workdir="+work))
-	// Nobody in there finds this machine's systemd.
+	// Programs in the copy can't reach this machine's systemd.
 	must(t, "mount /run", unix.Mount("scratch", s.path("run"), "tmpfs", 0, "mode=0755"))
 	must(t, "copy the package", exec.Command("cp", pkg, s.path("run/immutray.deb")).Run())
 	return s
@@ -71,7 +71,7 @@ func (s *scratch) write(name string) {
 }
 
 func (s *scratch) dpkg(args ...string) (string, error) {
-	// Triggers are other packages' affair, and so are dependencies here.
+	// Without triggers, which belong to other packages, and without dependencies.
 	cmd := exec.Command("dpkg", append([]string{"--no-triggers", "--force-depends"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: s.root}
 	cmd.Dir = "/"
@@ -144,7 +144,7 @@ func TestInstallRemovePurge(t *testing.T) {
 		}
 	}
 
-	// What an administrator and the helper leave in the course of time.
+	// What administrators and the helper create in the course of time.
 	s.write("etc/immutray/config.toml")
 	s.write("run/immutray/state.json")
 	s.write(unfinished)
@@ -211,7 +211,7 @@ done
 printf '%s\n' "$@" >>/run/stopped
 `
 
-// What the boot or a window has started is stopped, whatever else was not.
+// Units that the boot or a window has started are stopped, even if others are not loaded.
 func TestRemovingStopsUnits(t *testing.T) {
 	s := newScratch(t)
 	s.mustDpkg("--install", "/run/immutray.deb")

@@ -94,7 +94,7 @@ func installed(t *testing.T) []string {
 }
 
 // listed turns a listing like that of ls -l into lines like those of [installed], and
-// leaves directories out. The owner stands in the given columns.
+// leaves directories out. The owner is in the given columns.
 func listed(listing string, owner ...int) []string {
 	var files []string
 	for _, line := range strings.Split(strings.TrimSpace(listing), "\n") {
@@ -190,7 +190,7 @@ func TestManualPagesAreCompressedAlikeEverywhere(t *testing.T) {
 	}
 }
 
-// What an administrator changed in them survives an upgrade; nothing else is theirs.
+// An upgrade keeps what an administrator has changed in these files, and only in these.
 func TestConfigurationFiles(t *testing.T) {
 	lab.Require(t, "dpkg-deb:dpkg")
 	conffiles := strings.Fields(output(t, "dpkg-deb", "--info", packageFile(t, ".deb"), "conffiles"))

@@ -9,14 +9,13 @@ remove | purge | 0 | *.*-*) ;;
 *) exit 0 ;;
 esac
 
-# Without their units neither the seal nor its opposite can run, nor anything else that an
-# administrator enabled. What is left of enabling them goes as well.
+# The links that enable units are useless without the units, so they go as well.
 for unit in immutability-seal.service immutability-unseal.service immutray-sleep.service \
 	immutray-logout.path immutray-metrics.timer; do
 	rm -f /etc/systemd/system/*.wants/$unit /etc/systemd/system/*.requires/$unit
 done
-# What the helper and the boot have noted tells nobody anything any more. The lock
-# itself stays as it is.
+# The notes of the helper and of the boot are of no use any more. The lock itself stays as
+# it is.
 rm -rf /run/immutray /run/immutray-seal /run/immutray-unseal
 rm -f /var/lib/immutray/unfinished-boots
 
@@ -26,10 +25,10 @@ fi
 
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
-	# What the boot has started counts as active, and is listed without its file. Not
-	# before: stopped while it can be started, the seal would be, with the next service.
-	# A timer at the end of a window has nothing to start any more, and what attends to a
-	# window nothing to look at.
+	# Units that the boot has started would stay active without a file. Not before the
+	# reload: as long as the seal can be started, the next service would start it again.
+	# The timer for the end of a window has no service to start any more, and
+	# immutray-inhibit.service no window to wait for.
 	# One by one: systemd 262 stops none of several when one is not loaded.
 	for unit in immutability-seal.service immutability-unseal.service \
 		immutray-logout.path immutray-metrics.timer immutray-inhibit.service 'immutray-relock@*.timer'; do

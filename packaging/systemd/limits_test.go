@@ -8,9 +8,8 @@ import (
 	"immutray.org/helper"
 )
 
-// A unit is not killed before a request that it has begun has come to its end, as long as
-// its process says that it is at work. One that is stopped is killed, and tried again within
-// a minute.
+// systemd does not kill a unit in the middle of a request as long as its process reports. It
+// kills a process that is stopped, and the request is tried again within a minute.
 func TestTimeLimits(t *testing.T) {
 	for _, unit := range units(t) {
 		got := strings.Join(values(read(t, unit), "TimeoutStartSec"), " ")

@@ -22,7 +22,7 @@ func TestMetricsAreWrittenEveryMinute(t *testing.T) {
 		}
 	}
 	if got := values(read(t, metrics), "WantedBy"); got != nil {
-		t.Errorf("%s: WantedBy=%q, want none: it is the timer's affair", metrics, got)
+		t.Errorf("%s: WantedBy=%q, want none: the timer starts it", metrics, got)
 	}
 	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./immutray-metrics.timer").CombinedOutput(); strings.Contains(string(out), "immutray-metrics.timer") {
 		t.Errorf("%v: %s", err, out)

@@ -40,7 +40,7 @@ func TestLogoutIsNoticed(t *testing.T) {
 		"Restart":                  {"on-failure"},
 		"RestartSec":               {"20s"},
 		"RestartPreventExitStatus": {"2 6"},
-		"WantedBy":                 nil, // the path's affair
+		"WantedBy":                 nil, // the path starts it
 	} {
 		if got := values(service, name); !slices.Equal(got, want) {
 			t.Errorf("%s: %s=%q, want %q", onLogout, name, got, want)

@@ -64,7 +64,7 @@ func TestTheBootRunsEachOnce(t *testing.T) {
 	}
 }
 
-// "systemctl enable" and "disable" of the seal mean both units.
+// "systemctl enable" and "disable" of the seal change both units.
 func TestEnablingTheSealEnablesBoth(t *testing.T) {
 	lab.Require(t, "systemctl:systemd")
 	root := t.TempDir()
@@ -102,7 +102,7 @@ func TestEnablingTheSealEnablesBoth(t *testing.T) {
 	}
 }
 
-// No order that the other units of this machine have is the reverse of theirs.
+// The units of the boot make no cycle with the other units of this machine.
 func TestTheBootIsNoCycle(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
 	out, _ := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unitOf(helper.Seal), "./"+unitOf(helper.Unseal), "./"+cameUp, "sysinit.target", "system-update.target", "graphical.target").CombinedOutput()
@@ -134,7 +134,7 @@ func TestConditionsAreTheHelpers(t *testing.T) {
 			words := strings.Fields(strings.Replace(command, helper.HelperPath, s.helper, 1))
 			err := exec.Command(words[0], words[1:]...).Run()
 			var exit *exec.ExitError
-			// What is 255 or above makes the unit fail (ExecCondition= in systemd.service(5)).
+			// From 255 on the unit would fail (ExecCondition= in systemd.service(5)).
 			if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != helper.ExitFailed) {
 				t.Fatalf("%s: %v", command, err)
 			}
@@ -145,8 +145,8 @@ func TestConditionsAreTheHelpers(t *testing.T) {
 	}
 }
 
-// A boot that is sealed is on record until the target is reached that it was started for.
-// Nothing that fails on the way there counts as that.
+// A sealed boot is on record until it reaches its target. A failure on the way does not take
+// it off the record.
 func TestTheBootIsOnRecordUntilItHasComeUp(t *testing.T) {
 	options := read(t, cameUp)
 	const record = "/var/lib/immutray/unfinished-boots"

@@ -32,15 +32,15 @@ func forPeople() []helper.Verb {
 const (
 	// relock is the unit of the timers that end windows.
 	relock = "immutray-relock@.service"
-	// reclaim is that of what was lent to commands of "immutectl run".
+	// reclaim is the one that ends the write access of commands of "immutectl run".
 	reclaim = "immutray-reclaim@.service"
 	// onSleep and onLogout are those of relock_on.
 	onSleep  = "immutray-sleep.service"
 	onLogout = "immutray-logout.service"
 	metrics  = "immutray-metrics.service"
-	// cameUp takes a boot that was sealed off the record of those that did not come up.
+	// cameUp takes a sealed boot off the record of those that did not come up.
 	cameUp = "immutray-came-up.service"
-	// inhibit attends to a window.
+	// inhibit makes shutdown and sleep wait during a window.
 	inhibit = "immutray-inhibit.service"
 )
 
@@ -89,7 +89,7 @@ func readFile(t *testing.T, name string) []option {
 	var options []option
 	section := ""
 	lines := bufio.NewScanner(f)
-	begun := "" // of an option that goes on in the next line
+	begun := "" // the lines before of an option that has several
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
@@ -144,7 +144,7 @@ func TestUnitsRunTheHelper(t *testing.T) {
 			"Type":      "oneshot",
 			// Else a sixth request within ten seconds would be refused.
 			"StartLimitIntervalSec": "0",
-			// Only then is the mount namespace the machine's (see TestNoMountNamespace).
+			// Else it would have a mount namespace of its own (see TestNoMountNamespace).
 			"PrivateMounts": "no",
 		} {
 			if got := values(options, name); !slices.Equal(got, []string{want}) {
@@ -190,9 +190,9 @@ func TestNoMountNamespace(t *testing.T) {
 	}
 }
 
-// What has to be there in every target.
+// What has to run in every target.
 func TestUnitsOutliveAChangeOfTarget(t *testing.T) {
-	// The boot waits for one and starts another; metrics need no particular target.
+	// Those of the boot belong to its targets, and the timer starts the metrics again.
 	elsewhere := []string{unitOf(helper.Seal), unitOf(helper.Unseal), cameUp, metrics}
 	for _, unit := range append(units(t), "immutray-logout.path") {
 		if slices.Contains(elsewhere, unit) {
@@ -204,8 +204,7 @@ func TestUnitsOutliveAChangeOfTarget(t *testing.T) {
 	}
 }
 
-// The units may do the same, and differ in nothing but the verb. Those of the boot are
-// started by it instead of a request, when all is mounted.
+// The units have the same rights, and are different only in the verb and in what starts them.
 func TestUnitsAreAlike(t *testing.T) {
 	withoutIn := func(unit, section string, names ...string) []option {
 		return slices.DeleteFunc(read(t, unit), func(o option) bool {
@@ -219,7 +218,7 @@ func TestUnitsAreAlike(t *testing.T) {
 	for _, verb := range forPeople() {
 		own := []string{"Description", "ExecStart"}
 		if verb == helper.Unlock {
-			own = append(own, "Wants") // what attends to a window
+			own = append(own, "Wants") // the inhibitor
 		}
 		if other := without(verb, "", own...); !slices.Equal(lock, other) {
 			t.Errorf("the units differ:\n%v\n%v", lock, other)
@@ -254,14 +253,14 @@ func TestUnitsAreAlike(t *testing.T) {
 	}
 }
 
-// A window that could not be closed is closed later, and not by a busy loop: within 35
-// seconds after what was in the way is gone.
+// If the lock at the end of a window is blocked, it is tried again, without a busy loop, and
+// succeeds within 35 seconds after the last obstacle is gone.
 func TestTheEndOfAWindowIsTriedAgain(t *testing.T) {
 	options := read(t, relock)
 	for name, want := range map[string]string{
 		"Restart":    "on-failure", // systemd 244: also for Type=oneshot
 		"RestartSec": "20s",
-		// Else each id that failed would stay in memory.
+		// Else systemd would keep each failed instance in memory.
 		"CollectMode": "inactive-or-failed",
 	} {
 		if got := values(options, name); !slices.Equal(got, []string{want}) {
@@ -278,8 +277,8 @@ func TestEachVerbHasItsUnit(t *testing.T) {
 	}
 }
 
-// Most of this is in a drop-in: a service of another name would have none of it, and say
-// nothing. What systemd makes of it is in packaging/testbed/systemd.
+// Most of this is in a drop-in. A service with another name would silently have none of it.
+// A test in packaging/testbed/systemd looks at what systemd has loaded.
 func TestEveryServiceIsHardened(t *testing.T) {
 	lab.Require(t, "systemd-analyze:systemd")
 	for _, unit := range units(t) {
@@ -322,7 +321,7 @@ func TestUnitsAreValid(t *testing.T) {
 	for _, unit := range units(t) {
 		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "./"+unit).CombinedOutput()
 		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-			// Where the tests run the programs need not be installed.
+			// The programs need not be installed on this machine.
 			notInstalled := strings.Contains(line, helper.HelperPath+" is not executable") || strings.Contains(line, "immutectl is not executable")
 			if (strings.Contains(line, unit) || strings.Contains(line, ".service.d/")) && !notInstalled {
 				t.Errorf("%v: %s", err, line)

@@ -16,7 +16,7 @@ import (
 	"immutray.org/packaging/tryout/system"
 )
 
-// remindSoon is for who practises and does not want to wait five minutes.
+// remindSoon makes reminders come before a person who tries the applet gives up waiting.
 const remindSoon = `remind_first = "30s"
 remind_every = "2m"
 `
@@ -38,21 +38,21 @@ in namespaces of its own. You are root in it. Nothing of your machine is touched
 // practiseByHand shows the applet as well as the machine allows and gives the
 // person a shell in the practice system.
 func practiseByHand(o *options, so system.Options, stdout io.Writer) error {
-	o.desk.fromSudo()
-	where := placeFor(&o.desk)
-	key, _ := os.ReadFile(o.desk.xauthority()) // a display without a key needs none
-	switch where {
+	o.host.fromSudo()
+	on := displayFor(&o.host)
+	key, _ := os.ReadFile(o.host.xauthority()) // a display without a key needs none
+	switch on {
 	case inPanel:
-		so.Person = o.desk.person()
-		so.Keep = append(so.Keep, o.desk.keepSession()...)
+		so.Person = o.host.person()
+		so.Keep = append(so.Keep, o.host.keepAll()...)
 	case inWindow:
-		so.Person = o.desk.person()
-		so.Keep = append(so.Keep, o.desk.keepDisplay()...)
+		so.Person = o.host.person()
+		so.Keep = append(so.Keep, o.host.keepDisplay()...)
 	}
 	if err := system.Become(so); err != nil {
 		return err
 	}
-	if err := o.desk.giveKey(key); err != nil {
+	if err := o.host.giveKey(key); err != nil {
 		return err
 	}
 	if err := system.Immutectl("lock"); err != nil {
@@ -61,7 +61,7 @@ func practiseByHand(o *options, so system.Options, stdout io.Writer) error {
 	if err := so.Person.Configure(remindSoon); err != nil {
 		return err
 	}
-	session, hint, err := open(where, so.Person, o.desk.env)
+	session, hint, err := open(on, so.Person, o.host.env)
 	if err != nil {
 		return err
 	}
@@ -75,36 +75,36 @@ func practiseByHand(o *options, so system.Options, stdout io.Writer) error {
 		fmt.Fprintln(stdout, "\nThe applet has ended: "+strings.TrimSpace(applet.Log()))
 	}()
 	fmt.Fprintf(stdout, welcome, hint)
-	if where == nowhere {
+	if on == inMemory {
 		return shell(session, shellConfig+pictureConfig, filepath.Join(o.pictures, nowPicture))
 	}
 	return shell(session, shellConfig, "")
 }
 
-// A place is where the applet is shown.
-type place int
+// A display is where the applet is shown.
+type display int
 
 const (
-	nowhere  place = iota // on a desktop in memory
-	inWindow              // on a desktop in a window
-	inPanel               // in the person's own panel
+	inMemory display = iota // on a desktop without a screen
+	inWindow                // on a desktop in a window
+	inPanel                 // in the person's own panel
 )
 
-// placeFor returns the best place that the desk has.
-func placeFor(d *desk) place {
+// displayFor returns the best display that the person's session has.
+func displayFor(h *hostSession) display {
 	_, err := exec.LookPath("Xephyr")
 	switch {
-	case d.usable():
+	case h.usable():
 		return inPanel
-	case d.hasDisplay() && err == nil:
+	case h.hasDisplay() && err == nil:
 		return inWindow
 	}
-	return nowhere
+	return inMemory
 }
 
 // open starts or finds the session for the applet, and says where to look.
-func open(where place, person system.Person, env []string) (*desktop.Session, string, error) {
-	switch where {
+func open(on display, person system.Person, env []string) (*desktop.Session, string, error) {
+	switch on {
 	case inPanel:
 		return desktop.Existing(person, env), "The padlock is in your panel: a click on it locks and unlocks.", nil
 	case inWindow:

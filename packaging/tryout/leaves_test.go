@@ -18,15 +18,15 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// patience is how long anything may take before it counts as never.
-const patience = 2 * time.Minute
+// timeout is how long a test waits for anything.
+const timeout = 2 * time.Minute
 
 // waitFor waits until the condition holds, or the practice system has ended.
 func (p *practice) waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !condition(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain for %s\n%s", patience, what, p.out.String())
+			t.Fatalf("waited %v in vain for %s\n%s", timeout, what, p.out.String())
 		}
 		select {
 		case <-p.ended:
@@ -174,7 +174,7 @@ func (p *practice) expectNothingLeft(t *testing.T, before []string) {
 	if len(p.seen) < 3 || p.image == "" {
 		t.Fatalf("the practice system was not seen: %d processes, image %q", len(p.seen), p.image)
 	}
-	for deadline := time.Now().Add(patience); len(p.left()) > 0; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); len(p.left()) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("left on the machine: %v", p.left())
 		}

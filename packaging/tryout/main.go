@@ -1,6 +1,6 @@
-// Practice runs the applet on a practice system: a btrfs image with the article's
-// subvolumes as the root directory, in namespaces of its own. Nothing of the
-// machine is touched, and nothing is left behind.
+// Practice runs the applet on a practice system: a btrfs image with the subvolumes of the
+// classic layout as the root directory, in namespaces of its own. Nothing of the machine is
+// touched, and nothing is left behind.
 //
 // It is what "make run" runs. With a terminal it gives a shell in the system, and
 // a desktop; without one it plays a tour and keeps a picture of each step.
@@ -40,7 +40,7 @@ type options struct {
 	staged   string
 	pictures string
 	tour     bool
-	desk     desk
+	host     hostSession
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
@@ -50,7 +50,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.staged, "staged", "", "the `directory` that \"make install\" filled as DESTDIR")
 	flags.StringVar(&o.pictures, "pictures", "build/tour", "the `directory` for the pictures of the tour")
 	flags.BoolVar(&o.tour, "tour", false, "play the tour although there is a terminal")
-	o.desk.flags(flags)
+	o.host.flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -93,8 +93,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// makePictures makes the directory for the pictures, and it belongs to whoever the
-// directory above belongs to: root works here, but for a person.
+// makePictures makes the directory for the pictures and gives it to the owner of the
+// directory above, because root works here for a person.
 func makePictures(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

@@ -138,8 +138,8 @@ func TestInstallWithoutBuildSaysSo(t *testing.T) {
 	}
 }
 
-// What the programs, the units and the polkit actions call the helper must be what
-// it is installed as: pkexec compares the path as text.
+// The helper must be installed under the path that the programs, the units and the polkit
+// actions use: pkexec compares it as text.
 func TestPrefixDoesNotMoveTheHelper(t *testing.T) {
 	build, dest := buildDir(t), t.TempDir()
 	runMake(t, build, "install", "DESTDIR="+dest, "PREFIX=/usr/local")

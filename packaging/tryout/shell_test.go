@@ -11,7 +11,7 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// With a terminal and without a display there is a shell in the practice system.
+// With a terminal and without a display, "make run" gives a shell in the practice system.
 func TestShell(t *testing.T) {
 	lab.Require(t, "script:bsdutils")
 	script, err := exec.LookPath("script")
@@ -20,8 +20,7 @@ func TestShell(t *testing.T) {
 	}
 	before := machineState(t)
 	p := preparePractice(t)
-	// script(1) makes a terminal for the command. The display of whoever runs the
-	// test stays out of it.
+	// script(1) makes a terminal for the command. The environment names no display.
 	p.cmd.Args = []string{"script", "--quiet", "--return", "--command", strings.Join(p.cmd.Args, " "), "/dev/null"}
 	p.cmd.Path = script
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TERM=dumb", "HOME=" + t.TempDir()}

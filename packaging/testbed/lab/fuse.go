@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A HungServer is a FUSE server of one file, whatever its name, that leaves some requests
-// without an answer.
+// A HungServer is a FUSE server with one file, under any name, that does not answer some
+// requests.
 type HungServer struct {
-	// Asked gets the opcode of each of those.
+	// Asked gets the opcode of each request without an answer.
 	Asked chan uint32
 
 	at     string
@@ -37,8 +37,8 @@ const (
 	fuseInit    = 26
 )
 
-// MountHungServer mounts one on the directory at, until the test ends, that answers
-// nothing any more when its file was opened once.
+// MountHungServer mounts, until the test ends, a server on the directory at that stops to
+// answer once its file has been opened.
 func MountHungServer(t testing.TB, at string) *HungServer {
 	t.Helper()
 	opened := false
@@ -49,18 +49,17 @@ func MountHungServer(t testing.TB, at string) *HungServer {
 	})
 }
 
-// MountSilentServer mounts one on the directory at, until the test ends, that answers
-// nothing at all.
+// MountSilentServer mounts, until the test ends, a server on the directory at that never
+// answers.
 func MountSilentServer(t testing.TB, at string) *HungServer {
 	t.Helper()
 	return mountHungServer(t, at, func(uint32) bool { return true })
 }
 
-// HangInExec starts processes that hang in execve(2), at closing a file whose server,
+// HangInExec starts processes that hang in execve(2), because they close a file whose server,
 // mounted on the directory at, does not answer. It returns their ids. Until the server is
-// released or the test ends not even SIGKILL ends them, and the kernel lets everybody
-// wait who looks at most of their files in /proc: they hold exec_update_lock
-// (begin_new_exec in fs/exec.c).
+// released or the test ends, not even SIGKILL ends them, and a reader of most of their files
+// in /proc waits: they hold exec_update_lock (begin_new_exec in fs/exec.c).
 func HangInExec(t testing.TB, at string, processes int) (*HungServer, []int) {
 	t.Helper()
 	Require(t, "perl:perl-base")
@@ -87,7 +86,7 @@ func HangInExec(t testing.TB, at string, processes int) (*HungServer, []int) {
 }
 
 // HangLoop attaches a free loop device to a file whose server, mounted on the directory at,
-// answers nothing any more afterwards. It is detached with the end of the test.
+// stops to answer then. The end of the test detaches it.
 func HangLoop(t testing.TB, at string) (server *HungServer, device string) {
 	t.Helper()
 	var attached atomic.Bool
@@ -134,7 +133,7 @@ func mountHungServer(t testing.TB, at string, leaves func(opcode uint32) bool) *
 // Release ends the server, and everything that waits for it.
 func (s *HungServer) Release(t testing.TB) {
 	s.free.Do(func() {
-		// MNT_FORCE breaks the connection: who waits for an answer gets an error.
+		// MNT_FORCE breaks the connection: waiting requests get an error.
 		if err := unix.Unmount(s.at, unix.MNT_FORCE|unix.MNT_DETACH); err != nil {
 			t.Error(err)
 		}

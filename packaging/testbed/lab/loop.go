@@ -10,11 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachLoop binds the image to a free loop device and checks that the device is
-// ours before anything is mounted from it. The device frees itself with its last
-// user (LO_FLAGS_AUTOCLEAR, loop(4)): the caller keeps the returned file open until
-// the device is mounted, and from then on the mounts keep it. So a lab that is
-// killed leaves no loop device behind either.
+// attachLoop binds the image to a free loop device and checks that no other program has taken
+// the device. The kernel detaches it when its last user is gone (LO_FLAGS_AUTOCLEAR,
+// loop(4)), so a lab that is killed leaves no loop device behind. The caller keeps the
+// returned file open until the device is mounted; from then on the mounts keep it.
 func attachLoop(image string) (*os.File, error) {
 	backing, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {

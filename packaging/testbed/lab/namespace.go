@@ -1,6 +1,6 @@
 // Package lab builds what tests and the practice system run in: private mount, PID
 // and network namespaces, and in them a loop-mounted btrfs with the subvolumes of the
-// article. Nothing outside those namespaces and that image is touched.
+// classic layout. Nothing outside those namespaces and that image is touched.
 //
 // It needs root, mkfs.btrfs, btrfs, mount and loop devices.
 package lab
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stageVariable tells a re-executed program how far into the namespaces it is.
+// stageVariable says how far into the namespaces a re-executed program is.
 const stageVariable = "IMMUTRAY_LAB_STAGE"
 
 // Base is where the lab is built: in the private namespace a tmpfs owned by root
@@ -36,9 +36,9 @@ func Inside() bool { return os.Getenv(stageVariable) == "inside" }
 // mount namespace separates: a program that looks for the X server :0 would find
 // the machine's before the one in the lab.
 //
-// Between the two stands an init, PID 1 of the namespace, that reaps what the
-// others leave behind. When it ends, the kernel kills every process in there, and
-// with the last of them mounts and loop devices are gone.
+// Between the two is an init, PID 1 of the namespace, which reaps orphans. When it ends, the
+// kernel kills every process in the namespace, and with the last of them mounts and loop
+// devices are gone.
 func Enter() (exitCode int, inside bool) {
 	switch os.Getenv(stageVariable) {
 	case "inside":
@@ -51,14 +51,14 @@ func Enter() (exitCode int, inside bool) {
 		fmt.Fprintf(os.Stderr, "cannot enter namespaces: %v\n", err)
 		return 1, false
 	}
-	// By its name, not by /proc/self/exe: that would be the file on a mount of the old
-	// namespace, and what is run again could not tell where it is in a chroot.
+	// By its name: /proc/self/exe is on a mount of the old namespace, and in a chroot the
+	// program could not find out its own path.
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), stageVariable+"=init")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	// Killed with this process, even if by SIGKILL: no lab outlives who made it.
-	// The kernel means the thread that started it (prctl(2), PR_SET_PDEATHSIG).
+	// No lab outlives this process, not even if that is killed. What counts for the kernel is
+	// the thread that started the child (prctl(2), PR_SET_PDEATHSIG).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -116,8 +116,8 @@ func initMain() int {
 	}
 }
 
-// forwardTermination hands a polite request to end on to the child: PID 1 gets it
-// from outside, the child is who knows how to clean up.
+// forwardTermination passes SIGTERM and the like on to the child, which knows how to clean
+// up. From outside they go to PID 1.
 func forwardTermination(child int) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGHUP)
@@ -129,8 +129,7 @@ func forwardTermination(child int) {
 	}()
 }
 
-// isolate cuts the mount namespace off from the machine's and mounts what must be
-// the namespace's own.
+// isolate makes all mounts private and mounts what the namespace must have of its own.
 func isolate() error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("refusing to change mounts: not PID 1 of a namespace of its own")
@@ -147,9 +146,9 @@ func isolate() error {
 	return hideMachine()
 }
 
-// hideMachine puts the machine's systemd, journal, system bus and package manager out
-// of reach: a helper under test must neither ask that systemd for a lock nor write into
-// that journal, and that an apt is at work out there must not matter to it.
+// hideMachine puts the machine's systemd, journal, system bus and package manager out of
+// reach: a helper under test must not ask that systemd for a lock, write into that journal or
+// wait for an apt that runs on the machine.
 func hideMachine() error {
 	for _, dir := range []string{"/run/systemd", "/run/dbus", "/var/lib/dpkg"} {
 		err := unix.Mount("lab", dir, "tmpfs", unix.MS_NOSUID, "mode=0755")

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-var linking sync.Mutex // tests of one process that run at the same time want one program
+var linking sync.Mutex // parallel tests of one process may want the same program
 
-// Program returns where one of the project's programs is, built as it is shipped: once
-// for all the tests of a process.
+// Program returns the path of one of the project's programs. It is built as it is shipped,
+// once for all tests of a process.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	requireInside(t)

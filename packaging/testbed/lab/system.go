@@ -12,8 +12,8 @@ import (
 	"immutray.org/helper/btrfs"
 )
 
-// Subvolumes are the article's, relative to the root: what is protected first,
-// then the writable islands, each of which is mounted at its own place.
+// The subvolumes of the classic layout, relative to the root: the protected ones, and the
+// writable islands. Each is mounted at its own path.
 var (
 	Protected = []string{"", "etc"}
 	Islands   = []string{"home/rrs", "var/lib", "var/spool", "var/log", "var/cache", "var/tmp", "swap", "disk-tmp"}
@@ -22,13 +22,13 @@ var (
 // imageSize is sparse; mkfs.btrfs wants 109 MiB at least.
 const imageSize = 512 << 20
 
-// A System is a loop-mounted btrfs with the article's subvolumes, each mounted
-// where the article's fstab mounts it, below Root instead of below /.
+// A System is a loop-mounted btrfs with the subvolumes of the classic layout, each mounted as
+// that layout's fstab does, but below Root instead of /.
 type System struct {
 	Dir    string // everything is below it, a directory owned by root
 	Root   string // protected, subvolume /ROOTVOL
 	Etc    string // protected, subvolume /ROOTVOL/etc
-	Top    string // the whole filesystem, subvolume id 5, for looking at it from outside
+	Top    string // the whole file system, subvolume id 5
 	State  string // an empty directory for the helper's state
 	Device string // the loop device
 
@@ -103,8 +103,8 @@ func (s *System) createSubvolumes() error {
 	return nil
 }
 
-// createSubvolume does what "btrfs subvolume create" does. To start that program ten
-// times would take longer than all the rest of a system.
+// createSubvolume does what "btrfs subvolume create" does. Starting that program ten times
+// would take longer than everything else.
 func createSubvolume(path string) error {
 	parent, err := os.Open(filepath.Dir(path))
 	if err != nil {
@@ -122,8 +122,8 @@ func (s *System) mount(at, subvolume string) error {
 	return nil
 }
 
-// CloseTop makes the mount of the whole filesystem read-only: through a writable one others
-// could write while a command can.
+// CloseTop makes the mount of the whole file system read-only. While a command of "immutectl
+// run" can write, others could write through this mount.
 func (s *System) CloseTop() error {
 	return unix.MountSetattr(unix.AT_FDCWD, s.Top, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
@@ -144,7 +144,7 @@ func (s *System) IslandPaths() []string {
 func (s *System) Close() error {
 	var first error
 	for i := len(s.mounted) - 1; i >= 0; i-- {
-		// Detached, so that a test's leftover process can't keep the next one out.
+		// Detached, in case that a process of the test still uses it.
 		if err := unix.Unmount(s.mounted[i], unix.MNT_DETACH); err != nil && first == nil {
 			first = fmt.Errorf("cannot unmount %s: %w", s.mounted[i], err)
 		}

@@ -63,9 +63,8 @@ func Unavailable(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Dir returns an empty directory that goes with the test. Like every one above it, only
-// root can write to it; a test's own temporary directory is below /tmp, where everyone
-// can.
+// Dir returns an empty directory, which is removed at the end of the test. Only root can
+// write to it and to the directories above it, unlike a test's temporary directory in /tmp.
 func Dir(t testing.TB) string {
 	t.Helper()
 	requireInside(t)

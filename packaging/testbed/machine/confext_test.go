@@ -7,8 +7,8 @@ import (
 	"immutray.org/helper"
 )
 
-// showCovered prints the state, as whoever asks reads it, whether /etc can be written to,
-// and what its subvolume's own property is: through another mount, that of nobody else.
+// showCovered prints the state, whether /etc can be written to, and the property of its
+// subvolume, which it reads through a mount of its own.
 const showCovered = `immutectl status --json | sed -n 's/^  "state": "\(.*\)",$/\1/p'
 { : >/etc/.probe; } 2>/dev/null && rm /etc/.probe && echo works || echo fails
 unshare --mount sh -c 'for _ in 1 2 3; do test "$(stat --file-system --format=%T /etc)" = btrfs || umount --lazy /etc; done; btrfs property get /etc ro'`
@@ -52,7 +52,7 @@ func configurationExtensions(t *testing.T, v *vm) {
 	must(t, v.as(root), "immutectl lock")
 	expectCovered(t, v, "merged mutable, locked", helper.Locked, "fails, ro=true")
 	must(t, v.as(root), "systemd-confext refresh --mutable=yes")
-	expectCovered(t, v, "merged anew", helper.PartlyLocked, "works, ro=true")
+	expectCovered(t, v, "merged again", helper.PartlyLocked, "works, ro=true")
 	must(t, v.as(root), "immutectl unlock && useradd --no-create-home gone && id gone")
 	expectCovered(t, v, "merged mutable, unlocked", helper.Unlocked, "works, ro=false")
 	must(t, v.as(root), "immutectl lock && systemd-confext unmerge")

@@ -9,9 +9,9 @@ import (
 	"immutray.org/icons"
 )
 
-// A click while apt is at work does not cut that in half. The applet says so, and locks
-// when it is done if the person wants that.
-func (d *desk) aptAtWork(t *testing.T) {
+// A click while apt is running does not interrupt it. The applet says why, and offers to lock
+// when apt is done.
+func (d *desk) aptIsRunning(t *testing.T) {
 	unlock(t, d.vm)
 	must(t, d.as(root), buildSmallPackage)
 	ended := installSmallPackage(t, d.vm)

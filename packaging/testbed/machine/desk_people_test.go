@@ -22,7 +22,7 @@ until pgrep -x immutray; do sleep 0.2; done >/dev/null
 readlink /proc/1/ns/mnt /proc/$(pgrep -x immutray)/ns/mnt`
 
 // The mount flag holds in one mount namespace. It is the machine's that changes, not
-// the one in which somebody has started the applet.
+// the one in which the applet was started.
 func (d *desk) clickInAnotherNamespace(t *testing.T) {
 	unlock(t, d.vm)
 	namespaces := strings.Fields(must(t, d.as(root), startApart))
@@ -31,7 +31,7 @@ func (d *desk) clickInAnotherNamespace(t *testing.T) {
 	}
 	expectIcon(t, d.vm, icons.Unlocked)
 	d.clickIcon(t)
-	// The icon tells of what is writable to the applet, which in there / still is.
+	// The icon shows what the applet can write to, and in its namespace / is still writable.
 	check(t, d.waitForState(helper.Locked, time.Minute))
 	expectState(t, d.vm, helper.Locked)
 	d.expectAsked(t, nil)
@@ -65,15 +65,15 @@ func (d *desk) otherUnlocks(t *testing.T) {
 	}
 }
 
-// nobodyThere kills the applet, logs its user out, and ends whatever is left of hers.
-const nobodyThere = `pkill -KILL -x immutray
+// leave kills the applet, logs its user out, and ends all her processes.
+const leave = `pkill -KILL -x immutray
 systemctl stop lightdm
 systemctl kill --signal=KILL user-1001.slice
 timeout 60 sh -c 'while pgrep --uid ann; do sleep 0.5; done' >/dev/null`
 
-// It is PID 1 that closes a window, not the applet, and nothing else of the person's.
+// PID 1 closes a window, without the applet and any other process of the person.
 func (d *desk) closesAlone(t *testing.T) {
-	must(t, d.as(root), nobodyThere)
+	must(t, d.as(root), leave)
 	expectState(t, d.vm, helper.Unlocked)
 	expectClosed(t, d.vm, windowLength)
 }

@@ -15,7 +15,7 @@ import (
 	"immutray.org/packaging/tryout/desktop"
 )
 
-// A desk is a machine with somebody at it.
+// A desk is a machine with a person logged in on its screen.
 type desk struct {
 	*vm
 	session *listener // the notifications of this person's session, and the clicks on the padlock
@@ -44,13 +44,13 @@ func TestDesk(t *testing.T) {
 		{"the right password unlocks", d.rightPassword},
 		{"the reminder comes again", d.reminderAgain},
 		{"a click while unlocked locks", d.clickLocks},
-		{"apt at work", d.aptAtWork},
+		{"apt is running", d.aptIsRunning},
 		{"a click in another mount namespace locks the machine", d.clickInAnotherNamespace},
 		{"services are restarted with a password", d.restartsServices},
 		{"the last logout locks", d.lastLogoutLocks},
 		{"who is no administrator locks without a password", d.otherLocks},
 		{"who is no administrator needs an administrator's password", d.otherUnlocks},
-		{"a window closes with nobody there", d.closesAlone},
+		{"a window closes without a person", d.closesAlone},
 		{"islands were writable all the time", func(t *testing.T) { expectWriter(t, v) }},
 	}
 	for _, step := range steps {
@@ -155,9 +155,9 @@ func expectIcon(t *testing.T, v *vm, name icons.Name) {
 // reminder comes by itself, and on a slow machine while the test looks at something else.
 const reminder = "System unlocked"
 
-// expectTold fails unless the applet told just this since the last time that was looked
-// at, but for when a window ends, and for a reminder: one that comes after it is left for
-// whoever expects it. It returns what it told.
+// expectTold fails unless the notifications since the last call have exactly these summaries.
+// The end of a window in a summary does not count, nor does a reminder. A reminder after
+// the others is left for the next call. It returns the notifications.
 func (d *desk) expectTold(t *testing.T, summaries ...string) []notification {
 	t.Helper()
 	unexpected := func(n notification) bool {
@@ -195,8 +195,8 @@ func (d *desk) expectTold(t *testing.T, summaries ...string) []notification {
 	return told
 }
 
-// expectAsked fails unless polkit had a password asked for, once if there is somebody
-// whose it may be, or never.
+// expectAsked fails unless polkit had an agent ask once for a password of one of these users,
+// or never if there are none.
 func (d *desk) expectAsked(t *testing.T, uids []int) {
 	t.Helper()
 	all, err := d.prompts.questions()

@@ -51,8 +51,8 @@ func (v *vm) state() (helper.Status, error) {
 }
 
 // waitForState asks the guest. Where the panel shows the state too, that costs less.
-func (v *vm) waitForState(want helper.State, patience time.Duration) error {
-	return waitTrying(2*time.Second, fmt.Sprintf("the system to be %s", want), patience, func() error {
+func (v *vm) waitForState(want helper.State, timeout time.Duration) error {
+	return waitTrying(2*time.Second, fmt.Sprintf("the system to be %s", want), timeout, func() error {
 		s, err := v.state()
 		if err == nil && s.State != want {
 			err = fmt.Errorf("it is %s", s.State)

@@ -8,7 +8,7 @@ import (
 	"immutray.org/helper"
 )
 
-// A pastWindow is one that "immutectl history --json" tells of.
+// A pastWindow is one in the output of "immutectl history --json".
 type pastWindow struct {
 	helper.Window
 	End           string     `json:"end"`

@@ -1,6 +1,6 @@
-// Package machine proves Immutray on a whole Debian workstation: a virtual machine with
-// the article's btrfs layout, systemd, polkit, a display manager and a desktop. Nothing
-// of the machine that runs the tests is touched, and the guest has no network.
+// Package machine tests Immutray on a whole Debian workstation: a virtual machine with the
+// classic layout, systemd, polkit, a display manager and a desktop. Nothing of the machine
+// that runs the tests is touched, and the guest has no network.
 //
 // It needs root, mmdebstrap and QEMU. KVM is neither needed nor used.
 package machine
@@ -59,8 +59,7 @@ func cacheDir() string {
 	return filepath.Join(base, "immutray-machine")
 }
 
-// onlyHere keeps two test runs from making the thing with this name at once, until it is
-// closed.
+// onlyHere locks a name of the cache against other test runs, until the file is closed.
 func onlyHere(name string) (*os.File, error) {
 	if err := os.MkdirAll(cacheDir(), 0o755); err != nil {
 		return nil, err
@@ -117,8 +116,8 @@ func baseOf(suite string) (base, error) {
 }
 
 // once returns the directory of the cache with this name and version; it makes it unless
-// it is there. What was interrupted is not taken for done. Other versions that nobody has
-// used for the time of keep are dropped.
+// it is there. A directory that was not finished is made again. Other versions that were not
+// used for the time of keep are removed.
 func once(name string, keep time.Duration, version string, make func(dir string) error) (dir string, err error) {
 	making, err := onlyHere(name)
 	if err != nil {
@@ -160,7 +159,7 @@ func writeAll(dir string, files map[string]string) error {
 	return nil
 }
 
-// cacheTime is how long a version is kept that nobody uses. Each takes two gigabytes.
+// cacheTime is how long an unused version is kept. Each takes two gigabytes.
 const cacheTime = 24 * time.Hour
 
 func dropOld(name string, before time.Time) error {

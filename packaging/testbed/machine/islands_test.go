@@ -5,13 +5,12 @@ import (
 	"testing"
 )
 
-// islands are those of the guest's islands (see image.sh) that must always be writable.
+// islands are the directories of the guest (see image.sh) that must always be writable.
 const islands = "/home/rrs /home/ann /var/lib /var/log /var/cache /var/spool /var/tmp"
 
-// writeIslands writes all the time where writing must always be possible, and ends with
-// the first error. It starts no program for that: under emulation each costs a tenth of
-// a second of work. Nothing is ever written to descriptor 9, so that reading from it is
-// a pause.
+// writeIslands writes to the islands again and again, and ends with the first error. It
+// starts no program for that: under emulation each takes a tenth of a second. Nothing is ever
+// written to descriptor 9, so reading from it is a pause.
 const writeIslands = `mkfifo /run/island-writer && exec 9<>/run/island-writer
 while true; do
 	for d in ` + islands + `; do
@@ -22,7 +21,7 @@ done`
 
 const islandWriter = "island-writer.service"
 
-// startWriter starts it; what it could not do, expectWriter finds.
+// startWriter starts writeIslands; expectWriter fails if it has ended.
 func startWriter(t *testing.T, v *vm) {
 	t.Helper()
 	_, err := v.as(root).runWith(strings.NewReader(writeIslands), "cat >/run/write-islands && systemd-run --quiet --unit="+islandWriter+" bash /run/write-islands")

@@ -10,8 +10,8 @@ import (
 
 const aptInstall = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet "
 
-// smallPackage is somebody else's: a file in / and one in /etc, and installing it waits
-// until it is told to go on.
+// smallPackage is another package, with a file in / and one in /etc. Its installation waits
+// until the test lets it go on.
 const smallPackage = "/var/tmp/small.deb"
 
 const buildSmallPackage = `set -e
@@ -44,13 +44,13 @@ func packagesStay(t *testing.T, v *vm) {
 	unlock(t, v)
 }
 
-// The same installation goes its way in an unlocked system: a lock does not cut it in
-// half, but is refused, and tells who is at work.
-func dpkgAtWork(t *testing.T, v *vm) {
+// In an unlocked system the same installation is completed: a lock meanwhile is refused, and
+// names the package manager.
+func dpkgIsRunning(t *testing.T, v *vm) {
 	ended := installSmallPackage(t, v)
 	out, err := v.as(root).run("immutectl lock")
 	if codeOf(err) != helper.ExitPackageManager || !strings.Contains(out, `error: cannot lock: dpkg is running: "apt-get" (pid `) {
-		t.Errorf("lock during an installation ended with %v, want exit code %d and who is at work", err, helper.ExitPackageManager)
+		t.Errorf("lock during an installation ended with %v, want exit code %d and the package manager", err, helper.ExitPackageManager)
 	}
 	expectState(t, v, helper.Unlocked)
 	letGoOn(t, v, ended)

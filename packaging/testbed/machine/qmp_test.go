@@ -78,7 +78,7 @@ func (m *monitor) ask(command string, arguments, answer any) error {
 	}
 }
 
-// asleep tells whether the machine is.
+// asleep reports whether the machine sleeps.
 func (m *monitor) asleep() (bool, error) {
 	var answer struct{ Status string } // RunState in QAPI
 	err := m.ask("query-status", nil, &answer)

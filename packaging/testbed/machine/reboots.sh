@@ -1,7 +1,7 @@
 #!/bin/bash
-# What the guest does in a boot that looks at the seal: reboots.sh watch|look|hang. It is
-# driven by words of the kernel's command line, and writes what it finds to a serial
-# port of its own, so that such a boot needs no login and ends by itself:
+# What the guest does in a boot that tests the seal: reboots.sh watch ISLAND...|look|hang.
+# Words of the kernel's command line say what to do. It writes what it finds to a serial port
+# of its own, so such a boot needs no login and ends by itself:
 #
 #   leave=locked|unlocked  how to leave the system before it is switched off
 #   cut=lock|unlock|seal   begin that, stop in the middle, and wait for the power cut
@@ -9,11 +9,11 @@
 #   cut=boot               hang when the system is sealed, and wait for the power cut
 #   prepare=cut            have the seal of the next boot do so
 #   prepare=extension      have the next boot lay a configuration extension over /etc
-#   tell=history           tell of the last window
-#   tell=updated           tell of the package that was updated
+#   tell=history           note the last window
+#   tell=updated           note what the update has installed
 #
-# Each program that is started costs the slow machine a tenth of a second; so what can
-# be done without one, is. What PID 1 did when is read on the console, from outside.
+# Starting a program takes the slow machine a tenth of a second, so this script avoids it.
+# The test reads on the console what PID 1 did and when.
 set -u
 notes=/dev/ttyS1
 read -r command_line </proc/cmdline
@@ -27,8 +27,8 @@ word() { # word NAME: its value on the command line
 	done
 }
 
-# mount_flags tells the flags of / and /etc, ro or rw, as PID 1 sees them; of mounts on
-# one another the last counts.
+# mount_flags sets flags to the mount flags of / and /etc, ro or rw, as PID 1 sees them. Of
+# mounts on one another the last counts.
 mount_flags() {
 	local path options root=none etc=none
 	while read -r _ _ _ _ path options _; do
@@ -64,14 +64,14 @@ watch() {
 	done
 }
 
-# hang is what keeps the boot from coming up.
+# hang keeps the boot from coming up.
 hang() {
 	tell
 	note "halfway in the boot"
 	exec sleep infinity
 }
 
-# look tells how the system came up, and leaves it as it was asked to.
+# look notes how the system came up, and leaves it in the state that the command line names.
 look() {
 	tell
 	local leave verb
@@ -112,13 +112,13 @@ look() {
 	systemctl reboot --force
 }
 
-# tell tells what became of the seal, and how the system is now.
+# tell notes the result of the seal and the state of the system.
 tell() {
 	note seal $(systemctl show --property=ActiveState --property=Result immutability-seal.service)
 	probe
 }
 
-# probe tries to write where nothing may be written, and tells the state.
+# probe tries to write where nothing may be written, and notes the state.
 probe() {
 	local path state
 	for path in / /etc; do

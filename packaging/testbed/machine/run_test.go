@@ -22,7 +22,7 @@ var realPackages = []struct {
 	{"rtkit", "disabled", "rtkit-daemon.service", "pkaction --action-id org.freedesktop.RealtimeKit1.acquire-real-time"},
 }
 
-// addRepository tells apt of it.
+// addRepository adds it to apt's sources.
 const addRepository = "echo 'deb [trusted=yes] file:/var/cache/repository ./' >/run/repository.list && apt-get " + fromRepository + "--quiet update"
 
 // fromRepository has apt look nowhere else.

@@ -107,7 +107,7 @@ func withExtension(boots []bootCase) []bootCase {
 }
 
 // lost are boots that are sealed, hang and are switched off, as many as are borne, and one
-// more: it comes up unlocked, and counting begins anew. The first finds the system unlocked.
+// more: it comes up unlocked, and counting starts again. The first finds the system unlocked.
 func lost() []bootCase {
 	var cases []bootCase
 	for i := range 3 {
@@ -163,11 +163,11 @@ func powerCuts() []bootCase {
 func expectCrash(t *testing.T, windows []pastWindow) {
 	t.Helper()
 	if len(windows) != 1 {
-		t.Fatalf("the history tells of %d windows, want the last one", len(windows))
+		t.Fatalf("the history has %d windows, want the last one", len(windows))
 	}
 	w := windows[0]
 	if w.End != "crash" || !w.Sealed || w.User != root || w.Reason != "new kernel" || w.Until == nil || w.Until.Sub(w.Since).Round(time.Minute) != time.Hour {
-		t.Errorf("the history tells of %+v, want root's window of an hour, sealed after a crash", w)
+		t.Errorf("the history has %+v, want root's window of an hour, sealed after a crash", w)
 	}
 	if w.Ended == nil || w.LastedSeconds > int64(bootTime/time.Second) {
 		t.Errorf("it ended at %v after %d s, want that known, and how short it was", w.Ended, w.LastedSeconds)

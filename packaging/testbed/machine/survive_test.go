@@ -55,14 +55,14 @@ func expectCommand(t *testing.T, v *vm, program string) {
 	s, err := v.state()
 	check(t, err)
 	if s.State != helper.Locked || len(s.Runs) != 1 {
-		t.Errorf("while %s is at work it is %s, with the commands %+v", program, s.State, s.Runs)
+		t.Errorf("while %s is running it is %s, with the commands %+v", program, s.State, s.Runs)
 	}
 	if out, err := v.as(root).run("touch /etc/.probe"); err == nil || !strings.Contains(out, "Read-only file system") {
-		t.Errorf("while %s is at work others can write: %v", program, err)
+		t.Errorf("while %s is running others can write: %v", program, err)
 	}
 }
 
-// awaitNoCommand waits until nobody has write access.
+// awaitNoCommand waits until no command has write access.
 func awaitNoCommand(t *testing.T, v *vm) {
 	t.Helper()
 	check(t, waitFor("the end of the command's write access", noteTime, func() error {
@@ -75,7 +75,7 @@ func awaitNoCommand(t *testing.T, v *vm) {
 	expectState(t, v, helper.Locked)
 }
 
-// A soft reboot ends every program and starts the system anew, on the same kernel, with
+// A soft reboot ends every program and starts the system again, on the same kernel, with
 // the mounts and /run as they were (systemd-soft-reboot.service(8)). A window goes on, and
 // ends when it was to end; where the seal is enabled, it seals.
 func softReboot(t *testing.T, v *vm) {

@@ -25,7 +25,7 @@ func system(t *testing.T, suite string) {
 	v := newMachine(t, suite)
 	var before []string
 	for _, step := range []step{
-		{"the guest is the article's machine", expectArticlesMachine},
+		{"the guest has the classic layout", expectClassicLayout},
 		{"islands are written to from now on", startWriter},
 		{"list files", func(t *testing.T, v *vm) { before = files(t, v) }},
 		{"installing locks nothing", installLocksNothing},
@@ -36,11 +36,11 @@ func system(t *testing.T, suite string) {
 		{"blocked by a writer", blockedByWriter},
 		{"configuration extensions", configurationExtensions},
 		{"packages of a locked system stay as they are", packagesStay},
-		{"dpkg at work", dpkgAtWork},
-		{"nobody at the desk", nobodyAtTheDesk},
+		{"dpkg is running", dpkgIsRunning},
+		{"no person at the desk", onlyBySSH},
 		{"an administrator's password on a terminal", passwordOnTerminal},
 		{"the administrator at the desk and by ssh", administratorAtTheDesk},
-		{"somebody else at the desk", somebodyElseAtTheDesk},
+		{"another person at the desk", anotherAtTheDesk},
 		{"removing and purging", func(t *testing.T, v *vm) { removeAndPurge(t, v, before) }},
 		{"islands were writable all the time", expectWriter},
 		{"nothing failed", expectNothingFailed},
@@ -52,7 +52,7 @@ func system(t *testing.T, suite string) {
 	}
 }
 
-func expectArticlesMachine(t *testing.T, v *vm) {
+func expectClassicLayout(t *testing.T, v *vm) {
 	const running = "running\n" // else it is "degraded"
 	if got, err := v.as(root).run("systemctl is-system-running --wait"); got != running {
 		t.Errorf("the guest is %s, %v", got, err)
@@ -106,10 +106,10 @@ func expectReady(t *testing.T, v *vm) {
 			}
 		}
 		if want := "sealing at boot is not enabled"; !r.Ready || strings.Join(bad, "\n") != want {
-			t.Errorf("the doctor tells %s: ready %v, %q; want it ready, and only %q", name, r.Ready, bad, want)
+			t.Errorf("the doctor's report for %s: ready %v, %q; want it ready, and only %q", name, r.Ready, bad, want)
 		}
 		if unseen := strings.Join(r.Unseen, "\n"); !strings.Contains(unseen, "the polkit agent and the tray: there is no desktop here") {
-			t.Errorf("the doctor tells %s that it has not seen %q, want the agent and the tray among it", name, unseen)
+			t.Errorf("the doctor's report for %s has not seen %q, want the agent and the tray among it", name, unseen)
 		}
 	}
 }

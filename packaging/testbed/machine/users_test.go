@@ -56,8 +56,8 @@ func expectNoAgent(t *testing.T, p person, out string, err error) {
 	}
 }
 
-// Whoever is logged in by ssh needs an administrator's password, for both.
-func nobodyAtTheDesk(t *testing.T, v *vm) {
+// A user who is logged in by ssh needs an administrator's password, for both.
+func onlyBySSH(t *testing.T, v *vm) {
 	for _, name := range []string{other, admin} {
 		must(t, v.as(name), startBystanders)
 	}
@@ -141,7 +141,7 @@ func administratorAtTheDesk(t *testing.T, v *vm) {
 
 // Who sits there counts, not who may administer the machine; and of several only the one
 // whose screen is seen.
-func somebodyElseAtTheDesk(t *testing.T, v *vm) {
+func anotherAtTheDesk(t *testing.T, v *vm) {
 	sit(t, v, other, "tty1")
 	defer stand(t, v, other)
 	expectAnswers(t, v,

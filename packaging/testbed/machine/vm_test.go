@@ -52,7 +52,7 @@ func (v *vm) monitorSocket() string { return filepath.Join(v.dir, "monitor") }
 const qemu = "qemu-system-x86_64"
 
 // How long things take with QEMU's own interpreter on two busy cores: half a minute to
-// the first login by ssh, a minute to the desktop, when nothing else is at work.
+// the first login by ssh, a minute to the desktop, when nothing else is running.
 const (
 	bootTime    = 5 * time.Minute
 	desktopTime = 5 * time.Minute
@@ -209,14 +209,14 @@ func freePort() (int, error) {
 type final struct{ error }
 
 // waitFor tries every second until there is no error.
-func waitFor(what string, patience time.Duration, try func() error) error {
-	return waitTrying(time.Second, what, patience, try)
+func waitFor(what string, timeout time.Duration, try func() error) error {
+	return waitTrying(time.Second, what, timeout, try)
 }
 
 // waitTrying is waitFor with another pause between two tries: a short one where a try
 // costs nothing, a long one where the guest has to work for it, and time goes by anyway.
-func waitTrying(pause time.Duration, what string, patience time.Duration, try func() error) error {
-	deadline := time.Now().Add(patience)
+func waitTrying(pause time.Duration, what string, timeout time.Duration, try func() error) error {
+	deadline := time.Now().Add(timeout)
 	for {
 		err := try()
 		var f final
@@ -226,7 +226,7 @@ func waitTrying(pause time.Duration, what string, patience time.Duration, try fu
 		case errors.As(err, &f):
 			return fmt.Errorf("cannot wait for %s: %w", what, f.error)
 		case time.Now().After(deadline):
-			return fmt.Errorf("cannot wait for %s any longer than %v: %w", what, patience, err)
+			return fmt.Errorf("cannot wait for %s any longer than %v: %w", what, timeout, err)
 		}
 		time.Sleep(pause)
 	}

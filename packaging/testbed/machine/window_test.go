@@ -12,8 +12,8 @@ import (
 	"immutray.org/packaging/tryout/desktop"
 )
 
-// onDisplay runs a command that may look at the display, whoever is at the desk. Root
-// does it: another login of the person would make the slow machine start more.
+// onDisplay runs a command that may look at the display. It runs as root: another login of
+// the person would make the slow machine start more.
 func (v *vm) onDisplay(command string) (string, error) {
 	return v.as(root).run("export DISPLAY=:0 XAUTHORITY=/run/lightdm/root/:0; " + command)
 }

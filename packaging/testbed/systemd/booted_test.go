@@ -24,14 +24,14 @@ type booted struct {
 	t    *testing.T
 	init string // the pid of its systemd, as seen from here
 	out  *bytes.Buffer
-	end  func() // at once, as if the power went
+	end  func() // at once, like a power cut
 }
 
-// commandLimit is how long a command in there may take: longer than the longest drain, and
-// shorter than what the tests have as a whole.
+// commandLimit is how long a command in the booted system may take: longer than the longest
+// drain, and shorter than the time limit of all tests.
 const commandLimit = 4 * time.Minute
 
-// boot boots without a journal, or with the one of a directory and the id of a boot.
+// boot boots without a journal, or with one in a directory, as the boot with an id.
 func boot(t *testing.T, journal ...string) *booted {
 	t.Helper()
 	lab.Require(t, "dbus-daemon:dbus-daemon", "unshare:util-linux", "nsenter:util-linux", "/lib/systemd/systemd:systemd")
@@ -52,7 +52,7 @@ func boot(t *testing.T, journal ...string) *booted {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // it is killed in the end
+		_ = cmd.Wait() // end kills it
 	}()
 	b.end = func() {
 		_ = cmd.Process.Kill() // and with it everything in the namespaces
@@ -100,8 +100,8 @@ func (b *booted) output(args ...string) string {
 	return out.String()
 }
 
-// call starts a program as caller.service. systemd may not have forgotten the last one yet
-// when that has ended, and would refuse another of its name.
+// call starts a program as caller.service. systemd may still have the previous one, although
+// that has ended, and would refuse another one of its name.
 func (b *booted) call(args ...string) {
 	b.t.Helper()
 	b.await("the last caller to be forgotten", func() bool {
@@ -110,7 +110,7 @@ func (b *booted) call(args ...string) {
 	b.output(append([]string{"systemd-run", "--unit=caller", "--collect", "--property=IgnoreOnIsolate=yes"}, args...)...)
 }
 
-// processes tells what every process in there is doing, in the kernel too.
+// processes returns what every process in the booted system is doing, in the kernel too.
 func (b *booted) processes() string {
 	out, _ := b.command("sh", "-c", `ps -e -o pid,ppid,stat,etimes,wchan:20,args --forest
 for task in $(pgrep immutray; pgrep immutectl); do head -1000 /proc/$task/status /proc/$task/task/*/stack /proc/$task/mountinfo; done
@@ -118,7 +118,7 @@ systemctl --no-pager list-jobs; ls -lR /run/immutray; head -1000 /run/immutray/*
 	return string(out)
 }
 
-// ask asks the front desk, and wants it done.
+// ask calls the helper as root, and fails the test unless it answers "done" without a notice.
 func (b *booted) ask(args ...string) *helper.Result {
 	b.t.Helper()
 	_, line, _ := strings.Cut(b.output(append([]string{helper.HelperPath}, args...)...), "\n")
@@ -153,7 +153,7 @@ func (b *booted) isLocked() bool {
 	return b.try("sh", "-c", "! touch /mnt/root/probe 2>/dev/null && ! touch /mnt/root/etc/probe 2>/dev/null") == nil
 }
 
-// timers returns the instances that are armed.
+// timers returns the timers for the ends of windows that are set.
 func (b *booted) timers() []string {
 	b.t.Helper()
 	list := b.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "immutray-relock@*.timer")

@@ -14,7 +14,7 @@ func ownCgroup(t *testing.T) string {
 	name := fmt.Sprintf("immutray-test-%d-%x", os.Getpid(), time.Now().UnixNano())
 	t.Cleanup(func() {
 		var out []byte
-		// What was killed is gone only some time later.
+		// A killed process leaves its cgroup only some time later.
 		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 			var err error
 			if out, err = exec.Command("unshare", "--mount", "sh", "-c", `mount -t cgroup2 none /sys/fs/cgroup && cd /sys/fs/cgroup &&

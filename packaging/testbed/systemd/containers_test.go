@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// containers are services in a root of their own, and what they have at /srv there. Two
-// have gone into it by pivot_root(2), as container programs do, the others by their unit.
+// containers are services with a root directory of their own, and what they have at /srv
+// in it. Some change to it with pivot_root(2), as container programs do, the others have it
+// from their unit.
 var containers = map[string]string{
 	"pivoted":      "ExecStart=/run/container /mnt/root/etc",
 	"pivotedro":    "ExecStart=/run/container /mnt/root/etc ro",
@@ -76,8 +77,8 @@ func (b *booted) mountsOf(name string) string {
 	return b.output("sh", "-c", "cat /proc/$(systemctl show --property=MainPID --value container-"+name+")/mountinfo")
 }
 
-// A container that shows a protected subvolume is locked with it, and unlocked again; one
-// that shows none is left alone.
+// A container that has a protected subvolume mounted is locked and unlocked with it; any
+// other container is left alone.
 func TestContainersUnderSystemd(t *testing.T) {
 	b := boot(t)
 	var script strings.Builder
@@ -122,8 +123,8 @@ func TestContainersUnderSystemd(t *testing.T) {
 			t.Errorf("the mounts of %s were\n%s\nand are\n%s", name, mounts, now)
 		}
 	}
-	// Of one that was started while it was locked only a unit's settings tell what it is
-	// meant to write to.
+	// If a container was started while the system was locked, only the settings of a unit
+	// say what it is meant to write to.
 	b.ask("lock")
 	b.output(restart...)
 	started()

@@ -8,8 +8,8 @@ import (
 	"immutray.org/helper"
 )
 
-// What a person's programs hold open while all of them are frozen, and what they were given
-// write access for, is told as it is, and keeps nothing open once they are gone.
+// While all programs of a person are frozen, the status names what they hold open and the
+// commands they run. Once they are gone, the system is locked.
 func TestAFrozenPerson(t *testing.T) {
 	b := boot(t)
 	const slice = "user-1000.slice"

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Most of what a service may not do is in a drop-in for the beginning of its name. systemd
-// applies it to every service, instances included, whatever its version.
+// Most of the hardening is in a drop-in for all services whose names begin alike. systemd
+// applies it to each of them, instances of templates included.
 func TestEveryServiceGetsItsDropIn(t *testing.T) {
 	b := boot(t)
 	files, err := filepath.Glob(unitsDir + "/*.service")

@@ -20,7 +20,7 @@ type recorder struct{ *booted }
 // immutectl is where boot.sh puts it.
 const immutectl = "/usr/local/bin/immutectl"
 
-// keptDir returns a directory for what boots keep.
+// keptDir returns a directory for what stays from boot to boot.
 func keptDir(t *testing.T) string {
 	t.Helper()
 	kept := lab.Dir(t)
@@ -30,7 +30,7 @@ func keptDir(t *testing.T) string {
 	return kept
 }
 
-// bootRecorder boots with the journal in kept. Each boot has another digit.
+// bootRecorder boots with the journal in kept. Each boot needs a digit of its own.
 func bootRecorder(t *testing.T, kept string, digit int) recorder {
 	t.Helper()
 	lab.Require(t, "journalctl:systemd", "logger:bsdutils", "setpriv:util-linux")
@@ -70,7 +70,7 @@ func (r recorder) history() []string {
 	return lines
 }
 
-// expect waits for the history: records take a moment to be in the journal.
+// expect waits for the history, because journald needs a moment to write its records.
 func (r recorder) expect(want ...string) {
 	r.t.Helper()
 	var got []string
@@ -83,16 +83,16 @@ func (r recorder) expect(want ...string) {
 	})
 }
 
-// asNobody runs a command as an ordinary user.
-func asNobody(args ...string) []string {
+// asUser runs a command as an ordinary user.
+func asUser(args ...string) []string {
 	return append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}, args...)
 }
 
-// forge has an ordinary user send a record that says what root's would.
+// forge sends, as an ordinary user, a record like root's.
 func (r recorder) forge(fields ...string) {
 	r.t.Helper()
 	fields = append(fields, "MESSAGE=forged", "_UID=0", "IMMUTRAY_REQUEST=forged", "IMMUTRAY_VERB=lock", "IMMUTRAY_CAUSE=person", "IMMUTRAY_STATE=locked", "IMMUTRAY_USER=root")
-	cmd := r.command(asNobody("logger", "--journald")...)
+	cmd := r.command(asUser("logger", "--journald")...)
 	cmd.Stdin = strings.NewReader(strings.Join(fields, "\n") + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		r.t.Fatalf("%v: %s", err, out)
@@ -102,7 +102,8 @@ func (r recorder) forge(fields ...string) {
 	})
 }
 
-// On a real journal, by a real systemd, over several boots of which some end at once.
+// With a real journal and a real systemd, over several boots, some of which end in a power
+// cut.
 func TestHistoryUnderSystemd(t *testing.T) {
 	lab.Require(t, "unshare:util-linux")
 	kept := keptDir(t)
@@ -114,7 +115,7 @@ func TestHistoryUnderSystemd(t *testing.T) {
 	r.forge("MESSAGE_ID=" + journal.Outcome)
 	r.forge("MESSAGE_ID=98268866d1d54a499c4e98921d93bc40") // that the machine is shut down
 	r.expect("root (new kernel) open")
-	if out, err := r.command(asNobody(immutectl, "history")...).CombinedOutput(); err == nil || !strings.Contains(string(out), journal.ErrNotAllowed.Error()) {
+	if out, err := r.command(asUser(immutectl, "history")...).CombinedOutput(); err == nil || !strings.Contains(string(out), journal.ErrNotAllowed.Error()) {
 		t.Errorf("the history for an ordinary user: %v, %s", err, out)
 	}
 	r.ask("lock")

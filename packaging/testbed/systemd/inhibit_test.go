@@ -8,10 +8,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// inhibitors stands in for logind as far as it lets shutdown and sleep wait.
+// inhibitors is the part of logind that makes shutdown and sleep wait.
 type inhibitors struct {
 	asked chan [4]string
-	held  chan *os.File // the other end of what was given: it ends with that
+	held  chan *os.File // the other ends of the inhibitors: each is at its end when its inhibitor is closed
 }
 
 func (i inhibitors) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
@@ -22,12 +22,12 @@ func (i inhibitors) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Err
 	i.asked <- [4]string{what, who, why, mode}
 	i.held <- read
 	fd := dbus.UnixFD(write.Fd())
-	time.AfterFunc(10*time.Second, func() { write.Close() }) // it is sent after this returns
+	time.AfterFunc(10*time.Second, func() { write.Close() }) // godbus sends it after the return
 	return fd, nil
 }
 
-// While the system is unlocked, and no longer, shutdown and sleep wait for whatever installs
-// packages, by the unit as it is shipped.
+// As long as the system is unlocked, immutray-inhibit.service makes shutdown and sleep wait
+// for running package managers.
 func TestShutdownWaitsForPackageManagers(t *testing.T) {
 	b := boot(t)
 	conn := b.bus()
@@ -41,7 +41,7 @@ func TestShutdownWaitsForPackageManagers(t *testing.T) {
 	isActive := func() bool { return b.try("systemctl", "is-active", "--quiet", inhibit) == nil }
 	b.ask("lock")
 	if isActive() {
-		t.Error("somebody attends to a system that is locked")
+		t.Error("the unit runs although the system is locked")
 	}
 	for range 2 {
 		b.ask("unlock", "--for", "1h")
@@ -60,7 +60,7 @@ func TestShutdownWaitsForPackageManagers(t *testing.T) {
 				t.Errorf("asked for %q, want %q", got, want)
 			}
 		case <-time.After(time.Minute):
-			t.Fatal("nobody has the machine wait")
+			t.Fatal("nothing makes shutdown and sleep wait")
 		}
 		held := <-logind.held
 		ended := make(chan struct{})
@@ -71,7 +71,7 @@ func TestShutdownWaitsForPackageManagers(t *testing.T) {
 		}()
 		select {
 		case <-ended:
-			t.Error("the machine waits no longer, though pacman is at work")
+			t.Error("shutdown and sleep do not wait any more, although pacman is running")
 		case <-time.After(3 * time.Second):
 		}
 		end.Close()
@@ -82,7 +82,7 @@ func TestShutdownWaitsForPackageManagers(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Fatal("the machine waits, though pacman has ended")
 		}
-		// The next unlock finds it at work, or starts another.
+		// It may still run at the next unlock, or that starts it again.
 		b.ask("lock")
 	}
 	b.await("the end of the unit", func() bool { return !isActive() })

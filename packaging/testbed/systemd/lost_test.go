@@ -35,8 +35,8 @@ func expectUnlocked(t *testing.T, s helper.Status, reason string) {
 	}
 }
 
-// After three boots that were sealed and never reached their target the next one comes up
-// unlocked. It reaches it, and so the boot after it is sealed.
+// After three sealed boots that never reached their target, the next one comes up unlocked.
+// It reaches its target, so the boot after it is sealed again.
 func TestBootsThatDoNotComeUp(t *testing.T) {
 	kept := keptDir(t)
 	for n := 1; n <= 5; n++ {
@@ -57,12 +57,12 @@ func TestBootsThatDoNotComeUp(t *testing.T) {
 		}
 		const record = "/var/lib/immutray/unfinished-boots"
 		r.await(fmt.Sprintf("the record of boot %d", n), func() bool { return (r.try("test", "-e", record) == nil) == (n <= 3) })
-		r.end() // as if the power went
+		r.end() // like a power cut
 	}
 }
 
-// For an update the boot comes up unlocked, and the next one is sealed. /etc is this
-// system's own, unlike /.
+// A boot that installs an update comes up unlocked, and the next one is sealed. The link
+// that asks for it is in /etc, because / is the machine's.
 func TestABootThatInstallsAnUpdate(t *testing.T) {
 	kept := keptDir(t)
 	r := bootRecorder(t, kept, 1)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// By a real systemd, with everything that the unit forbids.
+// Under a real systemd, with all the hardening of the unit.
 func TestMetricsUnderSystemd(t *testing.T) {
 	b := boot(t)
 	b.output("sh", "-c", "mkdir /run/metrics /run/units/immutray-metrics.service.d && chown 65534 /run/metrics && "+

@@ -10,8 +10,8 @@ import (
 	"immutray.org/helper"
 )
 
-// sandboxes are services of every kind, by their settings. One with a root directory of
-// its own finds its program there.
+// sandboxes are services with every kind of sandbox, by their settings. A service with a
+// root directory of its own needs its program in there.
 var sandboxes = map[string]string{
 	"tmp":       "PrivateTmp=yes",
 	"mounts":    "PrivateMounts=yes",
@@ -40,7 +40,7 @@ MountAPIVFS=yes
 BindReadOnlyPaths=/usr/bin/sleep:/bin/sleep /lib/x86_64-linux-gnu /lib64
 `
 
-// Where they may or may not write, as they see it.
+// The directories in which they may or may not write, by the paths that they see.
 var probes = []string{"/mnt/root", "/mnt/root/etc", "/mnt/root/etc/own", "/mnt/root/usr", "/srv", "/srv/etc", "/", "/etc", "/etc/own", "/usr", "/root"}
 
 // startSandboxes starts the services, and returns what each can write to.
@@ -67,8 +67,8 @@ func (b *booted) restartSandboxes() {
 	}
 }
 
-// sandboxed returns what each service can write to on the protected subvolumes: what is
-// created through its own root shows up below them.
+// sandboxed returns what each service can write to on the protected subvolumes. It creates
+// files through the root directory of the service and looks which appear on a subvolume.
 func (b *booted) sandboxed() map[string][]string {
 	b.t.Helper()
 	var script strings.Builder
@@ -97,8 +97,9 @@ func (b *booted) expectSandboxed(when string, want map[string][]string) {
 	}
 }
 
-// What services can write to is what systemd gives them, whenever they were started; and
-// while it is locked that is nothing, also while a command runs.
+// In an unlocked system a service can write to what its settings allow, whenever it was
+// started. In a locked one it can write to nothing, also while a command of "immutectl run"
+// is running.
 func TestServicesUnderSystemd(t *testing.T) {
 	b := boot(t)
 	b.startSandboxes()

@@ -7,8 +7,8 @@ import (
 	"immutray.org/helper"
 )
 
-// Where there is no room for a request, of data or of files, everybody who may lock can, and
-// root by force as well; only what opens is refused.
+// If /run/immutray has no room for a request, users can still lock, and root can lock by
+// force. Only an unlock is refused.
 func TestNoRoomForARequest(t *testing.T) {
 	b := boot(t)
 	b.output("sh", "-c", "mkdir -m 755 /run/immutray && mount -t tmpfs -o mode=755,size=256k,nr_inodes=64 none /run/immutray")

@@ -63,7 +63,7 @@ func newFakeLogind(b *booted) *fakeLogind {
 	return l
 }
 
-// become changes the session, and waits until that was looked at.
+// become changes the session, and waits until the unit has looked at it.
 func (l *fakeLogind) become(state string) {
 	l.b.t.Helper()
 	runs := l.b.runs(onLogout)
@@ -74,7 +74,7 @@ func (l *fakeLogind) become(state string) {
 	l.b.await("a run of "+onLogout, func() bool { return l.b.runs(onLogout) != runs && l.b.rests(onLogout) })
 }
 
-// runs tells one run of a unit from another.
+// runs returns what is different in every run of a unit.
 func (b *booted) runs(unit string) string {
 	b.t.Helper()
 	return b.output("systemctl", "show", "--property=InvocationID", unit)
@@ -86,7 +86,7 @@ func (b *booted) rests(unit string) bool {
 	return strings.Contains(state, "=inactive") || strings.Contains(state, "=failed")
 }
 
-// By a real systemd: what starts the units, and what they do then.
+// Under a real systemd: sleep and logout start the units, which lock.
 func TestOccasionsUnderSystemd(t *testing.T) {
 	b := boot(t)
 	b.ask("unlock", "--until-locked")
@@ -131,10 +131,10 @@ func TestOccasionsUnderSystemd(t *testing.T) {
 	l := newFakeLogind(b)
 	b.output("systemctl", "start", "immutray-logout.path")
 	b.await("the first look", func() bool { return b.rests(onLogout) && !strings.HasSuffix(b.runs(onLogout), "=\n") })
-	l.become("") // a greeter, for instance: nobody was there
+	l.become("") // no person was logged in before
 	l.become("active")
 	if b.isLocked() {
-		t.Fatal("it is locked although nobody has logged out")
+		t.Fatal("it is locked without a logout")
 	}
 	l.become("closing")
 	if !b.isLocked() {
@@ -143,6 +143,6 @@ func TestOccasionsUnderSystemd(t *testing.T) {
 	b.ask("unlock", "--until-locked")
 	l.become("")
 	if b.isLocked() {
-		t.Error("it is locked although nobody was logged in")
+		t.Error("it is locked although no person was logged in")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"immutray.org/helper/client"
 )
 
-// A slip in the configuration, made while the system is unlocked, keeps neither the end of
-// the window nor the seal from locking it, and root can unlock it to mend that.
+// A mistake in the configuration, made while the system is unlocked, does not prevent the
+// lock at the end of the window or at boot. Root can unlock the system to correct it.
 func TestARefusedConfigurationUnderSystemd(t *testing.T) {
 	b := boot(t)
 	const file = "/etc/immutray/config.toml"

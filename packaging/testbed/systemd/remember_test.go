@@ -11,9 +11,9 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// A time zone that was refused because of the lock is one that timedated takes for set: it
-// says "done" later, and does not write it. An unlock says so, and what helps; and no unlock
-// says it of one that was not at work.
+// If timedated could not write a time zone because of the lock, it believes that the zone is
+// set: asked again, it answers "done" and writes nothing. An unlock names timedated then, and
+// what helps. It does not name timedated if that was not running.
 func TestATimeZoneThatWasRefused(t *testing.T) {
 	lab.Require(t, "/lib/systemd/systemd-timedated:systemd", "busctl:systemd")
 	if _, err := os.Stat("/usr/share/zoneinfo/Pacific/Auckland"); err != nil {
@@ -53,7 +53,7 @@ systemctl daemon-reload`)
 
 	b.ask("lock")
 	if said := unlock(); strings.Contains(said, "timedated") {
-		t.Errorf("the unlock names what is not at work: %s", said)
+		t.Errorf("the unlock names a service that does not run: %s", said)
 	}
 	b.ask("lock")
 	if set() == nil || isSet() {
@@ -71,9 +71,9 @@ systemctl daemon-reload`)
 	}
 }
 
-// expectNoClock ends the test unless the kernel keeps the service from setting the clock,
-// which is the machine's: timedated tells the kernel of a time zone, and the first who does
-// so moves the clock by it (do_sys_settimeofday64 in kernel/time/time.c).
+// expectNoClock ends the test unless the kernel prevents the service from setting the clock,
+// which is this machine's: timedated passes a time zone to the kernel, and the first program
+// to do so moves the clock (do_sys_settimeofday64 in kernel/time/time.c).
 func (b *booted) expectNoClock(service string) {
 	b.t.Helper()
 	text := b.output("sh", "-c", "sed -n 's/^CapBnd:\t//p' /proc/$(systemctl show --property=MainPID --value "+service+")/status")

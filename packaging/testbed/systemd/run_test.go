@@ -8,8 +8,8 @@ import (
 	"immutray.org/helper"
 )
 
-// Everything in the cgroup of who runs a command is killed at once, and still the system
-// is locked within a second.
+// If every process in the caller's cgroup is killed at once, the system is locked within a
+// second nevertheless.
 func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")
@@ -32,7 +32,7 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 		b.await("the lock", func() bool {
 			return b.isLocked() && !strings.Contains(b.output(immutectl, "status"), "ro=false")
 		})
-		// To find it out takes a few processes; a system-wide lock is a unit's, too.
+		// A few processes are needed to find out; the lock of a system-wide run is a unit's, too.
 		t.Logf("%s: locked %v after everything was killed", mode, time.Since(killed))
 		if took := time.Since(killed); mode != "--system-wide" && took > time.Second {
 			t.Errorf("locked after %v, want a second at most", took)
@@ -43,8 +43,8 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 	}
 }
 
-// When nobody is left who could, PID 1 has the write access taken back: runner and guardian
-// are killed together, or stopped, or the runner is frozen with its cgroup.
+// If runner and guardian are killed together or stopped, or the runner is frozen with its
+// cgroup, PID 1 starts the unit that ends the write access.
 func TestNobodyAnswersForACommand(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")
@@ -59,12 +59,12 @@ func TestNobodyAnswersForACommand(t *testing.T) {
 	} {
 		for _, mode := range []string{"--reason=a test", "--system-wide"} {
 			if mode == "--system-wide" && test.name != "killed" {
-				continue // what differs is only what is done then
+				continue // only the end of the run is different
 			}
 			b.call(immutectl, "run", mode, "--",
 				"sh", "-c", "touch /mnt/root/etc/file && touch /run/begun && exec sleep 60")
 			b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })
-			b.output("systemctl", "isolate", "other.target") // which leaves what watches over it
+			b.output("systemctl", "isolate", "other.target") // must not stop the timer of the run
 			b.output("sh", "-c", test.attack)
 			began := time.Now()
 			b.await("the lock after "+test.name+" "+mode, func() bool {
@@ -82,7 +82,7 @@ func TestNobodyAnswersForACommand(t *testing.T) {
 	}
 }
 
-// Commands are in the history of a real journal, also one that the power was cut from.
+// Runs are in the history of a real journal, also one that a power cut has ended.
 func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	kept := keptDir(t)
 	r := bootRecorder(t, kept, 1)
@@ -110,16 +110,15 @@ func TestHistoryOfCommandsUnderSystemd(t *testing.T) {
 	r.expect(longer+"crash sealed", "root () person", atWork+"person", whole, alone)
 }
 
-// A command line may hold a password, and it is in no record that others can read: not in
-// the state directory, and not in the journal, which keeps the command line of whoever sends
-// something.
+// A command line may hold a password, so no record that other users can read has it: neither
+// the state directory nor the journal, which adds the command line of each sender.
 func TestAPasswordStaysWithRoot(t *testing.T) {
 	kept := keptDir(t)
 	r := bootRecorder(t, kept, 1)
 	r.ask("lock")
 	const secret = "correct-horse"
 	for _, mode := range []string{"--reason=why", "--system-wide"} {
-		// Not on the command line of systemd-run, which the journal has, too.
+		// Not on the command line of systemd-run, which the journal keeps as well.
 		script := "#!/bin/sh\nexec " + immutectl + " run " + mode + " -- sh -c 'touch /run/begun; read x </run/fifo' sh --password=" + secret + "\n"
 		r.output("sh", "-c", `printf '%s' "$1" >/run/script && chmod +x /run/script && rm -f /run/fifo && mkfifo /run/fifo`, "sh", script)
 		r.call("/run/script")
@@ -152,8 +151,8 @@ func TestAPasswordStaysWithRoot(t *testing.T) {
 	}
 }
 
-// A command that is asked for where only another command can write gets write access of
-// its own, from the machine.
+// "immutectl run" within the command of another run gets write access of its own, and begins
+// with the mounts of the machine.
 func TestACommandWithinACommand(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")

@@ -9,11 +9,11 @@ import (
 	"immutray.org/helper"
 )
 
-// request asks the front desk, as root, and returns its answer and how long it took.
+// request calls the helper as root, and returns its answer and how long it took.
 func (b *booted) request(args ...string) (*helper.Result, time.Duration) {
 	b.t.Helper()
 	began := time.Now()
-	out, _ := b.command(append([]string{helper.HelperPath}, args...)...).Output() // the result says how it ended
+	out, _ := b.command(append([]string{helper.HelperPath}, args...)...).Output() // the result has its outcome
 	_, line, _ := strings.Cut(string(out), "\n")
 	var r helper.Result
 	if err := json.Unmarshal([]byte(line), &r); err != nil {
@@ -22,7 +22,8 @@ func (b *booted) request(args ...string) (*helper.Result, time.Duration) {
 	return &r, time.Since(began)
 }
 
-// Root needs no bus to lock, nor to unlock, and waits for a silent one a few seconds.
+// Root needs no bus to lock or unlock, and waits only a few seconds for one that does not
+// answer.
 func TestASilentBus(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")
@@ -64,6 +65,6 @@ func TestASilentBus(t *testing.T) {
 	b.request("unlock", "--until-locked")
 	b.output("mv", "/run/systemd/private", "/run/systemd/away")
 	r, took = b.request("lock")
-	expect("nobody who answers", r, took, true, "systemd does not answer")
+	expect("nothing that answers", r, took, true, "systemd does not answer")
 	b.output("mv", "/run/systemd/away", "/run/systemd/private")
 }

@@ -22,26 +22,26 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// sweepLimit is how long after the end of a window the system is locked, or somebody named
-// who is in the way, and it is tried again.
+// sweepLimit is how long after the end of a window the system must be locked, or the status
+// must say what blocks the lock while that is tried again.
 const sweepLimit = time.Minute
 
-// A fault is what happens in the middle of something.
+// A fault happens in the middle of an operation.
 type fault struct {
 	name   string
 	strike func(*sweep)
-	undo   func(*sweep) // what nobody but a person could; may be nil
-	more   int          // how often it is struck in any step of an unlock
+	undo   func(*sweep) // what only a person can mend; may be nil
+	more   int          // how often it happens in a random step of an unlock
 }
 
-// faults are struck in each of the moments.
+// faults happen in each of the moments.
 func faults() []fault {
 	const state, dir = "/run/immutray/" + statedir.StateFile, "/run/immutray"
 	shell := func(script string) func(*sweep) { return func(s *sweep) { s.output("sh", "-c", script) } }
 	signal := func(sig unix.Signal) func(*sweep) {
 		return func(s *sweep) {
 			for _, pid := range s.workers() {
-				_ = unix.Kill(pid, sig) // who is gone by now was quick
+				_ = unix.Kill(pid, sig) // it may have ended
 			}
 		}
 	}
@@ -73,22 +73,22 @@ func faults() []fault {
 	}
 }
 
-// A sweep is one booted system in which a fault is struck again and again.
+// A sweep is one booted system with one fault, which happens in every moment.
 type sweep struct {
 	*booted
-	writer *exec.Cmd // in the way of a lock; nil when there is none
+	writer *exec.Cmd // blocks a lock; nil when there is none
 	hold   io.Closer
-	backup *exec.Cmd // in the way of an unlock
-	asker  *exec.Cmd // who waits for an answer
+	backup *exec.Cmd // blocks an unlock
+	asker  *exec.Cmd // waits for an answer
 	runs   int       // commands so far
 }
 
 // After every fault in the middle of an unlock, a window, a lock, the lock at the end of a
-// window or a command: a minute after the end the system is locked, or it is tried again
-// and the status says why it is not.
+// window or a run: a minute after the end the system is locked, or the lock is tried again
+// and the status says what blocks it.
 func TestSweep(t *testing.T) {
 	lab.Require(t, "strace:strace")
-	// They wait most of the time.
+	// In parallel, because they mostly wait.
 	var all sync.WaitGroup
 	places := make(chan struct{}, 6)
 	for _, f := range faults() {
@@ -117,7 +117,7 @@ func sweepWith(t *testing.T, f fault) {
 func (s *sweep) prepare() {
 	s.addTarget("other.target", "dbus.service sysinit.target")
 	s.addTarget("bare.target", "")
-	// What is tried again is tried again soon, and what waits for a writer does not for long.
+	// With short times for another try and for writers.
 	s.output("sh", "-c", `echo 'drain = "2s"' >>/etc/immutray/config.toml
 for unit in relock reclaim; do
 	mkdir /run/units/immutray-$unit@.service.d
@@ -129,11 +129,11 @@ systemctl daemon-reload
 head -c 1M /dev/urandom >/mnt/root/etc/large`)
 }
 
-// A moment is when a fault is struck.
+// A moment is when a fault happens.
 type moment struct {
 	name  string
-	begin func(*sweep) // comes as far as that
-	goOn  func(*sweep) // takes away what has kept it there; may be nil
+	begin func(*sweep) // gets there
+	goOn  func(*sweep) // removes what has stopped the operation there; may be nil
 }
 
 const sweepWindow = 3 * time.Second
@@ -169,7 +169,7 @@ var anyStep = moment{"any step of an unlock", func(s *sweep) {
 	time.Sleep(after)
 }, nil}
 
-// fall strikes a fault at a moment.
+// fall makes a fault happen at a moment.
 func (s *sweep) fall(f fault, m moment) {
 	s.t.Helper()
 	what := f.name + " in " + m.name
@@ -211,14 +211,15 @@ func (s *sweep) fall(f fault, m moment) {
 	s.t.Logf("%s: %s after %v, locked after %v more; all of it took %v", what, how, settled.Round(time.Millisecond), locked.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }
 
-// settled reports whether it is locked, or tried again and somebody named.
+// settled reports whether the system is locked, or the lock is tried again and the status
+// says what blocks it.
 func (s *sweep) settled(how *string) bool {
 	st := s.status()
 	switch {
 	case s.closed(how):
 		return true
 	case st.Overdue == nil || st.Overdue.Error == "":
-		*how = fmt.Sprintf("it is %s, and nobody is named", st.State)
+		*how = fmt.Sprintf("it is %s, and the status does not say why", st.State)
 		return false
 	case s.writer != nil && (len(st.Overdue.Writers) != 1 || st.Overdue.Writers[0].Path != "/mnt/root/etc/busy"):
 		*how = fmt.Sprintf("it is %s, and named is %+v", st.State, st.Overdue)
@@ -229,7 +230,7 @@ func (s *sweep) settled(how *string) bool {
 	return units != ""
 }
 
-// closed reports whether nothing can be written, by anybody.
+// closed reports whether no process can write.
 func (s *sweep) closed(how *string) bool {
 	st := s.status()
 	open := st.State != helper.Locked || len(st.Runs) > 0 || !s.isLocked()
@@ -240,7 +241,7 @@ func (s *sweep) closed(how *string) bool {
 	return !open
 }
 
-// status is what everybody may know, the tray too.
+// status returns what every user may read.
 func (s *sweep) status() (st helper.Status) {
 	s.t.Helper()
 	text, err := s.command("setpriv", "--reuid=65534", "--clear-groups", immutectl, "status", "--json").Output()
@@ -295,7 +296,7 @@ func (s *sweep) endWrite() {
 	}
 }
 
-// send has a backup read /mnt/root/etc: an unlock waits for it.
+// send starts a backup of /mnt/root/etc, for which an unlock waits.
 func (s *sweep) send() {
 	s.t.Helper()
 	s.backup = s.command("sh", "-c", "btrfs send --quiet /mnt/root/etc | { head -c 1; touch /run/sending; exec sleep 60; }")
@@ -331,7 +332,7 @@ func (s *sweep) endCommand() {
 	}
 }
 
-// workers are the helpers in units; of a command, its guardian and its runner.
+// workers returns the helpers in units, and the guardian and the runner of a command.
 func (s *sweep) workers() []int {
 	return s.processes(func(name string, words []string) bool {
 		line := strings.Join(words, " ")
@@ -340,7 +341,7 @@ func (s *sweep) workers() []int {
 	})
 }
 
-// processes returns those of a name and a command line, as seen from here.
+// processes returns the ids of matching processes, in the namespace of the test.
 func (s *sweep) processes(is func(name string, words []string) bool) (pids []int) {
 	namespace, _ := os.Readlink("/proc/" + s.init + "/ns/pid")
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -359,7 +360,7 @@ func (s *sweep) processes(is func(name string, words []string) bool) (pids []int
 	return pids
 }
 
-// inject has a system call fail from now on in whoever is at work.
+// inject makes a system call fail from now on in every worker.
 func (s *sweep) inject(what string) {
 	s.t.Helper()
 	call, _, _ := strings.Cut(what, ":")
@@ -376,7 +377,7 @@ func (s *sweep) inject(what string) {
 	}
 }
 
-// tidy leaves nothing of a case for the next.
+// tidy removes what a case has left, before the next one.
 func (s *sweep) tidy() {
 	s.t.Helper()
 	s.endSend()

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// addTarget adds a target to change to, which wants nothing but what is named.
+// addTarget adds a target that wants only the named units.
 func (b *booted) addTarget(name, wants string) {
 	b.t.Helper()
 	b.output("sh", "-c", "printf '[Unit]\\nDefaultDependencies=no\\nAllowIsolate=yes\\nWants=%s\\n' '"+wants+"' >/run/units/"+name)
 	b.output("systemctl", "daemon-reload")
 }
 
-// A window ends whatever target the system changes to meanwhile, and is ended there.
+// A change of target does not prevent the end of a window.
 func TestAChangeOfTarget(t *testing.T) {
 	b := boot(t)
 	b.addTarget("other.target", "dbus.service")
@@ -41,7 +41,7 @@ func TestAChangeOfTarget(t *testing.T) {
 	b.output("systemctl", "isolate", "other.target")
 	b.await("the bus", func() bool { return b.try("systemctl", "is-active", "--quiet", "dbus.service") == nil })
 
-	// A lock that is tried again.
+	// Nor another try of a blocked lock.
 	r := b.ask("unlock", "--for", "3s")
 	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")
 	hold, err := writer.StdinPipe()

@@ -10,7 +10,7 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// overdue returns what the lock at the end of a window waits for, as everybody may read it.
+// overdue returns what the lock at the end of a window waits for, as every user may read it.
 func (b *booted) overdue() *helper.Overdue {
 	b.t.Helper()
 	var s statefile.State
@@ -21,7 +21,7 @@ func (b *booted) overdue() *helper.Overdue {
 	return s.Overdue
 }
 
-// awaitOverdue waits until a shell is on record as the one that is in the way, and returns
+// awaitOverdue waits until the state file names the shell that blocks the lock, and returns
 // when that was.
 func (b *booted) awaitOverdue() time.Time {
 	b.t.Helper()
@@ -36,8 +36,7 @@ func (b *booted) awaitOverdue() time.Time {
 	return time.Now()
 }
 
-// Under the units as they are shipped, with everything that they forbid, by a real
-// systemd.
+// Under a real systemd, with the units as they are shipped and all their hardening.
 func TestWindowsUnderSystemd(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")
@@ -67,7 +66,7 @@ func TestWindowsUnderSystemd(t *testing.T) {
 		t.Errorf("timers after the lock: %q", got)
 	}
 
-	// An installation has systemd read its units again, and a writer is in the way.
+	// An installation makes systemd read its units again, and a writer blocks the lock.
 	r := b.ask("unlock", "--for", "3s")
 	if b.isLocked() {
 		t.Error("it is locked after the unlock")
@@ -99,7 +98,7 @@ func TestWindowsUnderSystemd(t *testing.T) {
 	b.await("the end of the record", func() bool { return b.overdue() == nil })
 	b.await("the end of the timers", func() bool { return len(b.timers()) == 0 })
 
-	// A timer with nothing to start is none, and without one nothing is unlocked.
+	// A timer without a service to start is useless, and without a timer nothing is unlocked.
 	b.output("rm", "/run/units/"+relock)
 	b.output("systemctl", "daemon-reload")
 	if err := b.try(helper.HelperPath, "unlock", "--for", "1h"); err == nil || !b.isLocked() {
@@ -107,8 +106,8 @@ func TestWindowsUnderSystemd(t *testing.T) {
 	}
 }
 
-// By force, in the unit of its own: what that forbids is not needed, and without a request
-// it does nothing.
+// A lock by force works with the hardening of its unit, and the unit does nothing without a
+// request.
 func TestForceUnderSystemd(t *testing.T) {
 	b := boot(t)
 	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")

@@ -17,7 +17,7 @@ const busyFile = "/etc/busy"
 
 // button clicks the left or the right one of two buttons of the notification that is on
 // the screen: they share its lowest row.
-func (d *desk) button(right bool) {
+func (d *session) button(right bool) {
 	d.t.Helper()
 	_, err := d.NotificationPlace()
 	d.check(err)
@@ -34,7 +34,7 @@ func (d *desk) button(right bool) {
 }
 
 // told waits for a notification with a summary that was not told before.
-func (d *desk) told(summary string) desktop.Notification {
+func (d *session) told(summary string) desktop.Notification {
 	d.t.Helper()
 	n, err := d.WaitForNotification(d.listener, "that says "+summary, 0, func(n desktop.Notification) bool {
 		return n.Summary == summary
@@ -47,7 +47,7 @@ func (d *desk) told(summary string) desktop.Notification {
 // forces it with the buttons and the password, and when the program is gone the rest of
 // the lock follows by itself.
 func TestABlockedEndIsForced(t *testing.T) {
-	d := newDesk(t, helper.Locked, "", desktop.Options{})
+	d := newSession(t, helper.Locked, "", desktop.Options{})
 	d.applet()
 	d.icon()
 	d.check(system.Immutectl("unlock", "--for", "3s"))

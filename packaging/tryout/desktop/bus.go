@@ -8,16 +8,16 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// HasOwner reports whether someone owns the name on the session bus.
+// HasOwner reports whether the name has an owner on the session bus.
 func (s *Session) HasOwner(name string) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var owned bool
 	err := s.bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, name).Store(&owned)
 	return owned, err
 }
 
-// WaitForName waits until someone owns the name on the session bus, or no one.
+// WaitForName waits until the name has an owner on the session bus, or has none.
 func (s *Session) WaitForName(name string, owned bool) error {
 	return s.WaitFor(fmt.Sprintf("%s to be owned: %v", name, owned), func() (bool, error) {
 		now, err := s.HasOwner(name)

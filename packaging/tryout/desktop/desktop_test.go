@@ -18,15 +18,15 @@ import (
 	"immutray.org/packaging/tryout/system"
 )
 
-// A desk is one desktop for one test, and what happens on it.
-type desk struct {
+// A session is one desktop for one test, and what happens on it.
+type session struct {
 	*desktop.Session
 	t        *testing.T
 	listener *desktop.Listener
 }
 
-// newDesk starts a desktop on a system in the given state.
-func newDesk(t *testing.T, state helper.State, settings string, o desktop.Options) *desk {
+// newSession starts a desktop on a system in the given state.
+func newSession(t *testing.T, state helper.State, settings string, o desktop.Options) *session {
 	t.Helper()
 	requirePractice(t)
 	verb := map[helper.State]string{helper.Locked: "lock", helper.Unlocked: "unlock"}[state]
@@ -37,24 +37,24 @@ func newDesk(t *testing.T, state helper.State, settings string, o desktop.Option
 	if err := person.Configure(settings); err != nil {
 		t.Fatal(err)
 	}
-	session, err := desktop.New(person, o)
+	started, err := desktop.New(person, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(session.Close)
-	listener, err := session.Listen()
+	t.Cleanup(started.Close)
+	listener, err := started.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(listener.Close)
-	d := &desk{Session: session, t: t, listener: listener}
+	d := &session{Session: started, t: t, listener: listener}
 	t.Cleanup(d.showFailure)
-	d.check(session.ParkPointer())
+	d.check(d.ParkPointer())
 	return d
 }
 
 // showFailure keeps what a failed test saw.
-func (d *desk) showFailure() {
+func (d *session) showFailure() {
 	if !d.t.Failed() {
 		return
 	}
@@ -73,7 +73,7 @@ func (d *desk) showFailure() {
 	d.t.Logf("the screen is in build/failed/%s", filepath.Base(path))
 }
 
-func (d *desk) check(err error) {
+func (d *session) check(err error) {
 	d.t.Helper()
 	if err != nil {
 		d.t.Fatal(err)
@@ -81,7 +81,7 @@ func (d *desk) check(err error) {
 }
 
 // applet starts the applet.
-func (d *desk) applet() *desktop.Process {
+func (d *session) applet() *desktop.Process {
 	d.t.Helper()
 	p, err := d.Start("immutray")
 	d.check(err)
@@ -89,7 +89,7 @@ func (d *desk) applet() *desktop.Process {
 }
 
 // icon waits for an icon that has settled, and returns its picture.
-func (d *desk) icon() *image.RGBA {
+func (d *session) icon() *image.RGBA {
 	d.t.Helper()
 	_, _, err := d.Icon()
 	d.check(err)
@@ -99,7 +99,7 @@ func (d *desk) icon() *image.RGBA {
 }
 
 // waitForIcon waits until the tray shows an icon that is like the picture, or unlike it.
-func (d *desk) waitForIcon(what string, picture *image.RGBA, like bool) {
+func (d *session) waitForIcon(what string, picture *image.RGBA, like bool) {
 	d.t.Helper()
 	d.check(d.WaitFor(what, func() (bool, error) {
 		_, now, err := d.Icon()
@@ -108,7 +108,7 @@ func (d *desk) waitForIcon(what string, picture *image.RGBA, like bool) {
 }
 
 // waitForState waits until the kernel says so.
-func (d *desk) waitForState(want helper.State) {
+func (d *session) waitForState(want helper.State) {
 	d.t.Helper()
 	d.check(d.WaitFor("the state "+string(want), func() (bool, error) {
 		status, err := system.Status()
@@ -116,7 +116,7 @@ func (d *desk) waitForState(want helper.State) {
 	}))
 }
 
-func (d *desk) expectState(want helper.State) {
+func (d *session) expectState(want helper.State) {
 	d.t.Helper()
 	status, err := system.Status()
 	d.check(err)
@@ -126,7 +126,7 @@ func (d *desk) expectState(want helper.State) {
 }
 
 // reminder waits for a reminder, not counting the first skip notifications.
-func (d *desk) reminder(skip int) desktop.Notification {
+func (d *session) reminder(skip int) desktop.Notification {
 	d.t.Helper()
 	n, err := d.WaitForNotification(d.listener, "that reminds", skip, desktop.Notification.Critical)
 	d.check(err)
@@ -140,7 +140,7 @@ remind_every = "2s"
 // The whole way, once: a click, the prompt, the unlock, reminders, the lock. That each of
 // them is right in every case is tested in the tray and in notify.
 func TestFromLockedToLockedAgain(t *testing.T) {
-	d := newDesk(t, helper.Locked, remindSoon, desktop.Options{})
+	d := newSession(t, helper.Locked, remindSoon, desktop.Options{})
 	d.applet()
 	locked := d.icon()
 
@@ -178,7 +178,7 @@ func TestFromLockedToLockedAgain(t *testing.T) {
 }
 
 func TestClickWhileUnlockedLocks(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, "", desktop.Options{})
+	d := newSession(t, helper.Unlocked, "", desktop.Options{})
 	d.applet()
 	unlocked := d.icon()
 	d.check(d.ClickIcon(desktop.Left))
@@ -191,7 +191,7 @@ func TestClickWhileUnlockedLocks(t *testing.T) {
 
 // What is done behind the helper's back shows within 10 s (watch in immutectl(1)).
 func TestChangeByHandShows(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, "", desktop.Options{})
+	d := newSession(t, helper.Unlocked, "", desktop.Options{})
 	d.applet()
 	unlocked := d.icon()
 	for _, path := range []string{"/etc", "/"} {
@@ -208,7 +208,7 @@ func TestChangeByHandShows(t *testing.T) {
 }
 
 func TestPanelRestart(t *testing.T) {
-	d := newDesk(t, helper.Locked, "", desktop.Options{})
+	d := newSession(t, helper.Locked, "", desktop.Options{})
 	d.applet()
 	before := d.icon()
 	d.check(d.StopPanel())
@@ -221,13 +221,13 @@ func TestPanelRestart(t *testing.T) {
 }
 
 func TestRemindsWithoutTrayHost(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, remindSoon, desktop.Options{NoPanel: true})
+	d := newSession(t, helper.Unlocked, remindSoon, desktop.Options{NoPanel: true})
 	d.applet()
 	d.reminder(0)
 }
 
 func TestLivesWithoutNotificationDaemon(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, remindSoon, desktop.Options{NoNotifications: true})
+	d := newSession(t, helper.Unlocked, remindSoon, desktop.Options{NoNotifications: true})
 	applet := d.applet()
 	unlocked := d.icon()
 	d.check(d.ClickIcon(desktop.Left))
@@ -242,7 +242,7 @@ func TestLivesWithoutNotificationDaemon(t *testing.T) {
 }
 
 func TestLockNowInTheReminder(t *testing.T) {
-	d := newDesk(t, helper.Unlocked, `remind_first = "1s"`, desktop.Options{})
+	d := newSession(t, helper.Unlocked, `remind_first = "1s"`, desktop.Options{})
 	d.applet()
 	d.reminder(0)
 	d.button(false)
@@ -250,7 +250,7 @@ func TestLockNowInTheReminder(t *testing.T) {
 }
 
 func TestTerminationIsClean(t *testing.T) {
-	d := newDesk(t, helper.Locked, "", desktop.Options{})
+	d := newSession(t, helper.Locked, "", desktop.Options{})
 	applet := d.applet()
 	d.icon()
 	d.check(applet.Signal(unix.SIGTERM))
@@ -265,7 +265,7 @@ func TestTerminationIsClean(t *testing.T) {
 }
 
 func TestSecondStartLeavesTheFirstAlone(t *testing.T) {
-	d := newDesk(t, helper.Locked, "", desktop.Options{})
+	d := newSession(t, helper.Locked, "", desktop.Options{})
 	first := d.applet()
 	d.icon()
 	second := d.applet()

@@ -121,8 +121,8 @@ func (s *Session) Answer(title, key string) error {
 	if err != nil {
 		return err
 	}
-	// Who answers has seen what is asked; the applet takes a prompt that ends at
-	// once for one that could not be shown.
+	// The applet takes a prompt that ends at once for one that could not be shown, so the
+	// prompt is on the screen for a moment first.
 	if _, err := s.Settled(); err != nil {
 		return err
 	}

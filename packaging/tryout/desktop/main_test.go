@@ -13,7 +13,7 @@ import (
 	"immutray.org/packaging/tryout/system"
 )
 
-// stagedVariable tells the test inside the namespaces what was installed for it.
+// stagedVariable has the directory into which the programs were installed.
 const stagedVariable = "IMMUTRAY_PRACTICE_STAGED"
 
 // failedDir is where tests leave pictures of what went wrong: build/failed of the

@@ -72,8 +72,8 @@ func (s *Session) Screenshot() (*image.RGBA, error) {
 	return picture, nil
 }
 
-// A camera takes pictures of a screen. Whoever waits for something takes one after
-// another, so that it makes a new one only if there is something new.
+// A camera takes pictures of a screen. A program that waits takes one after another, so the
+// camera makes a new one only if the screen has changed.
 type camera struct {
 	mu      sync.Mutex
 	dump    []byte // of the picture

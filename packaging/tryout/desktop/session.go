@@ -1,6 +1,6 @@
 // Package desktop runs a small real desktop in the practice system: an X server
 // without a screen, a session bus, xfwm4, xfce4-panel and xfce4-notifyd, all as the
-// person at the desk. It clicks, looks at the screen, and listens on the bus.
+// person of that system. It clicks, looks at the screen, and listens on the bus.
 package desktop
 
 import (
@@ -22,9 +22,9 @@ const (
 	Height = 480
 )
 
-// patience is how long anything on the desktop may take before it counts as never.
+// timeout is how long a test or the tour waits for anything on the desktop.
 // It is long because machines that test are busy; nothing waits for it to pass.
-const patience = 40 * time.Second
+const timeout = 40 * time.Second
 
 // poll is how often a condition is looked at.
 const poll = 50 * time.Millisecond
@@ -223,7 +223,7 @@ func (s *Session) startX() error {
 
 func firstLine(f *os.File) (string, error) {
 	defer f.Close()
-	if err := f.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := f.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return "", err
 	}
 	line, err := bufio.NewReader(f).ReadString('\n')
@@ -232,7 +232,7 @@ func firstLine(f *os.File) (string, error) {
 
 // WaitFor waits until the condition holds.
 func (s *Session) WaitFor(what string, condition func() (bool, error)) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	for {
 		ok, err := condition()
 		if err != nil {
@@ -242,7 +242,7 @@ func (s *Session) WaitFor(what string, condition func() (bool, error)) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %v in vain for %s", patience, what)
+			return fmt.Errorf("waited %v in vain for %s", timeout, what)
 		}
 		time.Sleep(poll)
 	}

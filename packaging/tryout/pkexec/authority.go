@@ -1,11 +1,10 @@
-// Package pkexec stands in for pkexec and polkit in the practice system, where
-// there is no system bus, no polkit daemon and no password.
+// Package pkexec replaces pkexec and polkit in the practice system, which has no system bus,
+// no polkit daemon and no passwords.
 //
-// [Main] is what stands at /usr/bin/pkexec. It runs as the person and asks the
-// [Authority], which runs as root outside the person's reach, decides by the
-// installed policy files as polkit does, and runs the one program it is for. So
-// nothing in the practice system is setuid: a person gets no more out of it than
-// its helper gives.
+// [Main] is installed as /usr/bin/pkexec. It runs as the person and asks the [Authority],
+// which runs as root, out of the person's reach. The authority decides by the installed policy
+// files, as polkit does, and runs only one program, the helper. So nothing in the practice
+// system is setuid, and a person can do no more than the helper allows.
 package pkexec
 
 import (
@@ -157,9 +156,9 @@ func (a *Authority) authorize(req request, confirm func(*action) (bool, error)) 
 	return "", nil
 }
 
-// leaves is how long a program may take to end after it has closed its output. One that
-// takes longer is a helper that stays to end a window: pkexec itself, which becomes the
-// program, would go on as that helper, and nobody would wait for it.
+// leaves is how long a program may take to end after it has closed its output. A helper that
+// takes longer stays to end a window. The real pkexec becomes the program (execve(2)), and
+// its caller, which has read the answer, does not wait for that helper.
 const leaves = time.Second
 
 // runAsRoot runs the program with the environment that pkexec would give it
@@ -186,7 +185,7 @@ func runAsRoot(req request, uid uint32, stdio []*os.File) (exitCode int, err err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	_, _ = io.Copy(stdio[1], output) // who does not read it does not want it
+	_, _ = io.Copy(stdio[1], output) // the caller need not read it
 	select {
 	case err = <-ended:
 	case <-time.After(leaves):

@@ -93,7 +93,7 @@ func TestDismissedIsNotRun(t *testing.T) {
 	}
 }
 
-// A helper that stays to end a window keeps nobody waiting; one that ends is waited for.
+// The stand-in waits for a helper that ends, and not for one that stays to end a window.
 func TestRunAsRoot(t *testing.T) {
 	for script, want := range map[string]struct {
 		code   int

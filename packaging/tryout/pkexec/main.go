@@ -118,8 +118,8 @@ func confirm(ctx context.Context, a *action) (bool, error) {
 	return err == nil, err
 }
 
-// dialog returns the arguments for zenity, which renamed the option for the icon
-// in its version 4.
+// dialog returns the arguments for zenity, whose version 4 has renamed the option for the
+// icon.
 func dialog(a *action, major string) []string {
 	icon := "--icon=" + a.Icon
 	if major == "3" {

@@ -1,5 +1,5 @@
 // Package system turns the lab's btrfs into the real root directory of a practice
-// system: / and /etc are the article's subvolumes, /usr is the machine's with the
+// system: / and /etc are subvolumes as in the classic layout, /usr is the machine's with the
 // programs under test laid over it, and everything else a desktop needs is a copy
 // or a bind mount. Programs run in it with their real defaults, at their real
 // paths. It lives in the lab's namespaces and ends with them.
@@ -23,27 +23,27 @@ const RunDir = "/run/practice"
 // Authority is the socket at which the stand-in for pkexec asks.
 const Authority = RunDir + "/authority"
 
-// A Person is who sits at the desk of the practice system.
+// A Person is the user of the practice system's desktop.
 type Person struct {
 	Name string
 	UID  uint32
 	GID  uint32
 }
 
-// Home is the article's, and the subvolume that the lab made for it.
+// Home is the subvolume for the home directory of a person that the lab makes.
 func (p Person) Home() string { return "/home/rrs" }
 
 // RuntimeDir is the person's XDG_RUNTIME_DIR.
 func (p Person) RuntimeDir() string { return fmt.Sprintf("/run/user/%d", p.UID) }
 
-// DefaultPerson is the article's author.
+// DefaultPerson is the user of the classic layout.
 func DefaultPerson() Person { return Person{Name: "rrs", UID: 1000, GID: 1000} }
 
 // Options say what goes into the system.
 type Options struct {
 	// Staged is a directory that "make install" filled.
 	Staged string
-	// Pkexec is the program that stands in for pkexec.
+	// Pkexec is the program to be installed as pkexec.
 	Pkexec string
 	Person Person
 	// Keep is what stays reachable of the machine.
@@ -117,7 +117,7 @@ func (b *builder) mkdir(name string, mode os.FileMode) error {
 	if err := os.MkdirAll(b.path(name), 0o755); err != nil {
 		return err
 	}
-	// Not left to the umask, which also takes the sticky bit's company away.
+	// MkdirAll applies the umask, which must not take permissions away here.
 	return os.Chmod(b.path(name), mode)
 }
 

@@ -1,6 +1,5 @@
-// Package tour shows the applet at work on the practice system's desktop, step by
-// step, keeps a picture of each step, and checks with the kernel that every picture
-// is true.
+// Package tour shows on the practice system's desktop what the applet does, step by step. It
+// keeps a picture of each step, and compares the state with what the step is about.
 package tour
 
 import (
