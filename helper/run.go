@@ -8,27 +8,27 @@ import (
 )
 
 const (
-	// RunCommand is the verb of "immutectl run" in results and in the journal. It is none
-	// of the helper's: nobody can ask for it through pkexec.
+	// RunCommand is the verb of "immutectl run" in results and in the journal. It is not a
+	// verb of the helper: pkexec can't ask for it.
 	RunCommand Verb = "run"
-	// MaxCommand is how long a command line is where it is recorded, in characters.
+	// MaxCommand is the length of recorded command lines, in characters.
 	MaxCommand = 500
 )
 
-// A Run is a command of root's that may write to the protected paths while nobody else
-// may, or, with SystemWide, for whose time the system is unlocked.
+// A Run is a command of root's that alone may write to the protected paths or, with
+// SystemWide, during which the system is unlocked.
 type Run struct {
 	ID    string    `json:"id"`
 	Since time.Time `json:"since"`
 	UID   uint32    `json:"uid"`
 	User  string    `json:"user"`
-	// Reason is why, in the words of who asks; see [CleanReason]. It may be empty.
+	// Reason is why, in the person's words; see [CleanReason]. It may be empty.
 	Reason  string   `json:"reason"`
 	Command []string `json:"command"`
 	// PID is the process of immutectl that waits for the command.
 	PID        int  `json:"pid"`
 	SystemWide bool `json:"system_wide"`
-	// EvenSo puts up with mounts through which others can write meanwhile.
+	// EvenSo allows mounts through which other programs can write meanwhile.
 	EvenSo bool `json:"even_so,omitempty"`
 	// Namespace is the id of the command's mount namespace, namespaces(7); 0 until it has
 	// one.
@@ -52,13 +52,12 @@ func (r Run) Named() Run {
 	return r
 }
 
-// SetRuns notes the commands that are at work, and what state the system is in with
-// them: what is lent to a command is locked for everything else, and counts as that. Of a
-// command that nothing is lent to any more, because a lock by force has ended that, there
-// is nothing to tell.
+// SetRuns sets the commands that run, and the state of the system with them: a path that
+// only a command can write to counts as locked. Commands that have lost their write access
+// by a lock by force are left out.
 func (s *Status) SetRuns(runs []Run) {
-	lent := slices.ContainsFunc(s.Paths, func(p PathStatus) bool { return p.Property == Writable })
-	s.Runs = slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return !r.SystemWide && !lent })
+	granted := slices.ContainsFunc(s.Paths, func(p PathStatus) bool { return p.Property == Writable })
+	s.Runs = slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return !r.SystemWide && !granted })
 	paths := slices.Clone(s.Paths)
 	for i, p := range paths {
 		if s.Granted(p) {
@@ -68,8 +67,8 @@ func (s *Status) SetRuns(runs []Run) {
 	s.State = OverallState(paths)
 }
 
-// Granted reports whether a path of s is read-only for all but the commands of "immutectl
-// run" at work: its property is cleared for them, its mount flag is set.
+// Granted reports whether only commands of "immutectl run" can write to a path of s: its
+// property is cleared for them, its mount flag is set.
 func (s *Status) Granted(p PathStatus) bool {
 	return p.Property == Writable && p.Mount == ReadOnly &&
 		slices.ContainsFunc(s.Runs, func(r Run) bool { return !r.SystemWide })
@@ -80,7 +79,6 @@ var (
 	ErrGoingOff = errors.New("the computer is about to be switched off, or to sleep")
 	// ErrRootOnly says that "immutectl run" was not started by root.
 	ErrRootOnly = errors.New("only root can")
-	// ErrNoGuardian says that the process that locks after a command can't be started, or
-	// was killed.
+	// ErrNoGuardian says that the guardian of a command can't be started, or was killed.
 	ErrNoGuardian = errors.New("the process that locks again afterwards is gone")
 )

@@ -14,7 +14,7 @@ func TestStateWithCommands(t *testing.T) {
 	path := func(property, mount Flag) PathStatus {
 		return PathStatus{Property: property, Mount: mount, Superblock: Writable, State: PathState(property, mount, Writable)}
 	}
-	locked, lent, open := path(ReadOnly, ReadOnly), path(Writable, ReadOnly), path(ReadOnly, Writable)
+	locked, granted, open := path(ReadOnly, ReadOnly), path(Writable, ReadOnly), path(ReadOnly, Writable)
 	unlocked, ext4 := path(Writable, Writable), path(NoFlag, ReadOnly)
 	remount := PathStatus{Property: Writable, Mount: Writable, Superblock: ReadOnly, State: MountOnly}
 	plain, wide := Run{ID: "plain"}, Run{ID: "wide", SystemWide: true}
@@ -24,16 +24,16 @@ func TestStateWithCommands(t *testing.T) {
 		state State
 		shown int // how many of the commands
 	}{
-		"none":                          {[]PathStatus{lent, lent}, nil, PartlyLocked, 0},
-		"lent":                          {[]PathStatus{lent, lent, ext4}, []Run{plain}, Locked, 1},
-		"lent in part":                  {[]PathStatus{lent, locked}, []Run{plain, plain}, Locked, 2},
-		"the loan was ended by force":   {[]PathStatus{locked, ext4}, []Run{plain}, Locked, 0},
+		"none":                          {[]PathStatus{granted, granted}, nil, PartlyLocked, 0},
+		"granted":                       {[]PathStatus{granted, granted, ext4}, []Run{plain}, Locked, 1},
+		"granted in part":               {[]PathStatus{granted, locked}, []Run{plain, plain}, Locked, 2},
+		"the grant was ended by force":  {[]PathStatus{locked, ext4}, []Run{plain}, Locked, 0},
 		"system-wide":                   {[]PathStatus{unlocked, unlocked}, []Run{wide}, Unlocked, 1},
 		"system-wide, not unlocked yet": {[]PathStatus{locked, locked}, []Run{wide}, Locked, 1},
-		"system-wide, mount only":       {[]PathStatus{lent, locked}, []Run{wide}, PartlyLocked, 1},
-		"unlocked meanwhile":            {[]PathStatus{unlocked, lent}, []Run{plain}, Unlocked, 1},
-		"an open mount":                 {[]PathStatus{open, lent}, []Run{plain}, PartlyLocked, 1},
-		"one remount from unlocked":     {[]PathStatus{remount, lent}, []Run{plain}, PartlyLocked, 1},
+		"system-wide, mount only":       {[]PathStatus{granted, locked}, []Run{wide}, PartlyLocked, 1},
+		"unlocked meanwhile":            {[]PathStatus{unlocked, granted}, []Run{plain}, Unlocked, 1},
+		"an open mount":                 {[]PathStatus{open, granted}, []Run{plain}, PartlyLocked, 1},
+		"one remount from unlocked":     {[]PathStatus{remount, granted}, []Run{plain}, PartlyLocked, 1},
 	} {
 		s := Status{Paths: test.paths}
 		s.SetRuns(test.runs)

@@ -90,7 +90,7 @@ func (a *app) island(ctx context.Context, name, fstab string) error {
 	if err := a.nobodyWrites(ctx, c, dir); err != nil {
 		return err
 	}
-	return a.runScoped(ctx, helper.Run{
+	return a.runAsRoot(ctx, helper.Run{
 		SystemWide: true,
 		Reason:     "a subvolume for " + dir,
 		Command:    []string{"sh", "-c", islandScript, "island.sh", dir, i.source, i.uuid, i.parent, i.name, fstab},

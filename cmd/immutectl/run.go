@@ -68,7 +68,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 			if err := a.checkIgnore(cmd, r.IgnoreConfig); err != nil {
 				return err
 			}
-			return a.runScoped(cmd.Context(), r)
+			return a.runAsRoot(cmd.Context(), r)
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
@@ -79,7 +79,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 	return cmd
 }
 
-func (a *app) runScoped(ctx context.Context, r helper.Run) error {
+func (a *app) runAsRoot(ctx context.Context, r helper.Run) error {
 	if !a.root {
 		return a.failed(helper.ExitFailed, fmt.Errorf("cannot run a command: %w", helper.ErrRootOnly))
 	}
@@ -93,7 +93,7 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 			a.printNotice(short)
 		}
 	}
-	var told []string
+	var said []string
 	runner := &run.Runner{
 		Config:   c,
 		Mounts:   namespace.OfMachine(),
@@ -105,13 +105,13 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 			for _, notice := range r.Notices {
 				a.printNotice(notice)
 			}
-			told = r.Notices
+			said = r.Notices
 		},
 	}
 	end, err := runner.Run(r)
 	if end.Result != nil {
 		for _, notice := range end.Result.Notices {
-			if !slices.Contains(told, notice) {
+			if !slices.Contains(said, notice) {
 				a.printNotice(notice)
 			}
 		}
@@ -119,7 +119,7 @@ func (a *app) runScoped(ctx context.Context, r helper.Run) error {
 	return a.ended(end, err)
 }
 
-// ended is the failure that a command's end comes to. Its own exit code is ours, unless
+// ended is the failure that a command's end comes to. Its exit code is that of immutectl, unless
 // all went well with the command, but not with the lock.
 func (a *app) ended(end run.End, err error) error {
 	var interrupted *run.InterruptedError
@@ -174,7 +174,7 @@ func exceptRuns(s helper.Status) string {
 	return " for all but " + strings.Join(names, ", ")
 }
 
-// runWords describes a command at work.
+// runWords describes a command that runs.
 func runWords(r helper.Run) string {
 	words := fmt.Sprintf("%s (pid %d) since %s", text.CommandLine(r.Command, helper.MaxCommand), r.PID, r.Since.Local().Format(minutes))
 	return words + byWhom(&helper.Window{UID: r.UID, User: r.User, Reason: r.Reason})

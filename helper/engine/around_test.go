@@ -24,19 +24,19 @@ func TestMountsAroundInOtherNamespaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Both made theirs before ours was closed; the user keeps his.
-	lend := func(evenSo bool) (*Grant, *helper.Result) {
+	begin := func(evenSo bool) (*Grant, *helper.Result) {
 		return f.engine.Grant(context.Background(), helper.Run{ID: "run", User: "root", Command: []string{"true"}, EvenSo: evenSo})
 	}
-	grant, r := lend(false)
+	grant, r := begin(false)
 	want := fmt.Sprintf("%q in the mounts of sh (pid %d) is writable", f.Top, service.pid())
 	if grant != nil || !strings.HasPrefix(r.Error, "cannot run the command: "+want+" and shows ") {
-		t.Fatalf("lent %v, %s: %q; want it refused for %s", grant != nil, r.Outcome, r.Error, want)
+		t.Fatalf("granted %v, %s: %q; want it refused for %s", grant != nil, r.Outcome, r.Error, want)
 	}
 	f.expect("refused", helper.Locked)
 
-	grant, r = lend(true)
+	grant, r = begin(true)
 	if grant == nil || !slices.ContainsFunc(r.Notices, func(n string) bool { return strings.HasPrefix(n, want) }) {
-		t.Fatalf("even so: lent %v, %s: %q %q; want a notice of %s", grant != nil, r.Outcome, r.Error, r.Notices, want)
+		t.Fatalf("even so: granted %v, %s: %q %q; want a notice of %s", grant != nil, r.Outcome, r.Error, r.Notices, want)
 	}
 	if !service.can("touch top/ROOTVOL/.probe") {
 		t.Error("the service can't write: the test shows nothing")
@@ -44,7 +44,7 @@ func TestMountsAroundInOtherNamespaces(t *testing.T) {
 	f.giveBack(grant)
 
 	service.stop()
-	grant, r = lend(false)
+	grant, r = begin(false)
 	if grant == nil {
 		t.Fatalf("a user's copy keeps the command from its work: %s: %s", r.Outcome, r.Error)
 	}

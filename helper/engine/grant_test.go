@@ -19,7 +19,7 @@ import (
 	"immutray.org/helper/statedir"
 )
 
-// lend begins a grant on a locked system.
+// grant begins a grant on a locked system.
 func (f *fixture) grant(run helper.Run) *Grant {
 	f.t.Helper()
 	f.must(helper.Lock)
@@ -47,7 +47,7 @@ func (f *fixture) giveBack(l *Grant) {
 
 // What is locked for all but a command is locked: no occasion, no timer and no seal takes
 // away from the command what it is changing.
-func TestLocksOnTheirOwnLeaveALoan(t *testing.T) {
+func TestUnattendedLocksLeaveAGrant(t *testing.T) {
 	f := newFixture(t)
 	grant := f.grant(helper.Run{})
 	for _, r := range []helper.Request{
@@ -91,7 +91,7 @@ func TestTheEndOfAWindowWaitsForACommand(t *testing.T) {
 }
 
 // A window that is opened beside a command, and fails half way, leaves the grant as it was.
-func TestAFailedUnlockLeavesALoan(t *testing.T) {
+func TestAFailedUnlockLeavesAGrant(t *testing.T) {
 	f := newFixture(t)
 	f.must(helper.Unlock)
 	writeFile(t, f.Etc+"/large", strings.Repeat("x", 4<<20)) // more than fits into a pipe
@@ -236,7 +236,7 @@ func TestASystemWideCommandThatNobodyLocksAfter(t *testing.T) {
 	run := helper.Run{ID: "whole", SystemWide: true, Command: []string{"true"}}
 	grant, result := f.engine.Grant(context.Background(), run)
 	if grant == nil {
-		t.Fatalf("lend: %s: %s", result.Outcome, result.Error)
+		t.Fatalf("Grant() = %s: %s", result.Outcome, result.Error)
 	}
 	r := f.engine.Run(context.Background(), helper.Request{Verb: helper.Unlock, UntilLocked: true, Reason: records.WindowReason(run)})
 	if r.Outcome != helper.Done {

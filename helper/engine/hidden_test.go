@@ -146,7 +146,7 @@ func TestNoCommandBelowAnOverlay(t *testing.T) {
 	f.overlay(false)
 	_, r := f.engine.Grant(t.Context(), helper.Run{ID: "run", PID: os.Getpid()})
 	if r.Outcome == helper.Done || !strings.Contains(r.Error, "something (overlay) is mounted over") {
-		t.Errorf("lend = %s: %s", r.Outcome, r.Error)
+		t.Errorf("Grant() = %s: %s", r.Outcome, r.Error)
 	}
 	f.expect("after that", helper.Locked)
 }

@@ -200,7 +200,7 @@ func TestWhoIsLeftBehindIsNamed(t *testing.T) {
 }
 
 // A program that has the file system writable from a time when it was is shut out of what
-// is lent to a command.
+// is granted to a command.
 func TestNobodyElseWritesWhileACommandRuns(t *testing.T) {
 	f := newFixture(t)
 	f.CloseTop() // so that nobody has a copy of it

@@ -22,7 +22,7 @@ func (f *fixture) shortened() *Engine {
 	return &e
 }
 
-// What was lent is what is taken back, by whoever does it.
+// What was granted is what is taken back, whatever takes it back.
 func TestWhatWasLentIsTakenBackWhateverIsNamedByThen(t *testing.T) {
 	for name, end := range map[string]func(*fixture, *Grant){
 		"by another guardian": func(f *fixture, l *Grant) {
@@ -63,11 +63,11 @@ func TestALoanWantsAConfigurationThatIsAccepted(t *testing.T) {
 	f.engine.Config.Refused = config.Refuse("/etc/immutray/config.toml", errors.New("line 1: unknown key pats"))
 	l, r := f.engine.Grant(context.Background(), helper.Run{ID: "run", Command: []string{"vi"}})
 	if l != nil || r.Outcome != helper.ConfigRefused {
-		t.Fatalf("Lend() = %v, %s %s", l, r.Outcome, r.Error)
+		t.Fatalf("Grant() = %v, %s %s", l, r.Outcome, r.Error)
 	}
 	l, r = f.engine.Grant(context.Background(), helper.Run{ID: "run", Command: []string{"vi"}, EvenSo: true, IgnoreConfig: true})
 	if l == nil {
-		t.Fatalf("Lend() with the file ignored: %s %s", r.Outcome, r.Error)
+		t.Fatalf("Grant() with the file ignored: %s %s", r.Outcome, r.Error)
 	}
 	f.giveBack(l)
 }

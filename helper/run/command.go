@@ -31,7 +31,7 @@ func start(program string, args []string) (*command, error) {
 	return c, nil
 }
 
-// wait waits until the command has ended, hands signals on to it, and stops with it. It
+// wait waits until the command has ended, passes signals on to it, and stops with it. It
 // returns the exit code.
 func (c *command) wait(signals <-chan os.Signal) int {
 	defer unix.Close(c.pidfd)
@@ -68,26 +68,25 @@ func (c *command) wait(signals <-chan os.Signal) int {
 	}
 }
 
-// forward hands a signal on to the command, unless that has got it as well: what is
-// typed goes to the whole group that is in the foreground.
+// forward passes a signal on to the command, unless that has got it too: what is typed goes
+// to the whole process group in the foreground.
 func (c *command) forward(s syscall.Signal) {
 	if s != unix.SIGPIPE && !isTyped(s) {
 		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0) // it may have ended
 	}
 }
 
-// isTyped reports whether a signal is one of those that can be typed, at a terminal that
-// sends them to us.
+// isTyped reports whether a signal can be typed at a terminal which sends it to the runner.
 func isTyped(s os.Signal) bool { return (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground() }
 
-// inForeground reports whether what is typed at the terminal goes to our process group.
+// inForeground reports whether what is typed at the terminal goes to the runner's process group.
 func inForeground() bool {
 	group, ok := foreground()
 	return ok && group == unix.Getpgrp()
 }
 
-// foreground returns the process group in the foreground of our terminal; false when we
-// have none.
+// foreground returns the process group in the foreground of the terminal; false if there is
+// no terminal.
 func foreground() (group int, ok bool) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -98,20 +97,20 @@ func foreground() (group int, ok bool) {
 	return group, err == nil
 }
 
-// settle is how long a Ctrl-Z may take to stop us too.
+// settle is how long a Ctrl-Z may take to stop the runner too.
 const settle = 50 * time.Millisecond
 
-// stopToo stops us when the command has stopped by itself, so that the shell notices, and
-// continues the command when the shell continues us.
+// stopToo stops the runner when the command has stopped by itself, so that the shell notices,
+// and continues the command when the shell continues the runner.
 //
-// After a Ctrl-Z the kernel has stopped us already, or is about to; and when we get on,
-// the command does so too.
+// After a Ctrl-Z the kernel has stopped the runner already, or is about to; and whatever
+// continues it continues the command too.
 func (c *command) stopToo() {
 	time.Sleep(settle)
 	if _, interactive := foreground(); !interactive || !wire.IsStopped(c.pid) || signal.Ignored(unix.SIGTSTP) {
 		return
 	}
-	// To this thread: no other could stop the process before it runs on.
+	// To this thread: a signal to another one could arrive after it has gone on.
 	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTSTP)
 	if group, err := unix.Getpgid(c.pid); err == nil && group != unix.Getpgrp() {
 		_ = unix.Kill(-group, unix.SIGCONT)

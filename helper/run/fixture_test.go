@@ -228,8 +228,8 @@ func (f *fixture) signal(s unix.Signal, pid int) {
 	})
 }
 
-// lent is the state of a system that is locked for all but commands.
-const lent helper.State = "lent"
+// granted is the state of a system that is locked for everything but commands.
+const granted helper.State = "granted"
 
 func (f *fixture) state() helper.State {
 	f.t.Helper()
@@ -238,9 +238,9 @@ func (f *fixture) state() helper.State {
 		return s.State
 	}
 	if s.State != helper.Locked && s.State != helper.Unlocked {
-		f.t.Errorf("while something is lent the state is %s: %+v", s.State, s)
+		f.t.Errorf("while a command can write, the state is %s: %+v", s.State, s)
 	}
-	return lent
+	return granted
 }
 
 // isLocked reports whether it is locked for commands, too.

@@ -14,7 +14,7 @@ import (
 
 // A lock by force takes the write access from a command, and nothing gives it back: no
 // other guardian, no other command.
-func TestForceEndsALoan(t *testing.T) {
+func TestForceEndsAGrant(t *testing.T) {
 	f := newFixture(t)
 	cmd := f.start(`touch $ETC/before || exit 9; echo ready; while read line; do touch $ETC/late && exit 8; done; exit 7`)
 	cmd.Stderr = nil // touch says what is expected

@@ -66,7 +66,7 @@ func startError(err error) error {
 	return fmt.Errorf("cannot start a guardian: %w", text.Because(err))
 }
 
-// startIn starts a program in a mount namespace, "" for our own.
+// startIn starts a program in a mount namespace, "" for that of this process.
 func startIn(mounts string, cmd *exec.Cmd) error {
 	if mounts == "" {
 		return cmd.Start()

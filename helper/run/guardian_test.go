@@ -55,7 +55,7 @@ func TestTheMachineWaitsAsLongAsItMust(t *testing.T) {
 	}
 }
 
-// What a guardian has lent that is killed before the command begins is taken back, and
+// The grant of a guardian that is killed before the command begins is ended, and
 // the command is not run.
 func TestAGuardianThatIsKilledAtOnce(t *testing.T) {
 	for answers := range 2 {

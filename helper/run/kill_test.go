@@ -158,7 +158,7 @@ func TestARunnerThatIsStoppedAtOnce(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	f.await("access is lent", 30*time.Second, func() bool { return !f.isLocked() })
+	f.await("the grant", 30*time.Second, func() bool { return !f.isLocked() })
 	f.await("locked", 20*time.Second, f.isLocked)
 	f.command("kill", "-CONT", itoa(cmd.Process.Pid))
 	cmd.Stderr = nil
@@ -168,7 +168,7 @@ func TestARunnerThatIsStoppedAtOnce(t *testing.T) {
 	f.expect("in the end", helper.Locked)
 }
 
-// When nobody is left who could, whatever of ours runs next takes back what was lent.
+// When runner and guardian are dead, the next of Immutray's processes that runs ends the grant.
 func TestReclaim(t *testing.T) {
 	f := newFixture(t)
 	for _, systemWide := range []bool{false, true} {

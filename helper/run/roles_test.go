@@ -54,10 +54,10 @@ type setup struct {
 	EvenSo     bool
 	Reason     string
 	InReach    string // why a guardian can't leave
-	Deaths     int    // how many guardians are killed when they have lent,
+	Deaths     int    // how many guardians are killed when the grant has begun,
 	LastAnswer int    // after so many answers
-	StopRunner bool   // when a guardian has lent
-	GoingOff   bool   // the machine, when a guardian would have it wait
+	StopRunner bool   // when the grant has begun
+	GoingOff   bool   // the machine, when a guardian takes an inhibitor
 }
 
 func readSetup(dir string) setup {

@@ -19,15 +19,15 @@ func TestTheCommandAloneCanWrite(t *testing.T) {
 	f := newFixture(t)
 	f.set(setup{Reason: "new kernel"})
 	cmd := f.start(`echo a >$ROOT/file && echo b >$ETC/file && echo ready && cat >$ROOT/input`)
-	f.expect("at work", lent)
+	f.expect("while it runs", granted)
 	s := f.status()
 	for _, p := range s.Paths {
 		if p.Mount != helper.ReadOnly || p.Property != helper.Writable || p.Superblock != helper.Writable {
-			t.Errorf("at work: %+v", p)
+			t.Errorf("while it runs: %+v", p)
 		}
 	}
 	if len(s.Runs) != 1 || s.Runs[0].Reason != "new kernel" || s.Runs[0].PID != cmd.Process.Pid || s.Runs[0].Command[0] != "sh" {
-		t.Errorf("at work: %+v", s.Runs)
+		t.Errorf("while it runs: %+v", s.Runs)
 	}
 	io.WriteString(f.stdin, "more")
 	f.stdin.Close()
@@ -203,7 +203,7 @@ func TestNobodyLocksOrIsLockedOutMeanwhile(t *testing.T) {
 		if want := `only "sh" (pid ` + itoa(cmd.Process.Pid) + `) can still write, until it ends`; r.Outcome != helper.Done || len(r.Notices) != 1 || r.Notices[0] != want {
 			t.Errorf("%s = %s: %s, %q", verb, r.Outcome, r.Error, r.Notices)
 		}
-		f.expect("locked already", lent)
+		f.expect("locked already", granted)
 	}
 
 	// Unlocked meanwhile, it stays so until the command ends, and when it does.
@@ -236,7 +236,7 @@ func TestTwoCommands(t *testing.T) {
 	if want := "not locked yet: another command"; end.Result == nil || len(end.Result.Notices) != 1 || !strings.HasPrefix(end.Result.Notices[0], want) {
 		t.Errorf("end = %+v", end.Result)
 	}
-	f.expect("one left", lent)
+	f.expect("one left", granted)
 	second.Process.Signal(unix.SIGTERM)
 	if code, end := f.run(second); code != 143 || end.Err != "" {
 		t.Errorf("exit code %d, %+v", code, end)
@@ -266,7 +266,7 @@ func TestAfterBothWereKilled(t *testing.T) {
 
 // A property that can't be cleared (a subvolume that is sent must stay as it is) leaves
 // everything as it was.
-func TestAPathThatCannotBeLent(t *testing.T) {
+func TestAPathThatCannotBeMadeWritable(t *testing.T) {
 	f := newFixture(t)
 	sender := exec.Command("btrfs", "send", f.Etc)
 	out, err := sender.StdoutPipe()
@@ -293,8 +293,8 @@ func TestAPathThatCannotBeLent(t *testing.T) {
 	if want := `cannot make "` + f.Etc + `" writable for the command: a backup is reading it`; code != 1 || !strings.HasPrefix(end.Err, want) {
 		t.Errorf("exit code %d, %q, want %q", code, end.Err, want)
 	}
-	f.expect("not lent", helper.Locked)
+	f.expect("not granted", helper.Locked)
 	if s := f.status(); len(s.Runs) > 0 || !strings.Contains(f.journal(), "run for root: failed, the system is locked: cannot make ") {
-		t.Errorf("not lent: %+v, %q", s.Runs, f.journal())
+		t.Errorf("not granted: %+v, %q", s.Runs, f.journal())
 	}
 }

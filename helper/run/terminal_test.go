@@ -153,7 +153,7 @@ func TestCtrlCWhileTheEndIsWaitedFor(t *testing.T) {
 		left, _ := filepath.Glob(f.Dir + "/end.*")
 		return len(left) == 1
 	})
-	f.expect("with a guardian that stands still", lent)
+	f.expect("with a guardian that stands still", granted)
 	goOn()
 	f.await("locked", time.Second, f.isLocked)
 }
@@ -171,7 +171,7 @@ func TestCtrlZ(t *testing.T) {
 		tm.types(test.stop)
 		tm.sees("Stopped")
 		tm.sees("$ ") // before, a shell may lose what is typed
-		f.expect(test.name+", stopped", lent)
+		f.expect(test.name+", stopped", granted)
 		tm.types("fg\n")
 		tm.sees("sleep 60") // what goes on now
 		tm.types("line\n")
@@ -188,7 +188,7 @@ func TestTheTerminalIsGone(t *testing.T) {
 	tm := f.terminal()
 	tm.types(job)
 	tm.sees("ready")
-	f.expect("at work", lent)
+	f.expect("while it runs", granted)
 	tm.master.Close()
 	f.await("locked", time.Second, f.isLocked)
 	f.await("the runner's end", 10*time.Second, func() bool {
@@ -213,7 +213,7 @@ func TestAShell(t *testing.T) {
 	tm.types("kill %1; suspend\n")
 	tm.sees("Stopped")
 	tm.sees("$ ")
-	f.expect("suspended", lent)
+	f.expect("suspended", granted)
 	tm.types("fg\n")
 	tm.sees("inner> ")
 	tm.types("exit 9\n")

@@ -1,6 +1,5 @@
 // Package statedir is the layout of the state directory, by default /run/immutray: the names
-// in it and who may read them, and how the file of a process that lives is told from that of
-// a dead one. What is in the files is up to the packages that write them.
+// in it, the modes, and the locks. What is in the files is up to the packages that write them.
 //
 //	state.json   for everyone: the window and the last result; package statefile
 //	woken        for everyone: replaced so that those who watch the directory look again

@@ -13,7 +13,7 @@ import (
 
 // A Lock is that of the whole state directory: one process at a time has it.
 //
-// It is one of flock(2), because /proc/locks tells whose those are (proc_locks(5)).
+// It is one of flock(2), because /proc/locks names the holder of those (proc_locks(5)).
 type Lock struct{ file *os.File }
 
 // OpenLock returns the lock, which this process does not have yet.
@@ -45,7 +45,8 @@ func (l *Lock) Try() (bool, error) {
 // no room on a file system that is full.
 const holderWidth = 10
 
-// note writes into the file whose the lock is. Without that, nothing tells who is stopped.
+// note writes into the file which process has the lock; otherwise a stopped one could not be
+// found.
 func (l *Lock) note() {
 	_, _ = l.file.WriteAt(fmt.Appendf(nil, "%*d", holderWidth, os.Getpid()), 0)
 }

@@ -1,5 +1,5 @@
-// Package stopped ends processes of ours that are stopped: one can't do then what it is
-// there for, and what it holds nobody else gets.
+// Package stopped ends those of Immutray's processes that are stopped: a stopped process does
+// not do its work, and keeps others from what it holds.
 package stopped
 
 import (
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// End kills a process that is stopped or whose cgroup is frozen, and reports whether it was.
+// End kills a process if it is stopped or its cgroup is frozen, and reports whether it has.
 func End(pid int) bool {
 	if pid <= 0 || !is(pid) {
 		return false

@@ -177,15 +177,15 @@ func (w *watch) begin(ctx context.Context, before *wire.Message) *helper.Result 
 		return result
 	}
 	w.grant.End(ctx, nil)
-	if unlocked != nil { // else it may still be at work
+	if unlocked != nil { // without a result it may still be running
 		w.grant.Forget()
 	}
 	w.grant = nil
 	return refused(result, unlocked, err)
 }
 
-// unlockRequest asks for the longest window that there may be. It ends with the command:
-// while that is at work a lock at the end of the time is refused, and tried again.
+// unlockRequest asks for the longest window that is allowed. It ends with the command: while
+// that runs, the lock at the end of the window is refused, and tried again.
 func (w *watch) unlockRequest() helper.Request {
 	r := helper.Request{Verb: helper.Unlock, Reason: records.WindowReason(w.run), IgnoreConfig: w.run.IgnoreConfig}
 	if longest := w.engine.Config.UnlockMax; longest != config.UntilLocked {
@@ -196,8 +196,8 @@ func (w *watch) unlockRequest() helper.Request {
 	return r
 }
 
-// refused is the result of a command whose unlock or lock, which may have no result, has
-// failed.
+// refused is the result of a command whose unlock or lock has failed; step is the result of
+// that, nil if there is none.
 func refused(result, step *helper.Result, err error) *helper.Result {
 	result.Outcome, result.Limit = helper.Failed, helper.LimitOf(err)
 	if step != nil {
@@ -233,7 +233,7 @@ func (w *watch) take(m wire.Message) wire.Message {
 	return wire.Message{}
 }
 
-// watch notes the command. Where it can't be watched the runner has to tell of its end.
+// watchCommand notes the command. If it can't be watched, the runner reports its end.
 func (w *watch) watchCommand(p wire.Process) wire.Message {
 	ended, stop, err := p.Watch()
 	if err != nil {
@@ -243,7 +243,7 @@ func (w *watch) watchCommand(p wire.Process) wire.Message {
 	return wire.Message{}
 }
 
-// end takes back what was lent, the property at the latest within a second.
+// end ends the grant, the property is set within a second at the latest.
 func (w *watch) end(ctx context.Context) *helper.Result {
 	if w.stop != nil {
 		w.stop()
@@ -265,8 +265,8 @@ func (w *watch) end(ctx context.Context) *helper.Result {
 	return locked
 }
 
-// lock ends the window that was opened for the command, unless somebody has opened
-// another since: that one has an end of its own.
+// lock ends the window that was opened for the command, unless another was opened since,
+// which has an end of its own.
 func (w *watch) lock(ctx context.Context) *helper.Result {
 	if state, err := statefile.Read(w.engine.Config.StateDir); err == nil && state.Last != nil {
 		last := state.Last

@@ -76,7 +76,7 @@ func Close(namespace *os.File, names []string) (busy []string) {
 }
 
 // OfMachine returns the file in /proc of the mount namespace in which PID 1 has the mounts of
-// the machine, "" if that is our own, or if PID 1 is not systemd.
+// the machine, "" if this process is in it, or if PID 1 is not systemd.
 func OfMachine() string {
 	const first = "/proc/1/ns/mnt"
 	own, err := os.Readlink("/proc/self/ns/mnt")

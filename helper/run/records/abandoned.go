@@ -16,16 +16,15 @@ import (
 // Replacement is how long a runner that lives may take to start another guardian.
 const Replacement = 2 * time.Second
 
-// Abandoned returns the commands that nobody answers for any more, for root. It ends the
-// processes that hold a record and are stopped: one can't do then what it is there for,
-// and where the runner lives it starts another. A command whose runner lives is abandoned
-// when Replacement is over.
+// Abandoned returns the commands that have no guardian any more, for root. It ends guardians
+// that are stopped: a stopped guardian does not do its work, and a runner that lives starts
+// another. A command whose runner lives is abandoned only after Replacement.
 func Abandoned(stateDir string) []helper.Run {
 	dir := statedir.Dir(stateDir).Runs().Path
 	deadline := time.Now().Add(Replacement)
-	ended := map[int]bool{} // they hold their records until the last of their threads is gone
+	ended := map[int]bool{} // these hold their records until the last of their threads is gone
 	for {
-		// What can't be read is looked at the next time.
+		// Unreadable records are left to the next call.
 		alive, dead, _ := list(dir)
 		wait := false
 		for _, e := range alive {
@@ -48,7 +47,7 @@ func Abandoned(stateDir string) []helper.Run {
 	}
 }
 
-// Clear removes what a dead one has left of a command.
+// Clear removes the record of a command that has no guardian.
 func Clear(stateDir, id string) {
 	dir := statedir.Dir(stateDir)
 	for _, folder := range []statedir.Folder{dir.Runs(), dir.Programs()} {
@@ -59,8 +58,8 @@ func Clear(stateDir, id string) {
 	}
 }
 
-// lives reports whether there is such a process. That it may be another by now costs a
-// little time.
+// lives reports whether there is such a process. If it is another one by now, that only
+// costs a little time.
 func lives(pid int) bool {
 	return pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }

@@ -26,21 +26,21 @@ import (
 // default (execve(2)), and JSON writes a byte of it in up to six.
 const maxSize = 16 << 20
 
-// A Record is that of a command of ours.
+// A Record is that of a command of this process.
 type Record struct {
 	files    []*os.File
-	released []string // what is left of it when nobody answers for the command any more
+	released []string // the files of a command that was abandoned
 }
 
 // An entry is the content of a file.
 type entry struct {
 	helper.Run
-	// Holder is the process that answers for the command.
+	// Holder is the process that holds the record: the guardian.
 	Holder int `json:"holder"`
 }
 
-// Put records a command that this process answers for. A record that a dead one has left
-// of it is replaced.
+// Put records a command whose guardian this process is. A record that a dead guardian has
+// left is replaced.
 func Put(stateDir string, r helper.Run) (*Record, error) {
 	rec := &Record{}
 	dir := statedir.Dir(stateDir)
@@ -55,7 +55,7 @@ func Put(stateDir string, r helper.Run) (*Record, error) {
 	return rec, nil
 }
 
-// Update replaces the record by one that says more. Nobody sees the command without one.
+// Update replaces the record by one that says more. There is no moment without a record.
 func (r *Record) Update(stateDir string, run helper.Run) error {
 	updated, err := Put(stateDir, run)
 	if err != nil {
@@ -85,7 +85,7 @@ func (r *Record) put(folder statedir.Folder, run helper.Run) error {
 	return nil
 }
 
-// Close takes the record back. More than once it does nothing.
+// Close removes the record. Calling it again does nothing.
 func (r *Record) Close() {
 	r.Release()
 	for _, name := range r.released {
@@ -94,7 +94,7 @@ func (r *Record) Close() {
 	r.released = nil
 }
 
-// Release leaves the record as of a command that nobody answers for; see [Abandoned].
+// Release leaves the record as that of an abandoned command; see [Abandoned].
 func (r *Record) Release() {
 	for _, f := range r.files {
 		r.released = append(r.released, f.Name())
@@ -103,8 +103,8 @@ func (r *Record) Release() {
 	r.files = nil
 }
 
-// List returns the commands at work, the oldest first. Root gets all that is known, and
-// everyone else what is for everyone. The error says that there may be more.
+// List returns the commands that have a guardian, the oldest first. Root gets all that is
+// known, and everyone else what everyone may know. After an error there may be more.
 func List(stateDir string) ([]helper.Run, error) {
 	folder := statedir.Dir(stateDir).Programs()
 	if os.Geteuid() == 0 {
@@ -118,8 +118,8 @@ func List(stateDir string) ([]helper.Run, error) {
 	return found, err
 }
 
-// list returns what the files in a directory say, those that somebody answers for and
-// those that nobody does.
+// list returns the records in a directory: alive are those of commands that have a guardian,
+// dead those of commands that have none.
 func list(dir string) (alive, dead []entry, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -147,8 +147,8 @@ func list(dir string) (alive, dead []entry, err error) {
 	return alive, dead, err
 }
 
-// read returns what a file says, and whether somebody answers for it. One that is gone
-// was taken back since it was listed.
+// read returns the record in a file, and whether it is held. A file that is gone was removed
+// since it was listed.
 func read(path string) (e entry, held bool, err error) {
 	f, held, err := statedir.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -163,7 +163,7 @@ func read(path string) (e entry, held bool, err error) {
 		err = json.Unmarshal(data, &e)
 	}
 	if !held {
-		e.ID = filepath.Base(path) // also of one that can't be read: it is to be cleared away
+		e.ID = filepath.Base(path) // also of an unreadable one, which is to be removed
 		return e, false, nil
 	}
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Process is one that the other side is told of. After it has ended, its id may become
-// that of another process, which has started at another time.
+// A Process identifies a process. After it has ended, its id may become that of another
+// process, which has started at another time.
 type Process struct {
 	PID     int    `json:"pid"`
 	Started string `json:"started"` // in ticks since boot
