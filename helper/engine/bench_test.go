@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"immutray.org/helper"
+	"immutray.org/packaging/testbed/lab"
 )
 
 // What 100 services with mounts of their own cost. The budget is 300 ms for either.
@@ -25,6 +26,21 @@ func BenchmarkLockUnlockNamespaces(b *testing.B) {
 						f.must(verb)
 					}
 				})
+			}
+		})
+	}
+}
+
+// What 5,000 other mounts cost, as on a host of containers. The budget is 100 ms for a lock
+// and an unlock together.
+func BenchmarkLockUnlockMounts(b *testing.B) {
+	for _, number := range []int{30, lab.ManyMounts} {
+		b.Run(fmt.Sprint(number), func(b *testing.B) {
+			f := newFixture(b)
+			lab.MountMany(b, number)
+			for b.Loop() {
+				f.must(helper.Lock)
+				f.must(helper.Unlock)
 			}
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"immutray.org/helper/mount"
 	"immutray.org/helper/namespaces"
 	"immutray.org/helper/protected"
 )
@@ -42,11 +41,10 @@ func (o *others) besideWords(paths []*protected.Path) string {
 	if o == nil {
 		return "" // the search has failed, which another notice says
 	}
-	mounts, _ := mount.List() // without them, one more mount is named
 	all := slices.DeleteFunc(slices.Clone(o.beside), func(m besideMount) bool {
 		return slices.ContainsFunc(paths, func(p *protected.Path) bool {
-			own, ok := mount.ByID(mounts, p.MountID)
-			return ok && own.Device == m.superblock && own.Root == m.root
+			own, err := p.Mount() // without it, one more mount is named
+			return err == nil && own.Device == m.superblock && own.Root == m.root
 		})
 	})
 	if len(all) == 0 {

@@ -2,6 +2,7 @@ package lockstate
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -269,10 +270,17 @@ func asNobody(t *testing.T, f func() helper.Status) helper.Status {
 	return <-result
 }
 
+// What the state costs that "status" and the applet read, with few and with many other
+// mounts. The budget is three times as long with many.
 func BenchmarkRead(b *testing.B) {
-	s := lab.New(b)
-	r := &Reader{Paths: s.Protected(), StateDir: s.State}
-	for b.Loop() {
-		r.Read()
+	for _, number := range []int{30, lab.ManyMounts} {
+		b.Run(fmt.Sprint(number), func(b *testing.B) {
+			s := lab.New(b)
+			lab.MountMany(b, number)
+			r := &Reader{Paths: s.Protected(), StateDir: s.State}
+			for b.Loop() {
+				r.Read()
+			}
+		})
 	}
 }

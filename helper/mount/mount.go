@@ -37,7 +37,7 @@ func Find(id uint64) (Info, error) {
 		return Info{}, err
 	}
 	defer f.Close()
-	info, err := find(f, id)
+	info, err := FindIn(f, id)
 	if errors.Is(err, ErrNotListed) {
 		err = fmt.Errorf("cannot find mount %d: %w", id, err)
 	}

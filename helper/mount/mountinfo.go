@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,26 +20,11 @@ import (
 //
 //	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 //	(1)(2)(3)   (4)   (5)      (6)      (7)   (8) (9)   (10)         (11)
-//
-// Paths are as the kernel has them: its octal escapes are undone, so they may hold
-// any byte but NUL.
 type Info struct {
-	ID           uint64 // (1)
-	Parent       uint64 // (2) the mount that this one is mounted on
-	Device       string // (3) major:minor of the superblock; stat's st_dev differs on btrfs
-	Root         string // (4) on btrfs the path of the subvolume
-	Point        string // (5)
-	Options      string // (6) of this mount
-	Filesystem   string // (9)
+	Summary
 	Source       string // (10)
-	SuperOptions string // (11) of the filesystem
+	SuperOptions string // (11) of the file system
 }
-
-// ReadOnly reports the mount flag.
-func (i Info) ReadOnly() bool { return hasOption(i.Options, "ro") }
-
-// SuperReadOnly reports the superblock flag.
-func (i Info) SuperReadOnly() bool { return hasOption(i.SuperOptions, "ro") }
 
 // SuperOption returns the value of one option of the filesystem, such as subvolid, and
 // whether there is one.
@@ -46,7 +32,7 @@ func (i Info) SuperOption(name string) (string, bool) {
 	for option := range strings.SplitSeq(i.SuperOptions, ",") {
 		if value, ok := strings.CutPrefix(option, name+"="); ok {
 			// A comma in a value is escaped as well (seq_show_option in include/linux/seq_file.h).
-			return unescape([]byte(value)), true
+			return Unescape(value), true
 		}
 	}
 	return "", false
@@ -74,7 +60,7 @@ const maxLine = 1 << 20
 // ParseInfo reads a mount table.
 func ParseInfo(r io.Reader) ([]Info, error) {
 	var infos []Info
-	err := Each(r, "", func(info Info) error {
+	err := Each(r, nil, func(info Info) error {
 		infos = append(infos, info)
 		return nil
 	})
@@ -84,14 +70,14 @@ func ParseInfo(r io.Reader) ([]Info, error) {
 	return infos, nil
 }
 
-// Each reads a mount table and calls each for the mounts of one superblock, by its device,
-// or for all of them where device is empty. It ends early with an error of each.
-func Each(r io.Reader, device string, each func(Info) error) error {
-	return scan(r, func(line []byte) bool { return device == "" || hasDevice(line, device) }, each)
+// Each reads a mount table and calls each for the mounts of superblocks, by their
+// major:minor, or for all mounts where there are none. It ends early with an error of each.
+func Each(r io.Reader, superblocks []string, each func(Info) error) error {
+	return scan(r, func(line []byte) bool { return superblocks == nil || hasDevice(line, superblocks) }, each)
 }
 
-// find returns the mount with an id, and reads a mount table no further than it.
-func find(r io.Reader, id uint64) (Info, error) {
+// FindIn returns the mount with an id, and reads a mount table no further than it.
+func FindIn(r io.Reader, id uint64) (Info, error) {
 	var found Info
 	errFound := errors.New("found")
 	begin := strconv.AppendUint(nil, id, 10)
@@ -132,21 +118,22 @@ func scan(r io.Reader, wanted func(line []byte) bool, each func(Info) error) err
 }
 
 // hasDevice looks at field (3) alone.
-func hasDevice(line []byte, device string) bool {
+func hasDevice(line []byte, superblocks []string) bool {
 	for range 2 {
 		_, line, _ = bytes.Cut(line, []byte(" "))
 	}
 	field, _, _ := bytes.Cut(line, []byte(" "))
-	return string(field) == device
+	return slices.ContainsFunc(superblocks, func(s string) bool { return string(field) == s })
 }
 
-func parseLine(line []byte) (Info, error) {
+func parseLine(bytes []byte) (Info, error) {
+	line := string(bytes)
 	// The kernel escapes blanks in every field, so that a blank only ever separates
 	// (mangle in fs/proc_namespace.c).
-	fields := bytes.Split(line, []byte(" "))
+	fields := strings.Split(line, " ")
 	separator := -1
 	for i := 6; i < len(fields); i++ {
-		if len(fields[i]) == 1 && fields[i][0] == '-' {
+		if fields[i] == "-" {
 			separator = i
 			break
 		}
@@ -155,45 +142,53 @@ func parseLine(line []byte) (Info, error) {
 	if separator < 0 || len(fields) < separator+4 {
 		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
 	}
-	id, err := strconv.ParseUint(string(fields[0]), 10, 64)
+	id, err := strconv.ParseUint(fields[0], 10, 64)
 	if err != nil {
 		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
 	}
-	parent, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	parent, err := strconv.ParseUint(fields[1], 10, 64)
 	if err != nil {
 		return Info{}, fmt.Errorf("cannot read the mount table: unexpected line %q", line)
 	}
 	return Info{
-		ID:           id,
-		Parent:       parent,
-		Device:       string(fields[2]),
-		Root:         unescape(fields[3]),
-		Point:        unescape(fields[4]),
-		Options:      string(fields[5]),
-		Filesystem:   unescape(fields[separator+1]),
-		Source:       unescape(fields[separator+2]),
-		SuperOptions: string(fields[separator+3]),
+		Summary: Summary{
+			ID:            id,
+			Parent:        parent,
+			Device:        fields[2],
+			Root:          Unescape(fields[3]),
+			Point:         Unescape(fields[4]),
+			Filesystem:    Unescape(fields[separator+1]),
+			readOnly:      hasOption(fields[5], "ro"),
+			superReadOnly: hasOption(fields[separator+3], "ro"),
+		},
+		Source:       Unescape(fields[separator+2]),
+		SuperOptions: fields[separator+3],
 	}, nil
 }
 
-// Unescape undoes the octal escapes of a field of the mount table, or of fstab(5).
-func Unescape(field string) string { return unescape([]byte(field)) }
-
-// unescape undoes the kernel's \ooo for blank, tab, newline, backslash and #.
-func unescape(field []byte) string {
-	if !bytes.ContainsRune(field, '\\') {
-		return string(field)
+// Unescape undoes the octal escapes of a field: the kernel's for blank, tab, newline,
+// backslash and # (mangle_path in fs/seq_file.c), and those of fstab(5).
+func Unescape(field string) string {
+	if !strings.Contains(field, `\`) {
+		return field
 	}
 	out := make([]byte, 0, len(field))
 	for i := 0; i < len(field); i++ {
-		if field[i] == '\\' && i+3 < len(field) {
-			if b, err := strconv.ParseUint(string(field[i+1:i+4]), 8, 8); err == nil {
-				out = append(out, byte(b))
-				i += 3
-				continue
-			}
+		if b, ok := octalByte(field[i:]); ok {
+			out = append(out, b)
+			i += 3
+			continue
 		}
 		out = append(out, field[i])
 	}
 	return string(out)
+}
+
+// octalByte returns the byte that a field begins with as a backslash and three digits.
+func octalByte(field string) (byte, bool) {
+	if len(field) < 4 || field[0] != '\\' {
+		return 0, false
+	}
+	b, err := strconv.ParseUint(field[1:4], 8, 8)
+	return byte(b), err == nil
 }

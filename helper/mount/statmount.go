@@ -32,7 +32,7 @@ type mountIDRequest struct {
 	size    uint32
 	_       uint32
 	mountID uint64 // a unique one
-	mask    uint64
+	param   uint64 // what is wanted, or behind which mount a list begins
 }
 
 // statmountAnswer is struct statmount, linux/mount.h, with room for the strings.
@@ -61,20 +61,42 @@ const stringsSize = 2*unix.PathMax + 256
 // statmount asks for a mount by its unique id. It asks no file system, and takes the lock
 // alone that readers of mountinfo take as well (namespace_sem in fs/namespace.c).
 func statmount(id uint64) (Summary, error) {
-	request := mountIDRequest{mountID: id, mask: wantAll}
-	request.size = uint32(unsafe.Sizeof(request))
 	answer := new(statmountAnswer)
-	_, _, errno := unix.Syscall6(unix.SYS_STATMOUNT, uintptr(unsafe.Pointer(&request)),
-		uintptr(unsafe.Pointer(answer)), unsafe.Sizeof(*answer), 0, 0, 0)
-	if errno != 0 {
-		return Summary{}, fmt.Errorf("statmount: %w", errno)
-	}
-	// The kernel leaves out what it can't tell: the mount point, where no path leads there.
-	if answer.mask&wantAll != wantAll {
-		return Summary{}, errors.New("statmount: the answer is incomplete")
+	if err := answer.ask(id, wantAll); err != nil {
+		return Summary{}, err
 	}
 	return answer.summary()
 }
+
+func (a *statmountAnswer) ask(id, mask uint64) error {
+	request := mountIDRequest{mountID: id, param: mask}
+	request.size = uint32(unsafe.Sizeof(request))
+	_, _, errno := unix.Syscall6(unix.SYS_STATMOUNT, uintptr(unsafe.Pointer(&request)),
+		uintptr(unsafe.Pointer(a)), unsafe.Sizeof(*a), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("statmount: %w", errno)
+	}
+	return nil
+}
+
+// rootMount is LSMT_ROOT, linux/mount.h.
+const rootMount = ^uint64(0)
+
+// listmount fills ids with the unique ids of mounts of the caller's namespace that come after
+// one, 0 for the first, in their order, and returns how many.
+func listmount(after uint64, ids []uint64) (int, error) {
+	request := mountIDRequest{mountID: rootMount, param: after}
+	request.size = uint32(unsafe.Sizeof(request))
+	n, _, errno := unix.Syscall6(unix.SYS_LISTMOUNT, uintptr(unsafe.Pointer(&request)),
+		uintptr(unsafe.Pointer(unsafe.SliceData(ids))), uintptr(len(ids)), 0, 0, 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("listmount: %w", errno)
+	}
+	return int(n), nil
+}
+
+// errOutOfSight says that no path leads to a mount; mountinfo does not have it either.
+var errOutOfSight = errors.New("statmount: no path leads there")
 
 func (a *statmountAnswer) summary() (Summary, error) {
 	s := Summary{
@@ -84,16 +106,18 @@ func (a *statmountAnswer) summary() (Summary, error) {
 		Root:          a.text(a.root),
 		Point:         a.text(a.point),
 		Filesystem:    a.text(a.filesystem),
-		ReadOnly:      a.attributes&unix.MOUNT_ATTR_RDONLY != 0,
-		SuperReadOnly: a.superFlags&superblockReadOnly != 0,
+		readOnly:      a.attributes&unix.MOUNT_ATTR_RDONLY != 0,
+		superReadOnly: a.superFlags&superblockReadOnly != 0,
 		uniqueParent:  a.uniqueParent,
 	}
 	switch {
-	case s.Root == "" || s.Point == "" || s.Filesystem == "":
+	case a.mask&wantPoint == 0 || s.Point == "":
+		return Summary{}, errOutOfSight
+	case a.mask&wantAll != wantAll || s.Root == "" || s.Filesystem == "":
 		return Summary{}, errors.New("statmount: the answer is incomplete")
 	case strings.HasPrefix(s.Filesystem, "fuse"):
 		// In mountinfo a name of the program follows, which Linux 6.8 does not tell.
-		return Summary{}, errors.New("statmount: the file system's type is incomplete")
+		return Summary{}, errors.New("statmount: the type of the file system is incomplete")
 	}
 	return s, nil
 }

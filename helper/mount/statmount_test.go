@@ -21,7 +21,7 @@ func TestStatmountLayout(t *testing.T) {
 	}{
 		{"MNT_ID_REQ_SIZE_VER0", unsafe.Sizeof(mountIDRequest{}), 24},
 		{"mnt_id_req.mnt_id", unsafe.Offsetof(mountIDRequest{}.mountID), 8},
-		{"mnt_id_req.param", unsafe.Offsetof(mountIDRequest{}.mask), 16},
+		{"mnt_id_req.param", unsafe.Offsetof(mountIDRequest{}.param), 16},
 		{"statmount.mask", unsafe.Offsetof(a.mask), 8},
 		{"statmount.sb_dev_major", unsafe.Offsetof(a.major), 16},
 		{"statmount.sb_dev_minor", unsafe.Offsetof(a.minor), 20},
@@ -35,6 +35,7 @@ func TestStatmountLayout(t *testing.T) {
 		{"statmount.mnt_point", unsafe.Offsetof(a.point), 108},
 		{"sizeof(struct statmount)", unsafe.Offsetof(a.strings), 512},
 		{"__NR_statmount", unix.SYS_STATMOUNT, 457},
+		{"__NR_listmount", unix.SYS_LISTMOUNT, 458},
 		{"STATX_MNT_ID_UNIQUE", unix.STATX_MNT_ID_UNIQUE, 0x4000},
 	} {
 		if c.got != c.want {
@@ -62,12 +63,8 @@ func TestStatAgreesWithTheMountTable(t *testing.T) {
 		t.Skip("only root can mount")
 	}
 	OnOwnThread(func() {
-		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-			t.Errorf("unshare: %v", err)
-			return
-		}
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			t.Errorf("mount: %v", err)
+		if err := separate(); err != nil {
+			t.Error(err)
 			return
 		}
 		dir := t.TempDir()
@@ -135,7 +132,7 @@ func agrees(t *testing.T, what string, fd int) {
 		t.Errorf("%s: %v", what, err)
 		return
 	}
-	want := info.summary()
+	want := info.Summary
 	hides, err := want.Hides()
 	if err != nil || hides != (what == "one over it") {
 		t.Errorf("%s: by the mount table, Hides() = %v, %v", what, hides, err)
@@ -159,7 +156,7 @@ func agrees(t *testing.T, what string, fd int) {
 
 // Of a program's file system statmount(2) does not tell the whole type.
 func TestStatLeavesFUSEToTheMountTable(t *testing.T) {
-	a := &statmountAnswer{root: 1, point: 1, filesystem: 3}
+	a := &statmountAnswer{mask: wantAll, root: 1, point: 1, filesystem: 3}
 	copy(a.strings[:], "\x00/\x00fuse\x00")
 	if s, err := a.summary(); err == nil {
 		t.Errorf("summary() = %+v, want an error", s)
@@ -174,8 +171,8 @@ func TestFindReadsNoFurther(t *testing.T) {
 	r := strings.NewReader(table.String() + "rubbish\n")
 	for _, id := range []uint64{10, 15, 109} {
 		r.Reset(table.String() + "rubbish\n")
-		if info, err := find(r, id); err != nil || info.Point != fmt.Sprintf("/%d", id-10) {
-			t.Errorf("find(%d) = %+v, %v", id, info, err)
+		if info, err := FindIn(r, id); err != nil || info.Point != fmt.Sprintf("/%d", id-10) {
+			t.Errorf("FindIn(%d) = %+v, %v", id, info, err)
 		}
 		if read := table.Len() - r.Len(); read > 8192 {
 			t.Errorf("to find mount %d, %d bytes were read", id, read)
@@ -183,8 +180,8 @@ func TestFindReadsNoFurther(t *testing.T) {
 	}
 	for _, id := range []uint64{1, 5000} {
 		r.Reset(table.String())
-		if info, err := find(r, id); err != ErrNotListed {
-			t.Errorf("find(%d) = %+v, %v, want ErrNotListed", id, info, err)
+		if info, err := FindIn(r, id); err != ErrNotListed {
+			t.Errorf("FindIn(%d) = %+v, %v, want ErrNotListed", id, info, err)
 		}
 	}
 }

@@ -7,26 +7,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Summary is the part of an [Info] that statmount(2) tells as well.
+// A Summary is what statmount(2) and mountinfo both tell of a mount. Paths are as the kernel
+// has them, without escapes, so they may hold any byte but NUL.
 type Summary struct {
-	ID            uint64
-	Parent        uint64
-	Device        string
-	Root          string
-	Point         string
-	Filesystem    string
-	ReadOnly      bool // the mount flag
-	SuperReadOnly bool // the superblock flag
+	ID         uint64
+	Parent     uint64 // the mount that this one is mounted on
+	Device     string // major:minor of the superblock; stat's st_dev differs on btrfs
+	Root       string // on btrfs the path of the subvolume
+	Point      string
+	Filesystem string
 
-	uniqueParent uint64 // the parent's unique id, 0 where the mount table was read
+	readOnly, superReadOnly bool
+	uniqueParent            uint64 // the parent's unique id, 0 where the mount table was read
 }
 
-func (i Info) summary() Summary {
-	return Summary{
-		ID: i.ID, Parent: i.Parent, Device: i.Device, Root: i.Root, Point: i.Point, Filesystem: i.Filesystem,
-		ReadOnly: i.ReadOnly(), SuperReadOnly: i.SuperReadOnly(),
-	}
-}
+// ReadOnly reports the mount flag.
+func (s Summary) ReadOnly() bool { return s.readOnly }
+
+// SuperReadOnly reports the superblock flag.
+func (s Summary) SuperReadOnly() bool { return s.superReadOnly }
 
 // Of returns the mount that a descriptor is on. On Linux 6.8 or newer it reads no mount
 // table, which on a host of containers is long.
@@ -42,7 +41,7 @@ func Of(fd int) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	return info.summary(), nil
+	return info.Summary, nil
 }
 
 // Stat is Of by statmount(2) alone, and so never reads from /proc. It fails where the kernel

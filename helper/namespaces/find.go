@@ -260,24 +260,24 @@ func parseLink(text string) (uint64, bool) {
 // The kernel allows that only in older namespaces (mnt_ns_loop in fs/namespace.c), in
 // practice the caller's own.
 func (f *finder) pinned() error {
-	infos, err := mount.List()
-	if err != nil {
-		return err
+	var st unix.Stat_t
+	if err := unix.Stat(threadNamespace, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: threadNamespace, Err: err}
 	}
-	for _, info := range infos {
-		if info.Filesystem != "nsfs" {
-			continue
-		}
-		id, ok := parseLink(info.Root)
+	// All namespaces of the machine are files of one superblock (nsfs_init in fs/nsfs.c).
+	nsfs := fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
+	in := &inside{proc: f.proc}
+	return in.each([]string{nsfs}, func(m mount.Summary) error {
+		id, ok := parseLink(m.Root)
 		if _, seen := f.known[id]; ok && !seen {
-			f.pin(id, info)
+			f.pin(in, id, m)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
-func (f *finder) pin(id uint64, info mount.Info) {
-	fd, err := (&inside{proc: f.proc}).open(info)
+func (f *finder) pin(in *inside, id uint64, m mount.Summary) {
+	fd, err := in.open(m)
 	if err != nil {
 		f.leave(id)
 		return

@@ -49,29 +49,38 @@ type inside struct {
 	over       *atomic.Bool // nobody waits for this visit any more
 }
 
-// superblock is that of the subvolumes, by its major:minor; "" where they have several.
-func (in *inside) superblock() string {
-	one := ""
+// superblocks are those of the subvolumes, by their major:minor.
+func (in *inside) superblocks() []string {
+	var all []string
 	for _, s := range in.subvolumes {
-		if one != "" && s.Superblock != one {
-			return ""
+		if !slices.Contains(all, s.Superblock) {
+			all = append(all, s.Superblock)
 		}
-		one = s.Superblock
 	}
-	return one
+	return all
 }
 
-// table calls each for the mounts of a superblock, by its major:minor; of every one where
-// that is empty. The kernel holds a lock that no mount waits under (namespace_sem; see
-// m_start in fs/namespace.c) and asks no server for what it shows.
-func (in *inside) table(device string, each func(mount.Info) error) error {
+// each calls do for the mounts of superblocks, by their major:minor.
+func (in *inside) each(superblocks []string, do func(mount.Summary) error) error {
+	err := mount.EachOn(superblocks, do)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return in.table(func(table io.Reader) error {
+		return mount.Each(table, superblocks, func(m mount.Info) error { return do(m.Summary) })
+	})
+}
+
+// table calls read with the mount table. The kernel holds a lock that no mount waits under
+// (namespace_sem; see m_start in fs/namespace.c) and asks no server for what it shows.
+func (in *inside) table(read func(io.Reader) error) error {
 	fd, err := unix.Openat(in.proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("cannot read the mount table: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "mountinfo")
 	defer f.Close()
-	return mount.Each(io.LimitReader(f, maxTable), device, each)
+	return read(io.LimitReader(f, maxTable))
 }
 
 // open returns a descriptor of a mount's root directory (O_PATH). It walks to the mount
@@ -81,7 +90,7 @@ func (in *inside) table(device string, each func(mount.Info) error) error {
 // That the answer still holds when it is used follows from the order: a directory that is
 // held open keeps its mount, and so its id, and only then the mount table is asked for
 // that id. The directories above are held until the end.
-func (in *inside) open(m mount.Info) (int, error) {
+func (in *inside) open(m mount.Summary) (int, error) {
 	parts := strings.Split(strings.Trim(m.Point, "/"), "/")
 	if m.Point == "/" {
 		parts = nil
@@ -125,15 +134,8 @@ func (in *inside) waitsForNobody(fd int, known map[uint64]bool) error {
 	if err != nil || known[at.mount] || in.protects(at.device) {
 		return err
 	}
-	filesystem := ""
-	err = in.table("", func(m mount.Info) error {
-		if m.ID == at.mount {
-			filesystem = m.Filesystem
-			return errFound
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errFound) {
+	filesystem, err := in.filesystem(fd, at.mount)
+	if err != nil {
 		return err
 	}
 	// Below an overlay that only root can have made lie file systems that root has
@@ -145,7 +147,22 @@ func (in *inside) waitsForNobody(fd int, known map[uint64]bool) error {
 	return nil
 }
 
-var errFound = errors.New("found")
+// filesystem returns the type of the file system that a descriptor is on, "" where its mount
+// is not in the mount table.
+func (in *inside) filesystem(fd int, id uint64) (string, error) {
+	if m, err := mount.Stat(fd); err == nil {
+		return m.Filesystem, nil
+	}
+	var found mount.Info
+	err := in.table(func(table io.Reader) (err error) {
+		found, err = mount.FindIn(table, id)
+		return err
+	})
+	if err != nil && !errors.Is(err, mount.ErrNotListed) {
+		return "", err
+	}
+	return found.Filesystem, nil
+}
 
 func (in *inside) protects(device uint64) bool {
 	return slices.ContainsFunc(in.subvolumes, func(s *Subvolume) bool { return s.device == device })

@@ -19,7 +19,7 @@ var ErrMany = errors.New("it has too many mounts")
 
 // A Mount is a mount that shows a subvolume.
 type Mount struct {
-	mount.Info
+	mount.Summary
 	Share Share
 	Of    *Subvolume
 }
@@ -95,7 +95,7 @@ func found(all []*Namespace, answers []answer[Found]) []Found {
 func (in *inside) mounts() ([]Mount, error) {
 	var mounts []Mount
 	related := 0
-	err := in.table(in.superblock(), func(m mount.Info) error {
+	err := in.each(in.superblocks(), func(m mount.Summary) error {
 		for _, s := range in.subvolumes {
 			if m.Device != s.Superblock || !s.related(m.Root) {
 				continue
@@ -121,7 +121,7 @@ func (in *inside) setAll(mounts []Mount, readOnly bool) []error {
 }
 
 func (in *inside) setReadOnly(m Mount, readOnly bool) error {
-	fd, err := in.open(m.Info)
+	fd, err := in.open(m.Summary)
 	if err != nil {
 		return err
 	}

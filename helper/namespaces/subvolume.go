@@ -74,7 +74,7 @@ const (
 )
 
 // shown returns how much of the subvolume a mount shows.
-func (s *Subvolume) shown(m mount.Info) Share {
+func (s *Subvolume) shown(m mount.Summary) Share {
 	switch {
 	case m.Device != s.Superblock:
 		return None

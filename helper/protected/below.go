@@ -129,7 +129,7 @@ func (p *Path) readBelow(s *helper.PathStatus, top mount.Summary) {
 		hidden = p.below.mount
 	}
 	s.OnTop, s.Filesystem, s.Subvolume = top.Filesystem, hidden.Filesystem, hidden.Root
-	s.Mount = flag(top.ReadOnly || top.SuperReadOnly)
+	s.Mount = flag(top.ReadOnly() || top.SuperReadOnly())
 	s.Superblock = flag(hidden.SuperReadOnly())
 	seen := s.Property
 	flags, err := btrfs.Flags(0), p.below.err
@@ -176,7 +176,7 @@ func (p *Path) CanBeWritten() error {
 	if p.below == nil {
 		return nil
 	}
-	if top, err := mount.Of(p.fd); err == nil && top.SuperReadOnly {
+	if top, err := mount.Of(p.fd); err == nil && top.SuperReadOnly() {
 		return fmt.Errorf("what is mounted over it (%s) is read-only: unmount that first", top.Filesystem)
 	}
 	return nil

@@ -157,6 +157,9 @@ func (p *Path) lookBelow(top mount.Summary) error {
 	return nil
 }
 
+// Mount returns the mount that is seen at the path.
+func (p *Path) Mount() (mount.Summary, error) { return mount.Of(p.fd) }
+
 // Close releases the path.
 func (p *Path) Close() {
 	p.below.close()
@@ -176,8 +179,8 @@ func (p *Path) Status() helper.PathStatus {
 		return s
 	}
 	s.Filesystem = top.Filesystem
-	s.Mount = flag(top.ReadOnly)
-	s.Superblock = flag(top.SuperReadOnly)
+	s.Mount = flag(top.ReadOnly())
+	s.Superblock = flag(top.SuperReadOnly())
 	s.Property = helper.NoFlag
 	if p.whole {
 		s.Subvolume = top.Root
