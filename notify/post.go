@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/godbus/dbus/v5"
+
+	"immutray.org/helper/text"
 )
 
 // Bounds of what a daemon is sent, far above what any shows.
@@ -291,11 +293,7 @@ func plainBody(note Notification) string {
 // clean bounds a text and leaves nothing in it that D-Bus refuses: for one bad byte
 // the bus would end the connection.
 func clean(s string, most int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	if r := []rune(s); len(r) > most {
-		s = string(r[:most-1]) + "…"
-	}
-	return s
+	return text.Shorten(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD"), most)
 }
 
 func escapeMarkup(s string) string {

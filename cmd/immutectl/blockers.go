@@ -9,23 +9,24 @@ import (
 	"text/tabwriter"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // waitingFor says what keeps a lock from being done.
 func waitingFor(busy *helper.Busy, writers []helper.Writer, unlisted int) string {
 	switch {
 	case busy != nil:
-		return "waiting for " + quote(busy.Name()) + ", which " + busy.Doing()
+		return "waiting for " + text.Quote(busy.Name()) + ", which " + busy.Doing()
 	case len(writers) == 0:
 		return "waiting for an unknown program"
 	}
 	w := writers[0]
-	words := fmt.Sprintf("waiting for %s (pid %d), which is writing to %s", unnamed(w.Program), w.PID, quote(w.Path))
+	words := fmt.Sprintf("waiting for %s (pid %d), which is writing to %s", unnamed(w.Program), w.PID, text.Quote(w.Path))
 	switch w.Kind {
 	case helper.WriterLoop:
-		words = "waiting for loop device " + cell(w.Device) + " on " + quote(w.Path)
+		words = "waiting for loop device " + cell(w.Device) + " on " + text.Quote(w.Path)
 	case helper.WriterSwap:
-		words = "waiting for swap file " + quote(w.Path)
+		words = "waiting for swap file " + text.Quote(w.Path)
 	case helper.WriterUnknown:
 		words = fmt.Sprintf("waiting for %s (pid %d), which cannot be inspected and may be writing", unnamed(w.Program), w.PID)
 	}
@@ -39,7 +40,7 @@ func unnamed(program string) string {
 	if program == "" {
 		return "a program"
 	}
-	return quote(program)
+	return text.Quote(program)
 }
 
 // overdueWords says why the lock at the end of a window was not done yet.
@@ -57,7 +58,7 @@ func writersTable(writers []helper.Writer, unlisted int) string {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "PID\tPROGRAM\tUSER\tUNIT\tPATH")
 	for _, w := range writers {
-		pid, user, path := "-", w.User, quote(w.Path)
+		pid, user, path := "-", w.User, text.Quote(w.Path)
 		if w.PID != 0 {
 			pid = strconv.Itoa(w.PID)
 			if user == "" {
@@ -88,5 +89,5 @@ func cell(name string) string {
 	if name == "" {
 		return "-"
 	}
-	return quote(name)
+	return text.Quote(name)
 }

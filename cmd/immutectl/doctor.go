@@ -11,6 +11,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/doctor"
+	"immutray.org/helper/text"
 )
 
 // machineFacts looks at the machine that we run on.
@@ -110,7 +111,7 @@ func doctorScript(r doctor.Report) string {
 	b.WriteString("set -e\n")
 	for _, f := range r.Findings {
 		if forRescue(f) {
-			fmt.Fprintf(&b, "\n# %s\n%s\n", safe(f.What), strings.Join(f.Mend, "\n"))
+			fmt.Fprintf(&b, "\n# %s\n%s\n", text.Visible(f.What), strings.Join(f.Mend, "\n"))
 		}
 	}
 	return b.String()

@@ -117,7 +117,7 @@ func historyTable(windows []history.Window, now time.Time) string {
 			lasted = shortly(w.Lasted)
 		}
 		if why := w.Why(); why != "" {
-			reason = safe(why)
+			reason = text.Visible(why)
 		}
 		line(w.Since.Local().Format(minutes), lasted, cell(w.User), endWords(w, now), reason)
 	}
@@ -126,7 +126,7 @@ func historyTable(windows []history.Window, now time.Time) string {
 }
 
 func endWords(w history.Window, now time.Time) string {
-	words := safe(w.EndWords())
+	words := text.Visible(w.EndWords())
 	switch {
 	case w.End != history.Open || w.Until == nil:
 	case w.Until.After(now):

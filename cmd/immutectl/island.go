@@ -59,12 +59,12 @@ Exit status:
 
 func (a *app) island(ctx context.Context, name, fstab string) error {
 	failed := func(err error) error {
-		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), text.Because(err)))
+		return a.failed(helper.ExitFailed, fmt.Errorf("cannot give %s a subvolume of its own: %w", text.Quote(name), text.Because(err)))
 	}
 	if !a.root {
 		return &failure{
 			code:  helper.ExitFailed,
-			err:   fmt.Errorf("cannot give %s a subvolume of its own: %w", quote(name), helper.ErrRootOnly),
+			err:   fmt.Errorf("cannot give %s a subvolume of its own: %w", text.Quote(name), helper.ErrRootOnly),
 			hints: []string{`Run "sudo immutectl island DIRECTORY".`},
 		}
 	}
@@ -81,7 +81,7 @@ func (a *app) island(ctx context.Context, name, fstab string) error {
 	case err != nil:
 		return failed(err)
 	case i == nil:
-		a.printNotice(quote(dir) + " stays writable as it is")
+		a.printNotice(text.Quote(dir) + " stays writable as it is")
 		return nil
 	}
 	if err := i.mayMove(fstab); err != nil {
@@ -111,7 +111,7 @@ func (a *app) nobodyWrites(ctx context.Context, c config.Config, dir string) err
 	}
 	return &failure{
 		code:   helper.ExitBlocked,
-		err:    fmt.Errorf("cannot give %s a subvolume of its own: programs are writing there", quote(dir)),
+		err:    fmt.Errorf("cannot give %s a subvolume of its own: programs are writing there", text.Quote(dir)),
 		detail: writersTable(found, 0),
 		hints:  []string{"Close these programs, or have their user log out, then try again."},
 	}

@@ -14,6 +14,7 @@ import (
 	"immutray.org/helper/islands"
 	"immutray.org/helper/mount"
 	"immutray.org/helper/protected"
+	"immutray.org/helper/text"
 )
 
 // An island is a directory that is to get a subvolume of its own.
@@ -108,7 +109,7 @@ func (i *island) choose() error {
 func (i *island) mayMove(fstab string) error {
 	for _, m := range i.mounts.Mounts {
 		if m.Point != i.dir && isIn(m.Point, i.dir) {
-			return fmt.Errorf("%s is mounted below it", quote(m.Point))
+			return fmt.Errorf("%s is mounted below it", text.Quote(m.Point))
 		}
 	}
 	text, err := os.ReadFile(fstab)
@@ -143,7 +144,7 @@ func (i *island) mayCopy() error {
 			return err
 		}
 		if at := filepath.Join(i.on.Point, below); isIn(at, i.dir) {
-			return fmt.Errorf("%s is a subvolume already", quote(at))
+			return fmt.Errorf("%s is a subvolume already", text.Quote(at))
 		}
 	}
 	return nil

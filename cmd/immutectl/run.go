@@ -169,7 +169,7 @@ func exceptRuns(s helper.Status) string {
 	}
 	names := make([]string, len(s.Runs))
 	for i, r := range s.Runs {
-		names[i] = fmt.Sprintf("%s (pid %d)", quote(r.Program()), r.PID)
+		names[i] = fmt.Sprintf("%s (pid %d)", text.Quote(r.Program()), r.PID)
 	}
 	return " for all but " + strings.Join(names, ", ")
 }

@@ -70,7 +70,7 @@ func (a *app) status(form statusForm) error {
 	default:
 		err = a.print(statusText(s, a.now(), a.color))
 		if r, is := within(s); is {
-			a.printNotice(fmt.Sprintf("this is what %s (pid %d) sees, which may write; for everything else the system is locked", quote(r.Program()), r.PID))
+			a.printNotice(fmt.Sprintf("this is what %s (pid %d) sees, which may write; for everything else the system is locked", text.Quote(r.Program()), r.PID))
 		}
 	}
 	if err != nil {
@@ -139,6 +139,6 @@ func (a *app) unreadFailure(s helper.Status, message string) *failure {
 	return &failure{
 		code:  helper.ExitFailed,
 		err:   errors.New(message),
-		hints: []string{"Set the protected paths in " + quote(file) + "."},
+		hints: []string{"Set the protected paths in " + text.Quote(file) + "."},
 	}
 }

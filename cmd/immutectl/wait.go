@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // attemptEvery is how long after an attempt to lock the next one follows. Each of them
@@ -120,7 +120,7 @@ func (p *progress) count(left time.Duration) {
 	}
 	rest := fmt.Sprintf(", %s left", max(0, left).Round(time.Second))
 	// A line that is as wide as the terminal would be followed by an empty one.
-	line := clip(safe(p.text), width-1-len(rest)) + rest
+	line := text.Shorten(text.Visible(p.text), width-1-len(rest)) + rest
 	fmt.Fprintf(p.stderr, "\r%s\x1b[K", line)
 	p.shown = true
 }
@@ -131,13 +131,4 @@ func (p *progress) clear() {
 		io.WriteString(p.stderr, "\r\x1b[K")
 		p.shown = false
 	}
-}
-
-// clip shortens text to so many characters.
-func clip(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	runes := []rune(text)
-	return string(runes[:max(0, most-1)]) + "…"
 }

@@ -38,16 +38,16 @@ func (a *app) printError(f *failure) {
 	case f.err == errCancelled:
 		fmt.Fprintln(a.stderr, "immutectl: cancelled")
 	case f.err != nil:
-		fmt.Fprintf(a.stderr, "immutectl: %s %s\n", a.errorColor.bad("error:"), safe(f.err.Error()))
+		fmt.Fprintf(a.stderr, "immutectl: %s %s\n", a.errorColor.bad("error:"), text.Visible(f.err.Error()))
 	}
 	io.WriteString(a.stderr, f.detail)
 	for _, hint := range f.hints {
-		fmt.Fprintf(a.stderr, "immutectl: hint: %s\n", safe(hint))
+		fmt.Fprintf(a.stderr, "immutectl: hint: %s\n", text.Visible(hint))
 	}
 }
 
 func (a *app) printNotice(notice string) {
-	fmt.Fprintf(a.stderr, "immutectl: notice: %s\n", safe(notice))
+	fmt.Fprintf(a.stderr, "immutectl: notice: %s\n", text.Visible(notice))
 }
 
 // systemWord is the system's state as a person reads it.
@@ -81,24 +81,24 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 	var b strings.Builder
 	b.WriteString("--- System Immutability Status ---\n")
 	for _, p := range s.Paths {
-		fmt.Fprintf(&b, "Path: %s\n", quote(p.Path))
+		fmt.Fprintf(&b, "Path: %s\n", text.Quote(p.Path))
 		fmt.Fprintf(&b, "  - VFS Layer (Mount): %s\n", flagWord(p.Mount))
 		fmt.Fprintf(&b, "  - Btrfs Property:    %s\n", propertyWord(p))
 		fmt.Fprintf(&b, "  - Effective State:   %s\n", effectiveState(p.State, color))
 		for _, notice := range pathNotices(p, s.Granted(p)) {
-			fmt.Fprintf(&b, "  %s %s\n", color.warning("NOTICE:"), safe(notice))
+			fmt.Fprintf(&b, "  %s %s\n", color.warning("NOTICE:"), text.Visible(notice))
 		}
 		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now))
 	if s.ConfigError != "" {
-		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(configWords(s.ConfigError)))
+		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), text.Visible(configWords(s.ConfigError)))
 	}
 	if s.Overdue != nil {
-		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(overdueWords(s.Overdue)))
+		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), text.Visible(overdueWords(s.Overdue)))
 	}
 	if behind := bystanders.Words(s.StillReadOnly); behind != "" {
-		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), safe(behind))
+		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), text.Visible(behind))
 	}
 	for _, r := range s.Runs {
 		fmt.Fprintf(&b, "Running: %s\n", runWords(r))
@@ -115,7 +115,7 @@ func flagWord(f helper.Flag) string {
 	if f == "" {
 		return "unknown"
 	}
-	return safe(string(f))
+	return text.Visible(string(f))
 }
 
 func propertyWord(p helper.PathStatus) string {
@@ -125,7 +125,7 @@ func propertyWord(p helper.PathStatus) string {
 	case p.Property == helper.Writable:
 		return "ro=false"
 	case p.Property == helper.NoFlag && p.Filesystem != "":
-		return "none (" + safe(p.Filesystem) + ")"
+		return "none (" + text.Visible(p.Filesystem) + ")"
 	}
 	return flagWord(p.Property)
 }
@@ -210,10 +210,10 @@ func lockWords(w *helper.Window) string {
 func byWhom(w *helper.Window) string {
 	words := " by user " + strconv.FormatUint(uint64(w.UID), 10)
 	if w.User != "" {
-		words = " by " + quote(w.User)
+		words = " by " + text.Quote(w.User)
 	}
 	if w.Reason != "" {
-		words += " (" + safe(w.Reason) + ")"
+		words += " (" + text.Visible(w.Reason) + ")"
 	}
 	return words
 }
@@ -233,7 +233,7 @@ func watchLine(s helper.Status) string {
 	}
 	paths := make([]string, len(s.Paths))
 	for i, p := range s.Paths {
-		paths[i] = quote(p.Path) + " " + pathWord(p.State)
+		paths[i] = text.Quote(p.Path) + " " + pathWord(p.State)
 	}
 	return line + ": " + strings.Join(paths, ", ")
 }
@@ -262,7 +262,7 @@ func stateText(s helper.Status) string {
 	fmt.Fprintf(&b, "%s:\n", systemWord(s.State))
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, p := range s.Paths {
-		fmt.Fprintf(t, "  %s\t%s\n", quote(p.Path), pathWord(p.State))
+		fmt.Fprintf(t, "  %s\t%s\n", text.Quote(p.Path), pathWord(p.State))
 	}
 	t.Flush()
 	return b.String()
@@ -275,7 +275,7 @@ func pathsAre(paths []helper.PathStatus) string {
 		names[i] = p.Path
 	}
 	if len(names) == 1 {
-		return quote(names[0]) + " is"
+		return text.Quote(names[0]) + " is"
 	}
 	return enumerate(names) + " are"
 }
@@ -290,7 +290,7 @@ func enumerate(names []string) string {
 		case i > 0:
 			b.WriteString(", ")
 		}
-		b.WriteString(quote(name))
+		b.WriteString(text.Quote(name))
 	}
 	return b.String()
 }
@@ -302,14 +302,14 @@ func doctorText(r doctor.Report, color palette) string {
 	count := map[doctor.Severity]int{}
 	for _, f := range r.Findings {
 		count[f.Severity]++
-		fmt.Fprintf(&b, "%s  %s", severityWord(f.Severity, color), safe(f.What))
+		fmt.Fprintf(&b, "%s  %s", severityWord(f.Severity, color), text.Visible(f.What))
 		if f.Severity != doctor.OK {
-			b.WriteString(": " + safe(f.Why))
+			b.WriteString(": " + text.Visible(f.Why))
 		}
 		b.WriteString("\n")
 		for _, command := range f.Mend {
 			for line := range strings.SplitSeq(command, "\n") {
-				fmt.Fprintf(&b, "           %s\n", safe(line))
+				fmt.Fprintf(&b, "           %s\n", text.Visible(line))
 			}
 		}
 	}

@@ -7,54 +7,6 @@ import (
 	"immutray.org/helper"
 )
 
-func TestQuote(t *testing.T) {
-	tests := []struct{ name, in, want string }{
-		{"plain", "/etc", "/etc"},
-		{"root", "/", "/"},
-		{"letters of any script", "/größe/データ", "/größe/データ"},
-		{"backslash as systemd escapes", `mnt-my\x2ddisk.mount`, `mnt-my\x2ddisk.mount`},
-		{"nothing", "", `""`},
-		{"space", "/my disk", `"/my disk"`},
-		{"quotation mark", `/a"b`, `"/a\"b"`},
-		{"newline", "/a\nb", `"/a\nb"`},
-		{"tab", "/a\tb", `"/a\tb"`},
-		{"escape sequence", "/a\x1b[2J", `"/a\x1b[2J"`},
-		{"control character of eight bits", "/a\u009b2J", `"/a\u009b2J"`},
-		{"not UTF-8", "/a\xff\xfeb", `"/a\xff\xfeb"`},
-		{"cut character", "/gr\xc3", `"/gr\xc3"`},
-		{"writing turned round", "/a\u202etxt.exe", `"/a\u202etxt.exe"`},
-		{"invisible", "/a\u200bb", `"/a\u200bb"`},
-		{"space of another kind", "/a\u00a0b", `"/a\u00a0b"`},
-		{"the replacement character itself", "/a\ufffdb", "/a\ufffdb"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			if got := quote(test.in); got != test.want {
-				t.Errorf("quote(%q) = %s, want %s", test.in, got, test.want)
-			}
-		})
-	}
-}
-
-func TestSafe(t *testing.T) {
-	tests := []struct{ name, in, want string }{
-		{"plain", `cannot lock "/my disk": busy`, `cannot lock "/my disk": busy`},
-		{"newline", "one\nimmutectl: error: two", `one\nimmutectl: error: two`},
-		{"escape sequence", "a\x1b[31mb", `a\x1b[31mb`},
-		{"not UTF-8", "a\xffb", `a\xffb`},
-		{"writing turned round", "a\u202eb", `a\u202eb`},
-		{"letters of any script", "größe データ …", "größe データ …"},
-		{"nothing", "", ""},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			if got := safe(test.in); got != test.want {
-				t.Errorf("safe(%q) = %s, want %s", test.in, got, test.want)
-			}
-		})
-	}
-}
-
 // Mount points and programs may have names that JSON, and so the scripts, can't hold.
 func TestNamesThatAreNotUTF8(t *testing.T) {
 	s := helper.Status{State: helper.Unlocked, Paths: []helper.PathStatus{

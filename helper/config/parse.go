@@ -7,9 +7,10 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/BurntSushi/toml"
+
+	"immutray.org/helper/text"
 )
 
 // maxSize is far more than any configuration needs; what is larger is not one.
@@ -73,13 +74,5 @@ func syntaxError(err error) error {
 	if !errors.As(err, &parse) {
 		return err
 	}
-	return atLine(parse.Position.Line, "%s", strings.Map(printable, strings.TrimPrefix(parse.Message, "toml: ")))
-}
-
-// printable keeps an error one line of text, whatever the file has in it.
-func printable(r rune) rune {
-	if unicode.IsControl(r) {
-		return unicode.ReplacementChar
-	}
-	return r
+	return atLine(parse.Position.Line, "%s", text.Visible(strings.TrimPrefix(parse.Message, "toml: ")))
 }

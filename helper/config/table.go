@@ -23,7 +23,7 @@ func (t Table) Apply(keys []Key) error {
 	for _, e := range t.entries {
 		set := find(keys, e.key)
 		if set == nil {
-			return atLine(e.line, "unknown key %s; %s", visible(e.key), suggestion(keys, e.key))
+			return atLine(e.line, "unknown key %s; %s", quoteKey(e.key), suggestion(keys, e.key))
 		}
 		if err := set(e.value); err != nil {
 			return atLine(e.line, "%s: %w", e.key, err)
@@ -37,12 +37,12 @@ func (t Table) has(name string) bool {
 	return slices.ContainsFunc(t.entries, func(e entry) bool { return e.key == name })
 }
 
-// visible returns a key as it is, or quoted if there is more in it than letters.
-func visible(key string) string {
-	if quoted := strconv.Quote(key); key == "" || strings.ContainsAny(key, " .") || quoted != `"`+key+`"` {
-		return quoted
+// quoteKey returns a key as it is, or quoted if there is more in it than letters.
+func quoteKey(key string) string {
+	if strings.ContainsAny(key, `.\`) {
+		return strconv.Quote(key)
 	}
-	return key
+	return text.Quote(key)
 }
 
 func find(keys []Key, name string) func(Value) error {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"immutray.org/helper/text"
 )
 
 // An Entry is one record.
@@ -56,7 +58,9 @@ func encode(e Entry) ([]byte, error) {
 		return nil, fmt.Errorf("priority %d is not one of syslog's", e.Priority)
 	}
 	var b bytes.Buffer
-	put(&b, "MESSAGE", oneLine(e.Message))
+	// It is shown on terminals and forwarded to syslog, where a line break would start a
+	// record of its own.
+	put(&b, "MESSAGE", text.Visible(e.Message))
 	put(&b, "PRIORITY", strconv.Itoa(e.Priority))
 	put(&b, "SYSLOG_IDENTIFIER", identifier)
 	if e.MessageID != "" {
@@ -97,18 +101,4 @@ func checkName(name string) error {
 		return fmt.Errorf("journal field name %q is not valid", name)
 	}
 	return nil
-}
-
-// oneLine makes control characters visible: the message is shown on terminals and
-// forwarded to syslog, where a newline would start a record of its own.
-func oneLine(s string) string {
-	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			fmt.Fprintf(&b, `\x%02x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

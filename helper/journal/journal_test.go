@@ -138,7 +138,7 @@ func TestSend(t *testing.T) {
 		{
 			name:  "control characters in the message",
 			entry: Entry{Priority: 6, Message: "a\n\x1b[31mb\x00\u0085\xffé"},
-			want:  map[string]string{"PRIORITY": "6", "MESSAGE": `a\x0a\x1b[31mb\x00\x85` + "\uFFFDé"},
+			want:  map[string]string{"PRIORITY": "6", "MESSAGE": `a\n\x1b[31mb\x00\u0085\xffé`},
 		},
 		{
 			name:  "too large for a datagram",
