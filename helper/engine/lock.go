@@ -27,7 +27,7 @@ func (e *Engine) lock(ctx context.Context, paths []*protected.Path, result *help
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.drain(result.Request))
 	defer cancel()
-	ctx, forced := lineOf(e.Config.StateDir).whileNobodyForces(ctx)
+	ctx, forced := lineOf(e.Config.StateDir).untilForced(ctx)
 	defer forced()
 	var all error
 	for _, c := range e.lockPaths(ctx, paths) {

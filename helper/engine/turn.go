@@ -4,74 +4,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"immutray.org/helper"
 	"immutray.org/helper/statedir"
 )
 
-// A line is the folder in which requests wait for their turn: first come, first served,
-// and before all others a lock by force, which an administrator has asked for. Each has a
-// held file there, whose name sorts as they are served.
-type line struct{ statedir.Folder }
+// inTurn calls work while no other engine works with the same state directory.
+func (e *Engine) inTurn(ctx context.Context, work func() error) error {
+	return e.inTurnOf(ctx, ordinary, work)
+}
 
-const (
-	urgent    = "0"
-	ordinary  = "1"
-	lineEvery = 20 * time.Millisecond
-)
-
-func lineOf(stateDir string) line { return line{statedir.Dir(stateDir).Turns()} }
-
-// enter goes to the end of those of its rank. Closing the file gives up the position.
-func (l line) enter(rank string) (*os.File, error) {
-	for i := 0; ; i++ {
-		// That clock can't be set; the last number distinguishes requests of one moment.
-		f, err := l.Hold(fmt.Sprintf("%s.%020d.%d.%d", rank, bootTime(), os.Getpid(), i), nil)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+// inTurnOf is inTurn for a request of a rank.
+func (e *Engine) inTurnOf(ctx context.Context, rank string, work func() error) error {
+	dir := statedir.Dir(e.Config.StateDir)
+	if err := dir.Make(); err != nil {
+		return err
+	}
+	// Without room for a file, as on a full /run, the fastest is first.
+	var waits *os.File
+	l := lineOf(e.Config.StateDir)
+	if l.Make() == nil {
+		waits, _ = l.enter(rank)
+	}
+	leave := func() {
+		if waits != nil {
+			l.leave(waits)
+			waits = nil
 		}
 	}
-}
-
-// leave gives up the position that enter has returned.
-func (l line) leave(f *os.File) {
-	os.Remove(f.Name())
-	f.Close()
-}
-
-// first returns the name of the first that waits, "" if none does. What dead processes left
-// is removed.
-func (l line) first() string {
-	entries, _ := os.ReadDir(l.Path) // sorted; what can't be read keeps no request waiting
-	for _, e := range entries {
-		path := filepath.Join(l.Path, e.Name())
-		f, held, err := statedir.Open(path)
-		if err == nil {
-			f.Close()
-		}
-		switch {
-		case held, err != nil && !errors.Is(err, fs.ErrNotExist):
-			return e.Name()
-		case err == nil:
-			os.Remove(path)
-		}
+	defer leave()
+	turn, err := dir.OpenLock()
+	if err != nil {
+		return fmt.Errorf("cannot wait for other requests: %w", err)
 	}
-	return ""
-}
-
-// whileNobodyForces returns a context that also ends when a lock by force waits for its turn: a
-// lock that waits for writers then stops waiting. It has to be cancelled.
-func (l line) whileNobodyForces(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, end := context.WithCancel(ctx)
-	go func() {
-		for sleep(ctx, 100*time.Millisecond) {
-			if first := l.first(); len(first) > 0 && first[:1] == urgent {
-				end()
+	defer turn.Close() // which gives up the turn
+	ctx, cancel := context.WithTimeout(ctx, helper.TurnTimeout)
+	defer cancel()
+	for checked := time.Now(); ; {
+		if waits == nil || l.first() == filepath.Base(waits.Name()) {
+			taken, err := turn.Try()
+			if err != nil {
+				return fmt.Errorf("cannot wait for other requests: %w", err)
+			}
+			if taken {
+				leave()
+				return work()
 			}
 		}
-	}()
-	return ctx, end
+		if time.Since(checked) > stoppedEvery {
+			l.endStopped(turn)
+			checked = time.Now()
+		}
+		if !sleep(ctx, lineEvery) {
+			return errors.New("cannot start: another lock or unlock is still running")
+		}
+	}
 }
