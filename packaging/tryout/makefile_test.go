@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"immutray.org/helper"
 )
 
 // installed is what "make install" puts where.
@@ -22,8 +24,6 @@ func installed() []string {
 		"usr/lib/systemd/system/immutray-.service.d/10-common.conf",
 		"usr/lib/systemd/system/immutray-came-up.service",
 		"usr/lib/systemd/system/immutray-inhibit.service",
-		"usr/lib/systemd/system/immutray-lock-force.service",
-		"usr/lib/systemd/system/immutray-lock.service",
 		"usr/lib/systemd/system/immutray-logout.path",
 		"usr/lib/systemd/system/immutray-logout.service",
 		"usr/lib/systemd/system/immutray-metrics.service",
@@ -31,7 +31,6 @@ func installed() []string {
 		"usr/lib/systemd/system/immutray-reclaim@.service",
 		"usr/lib/systemd/system/immutray-relock@.service",
 		"usr/lib/systemd/system/immutray-sleep.service",
-		"usr/lib/systemd/system/immutray-unlock.service",
 		"usr/lib/systemd/system/system-update.target.wants/immutability-unseal.service",
 		"usr/libexec/immutray/immutray-helper",
 		"usr/share/applications/immutray.desktop",
@@ -44,6 +43,11 @@ func installed() []string {
 		"usr/share/metainfo/org.immutray.Immutray.metainfo.xml",
 		"usr/share/polkit-1/actions/org.immutray.policy",
 		"usr/share/zsh/vendor-completions/_immutectl",
+	}
+	for _, verb := range helper.Verbs() {
+		if !verb.AtBoot() { // those have other names
+			files = append(files, "usr/lib/systemd/system/immutray-"+string(verb)+".service")
+		}
 	}
 	for _, size := range []string{"16x16", "22x22", "24x24", "32x32", "48x48", "64x64", "scalable"} {
 		extension := ".png"

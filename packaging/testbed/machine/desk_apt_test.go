@@ -15,7 +15,7 @@ func (d *desk) aptIsRunning(t *testing.T) {
 	unlock(t, d.vm)
 	must(t, d.as(root), buildSmallPackage)
 	ended := installSmallPackage(t, d.vm)
-	d.expectTold(t, "System unlocked") // the reminder, which stays
+	d.expectTold(t, reminder) // which stays
 	d.clickIcon(t)
 	says := d.expectTold(t, "apt-get is installing packages")[0]
 	if want := []string{"wait", "Lock when it is done"}; !slices.Equal(says.Actions, want) {

@@ -13,7 +13,7 @@ import (
 // reminder waits for the reminder, and returns what it says and where it is.
 func (d *desk) reminder(t *testing.T) (says notification, place image.Rectangle) {
 	t.Helper()
-	says = d.expectTold(t, "System unlocked")[0]
+	says = d.expectTold(t, reminder)[0]
 	_, err := d.note()
 	check(t, err)
 	screen, err := d.settled()
