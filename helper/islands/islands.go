@@ -155,5 +155,9 @@ func (l *look) isAllowed(point string) bool {
 }
 
 func isBelow(name, dir string) bool {
-	return name != dir && strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+	if dir == "/" {
+		return name != dir
+	}
+	inside, ok := strings.CutPrefix(name, dir)
+	return ok && strings.HasPrefix(inside, "/")
 }

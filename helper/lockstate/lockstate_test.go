@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,8 @@ func TestMain(m *testing.M) {
 	lab.Main(m)
 }
 
-// patience guards a wait against a hang; no test depends on how long a wait takes.
-const patience = 30 * time.Second
+// timeout ends a wait that hangs; no test depends on how long a wait takes.
+const timeout = 30 * time.Second
 
 func TestReadTellsEveryStateFromTheKernel(t *testing.T) {
 	s := lab.New(t)
@@ -168,6 +169,43 @@ func TestWatchWakesOnMountChangesAndOnTheStateFile(t *testing.T) {
 	w.stop(t)
 }
 
+// However many mounts come in a burst, the first is acted on at once, and the rest together.
+func TestABurstOfMountsWakesTwice(t *testing.T) {
+	s := lab.New(t)
+	w, err := newWaker(s.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	p, err := protected.Open(s.Etc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	burst := func(changes int) {
+		t.Helper()
+		for i := range changes {
+			if err := p.SetMountReadOnly(i%2 == 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expect := func(what string, want event, atMost time.Duration) {
+		t.Helper()
+		if got, err := w.wait(atMost); got != want || err != nil {
+			t.Errorf("%s: wait() = %v, %v, want %v", what, got, err, want)
+		}
+	}
+	burst(1)
+	expect("the first change", mountsChanged, timeout)
+	burst(50)
+	if err := w.pause(settle); err != nil {
+		t.Error(err)
+	}
+	expect("the others", mountsChanged, timeout)
+	expect("nothing else", timePassed, time.Millisecond)
+}
+
 func TestWatchSeesThePropertyWithoutAnEvent(t *testing.T) {
 	s := lab.New(t)
 	w := start(t, &Reader{Paths: []string{s.Etc}, StateDir: s.State}, 10*time.Millisecond)
@@ -225,7 +263,7 @@ func (w *watching) next(t *testing.T) helper.Status {
 		return s
 	case err := <-w.done:
 		t.Fatalf("Watch ended: %v", err)
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("Watch reported nothing")
 	}
 	return helper.Status{}
@@ -246,7 +284,7 @@ func (w *watching) stop(t *testing.T) {
 		if err != nil {
 			t.Errorf("Watch() = %v after its context ended", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("Watch goes on after its context ended")
 	}
 }
@@ -283,4 +321,41 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What watching costs while something mounts 100 times a second among many other mounts, as
+// containers do that come and go. The budget is 1 % of a core.
+func BenchmarkWatch(b *testing.B) {
+	s := lab.New(b)
+	points := lab.MountMany(b, lab.ManyMounts)
+	r := &Reader{Paths: s.Protected(), StateDir: s.State}
+	ctx, cancel := context.WithCancel(context.Background())
+	spent := make(chan time.Duration)
+	go func() {
+		runtime.LockOSThread()
+		before := threadTime()
+		_ = r.Watch(ctx, func(helper.Status) {})
+		spent <- threadTime() - before
+	}()
+	begin := time.Now()
+	for i := 0; b.Loop(); i++ {
+		point := points[i%len(points)]
+		if err := unix.Mount("", point, "", unix.MS_BIND|unix.MS_REMOUNT|uintptr(i/len(points)%2)*unix.MS_NOEXEC, ""); err != nil {
+			b.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	took := time.Since(begin)
+	cancel()
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(100*(<-spent).Seconds()/took.Seconds(), "%-of-a-core")
+}
+
+// threadTime is the time of a processor that the calling thread has used.
+func threadTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
