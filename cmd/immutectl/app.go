@@ -23,13 +23,13 @@ import (
 	"immutray.org/helper/writers"
 )
 
-// A stateReader tells how locked the system is, now and whenever it changes.
+// A stateReader reads the state of the system, once or whenever it changes.
 type stateReader interface {
 	Read() helper.Status
 	Watch(ctx context.Context, changed func(helper.Status)) error
 }
 
-// A writerScanner finds who holds something on the protected paths open for writing.
+// A writerScanner finds what has something on the protected paths open for writing.
 type writerScanner interface {
 	Scan(ctx context.Context, protected []string) ([]helper.Writer, error)
 }
@@ -39,8 +39,8 @@ type requester interface {
 	Do(ctx context.Context, r helper.Request) (*helper.Result, error)
 }
 
-// A historian tells of the windows that were.
-type historian interface {
+// A historyReader reads the windows of the past.
+type historyReader interface {
 	Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error)
 }
 
@@ -57,9 +57,9 @@ type app struct {
 	state      func(config.Config) stateReader
 	lastSeal   func(config.Config) *statefile.Seal // nil when there was none in this boot
 	writers    writerScanner
-	history    func(configFile string) historian
+	history    func(configFile string) historyReader
 	requester  func() requester // once the flags are known
-	// waitUnread returns when nobody can read stdout any more, or ctx ends.
+	// waitUnread returns when stdout has no reader any more, or ctx ends.
 	waitUnread func(ctx context.Context)
 
 	configFile, helperFile string        // flags
@@ -80,7 +80,7 @@ func newApp(stdout, stderr *os.File) *app {
 		state:      func(c config.Config) stateReader { return lockstate.For(c) },
 		lastSeal:   lastSeal,
 		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys", Hidden: protected.HiddenAt},
-		history:    func(configFile string) historian { return &history.Reader{Config: configFile} },
+		history:    func(configFile string) historyReader { return &history.Reader{Config: configFile} },
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}
 	a.requester = func() requester {
@@ -125,7 +125,7 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// report says on stderr what went wrong and returns the exit code.
+// report prints the error to stderr and returns the exit code.
 func (a *app) report(err error) int {
 	var f *failure
 	switch {
@@ -149,8 +149,7 @@ func (a *app) config() (config.Config, error) {
 	return c, nil
 }
 
-// usedConfig is config for a command whose answer does not say itself that what is in
-// force is not what the file says.
+// usedConfig is config for a command whose output does not mention a refused file.
 func (a *app) usedConfig() (config.Config, error) {
 	c, err := a.config()
 	if err == nil && c.Refused != nil {
@@ -159,9 +158,9 @@ func (a *app) usedConfig() (config.Config, error) {
 	return c, err
 }
 
-// acceptedConfig is config for a command that makes something writable: it wants a file
-// that was accepted, before anyone is asked for a password. Whether one that only root may
-// read is accepted, root's helper says.
+// acceptedConfig is config for a command that makes something writable: it needs a file
+// that was accepted, before a person is asked for a password. A file that only root may
+// read is left to root's helper to check.
 func (a *app) acceptedConfig(ignore bool) (config.Config, error) {
 	c, err := a.config()
 	if err == nil && c.Refused != nil && !ignore && (a.root || !errors.Is(c.Refused, fs.ErrPermission)) {
@@ -175,7 +174,7 @@ func (a *app) failed(code int, err error) *failure {
 	f := &failure{code: code, err: err}
 	hint := client.Hint(err)
 	if code == helper.ExitConfigRefused && a.configFile != "" {
-		hint = "Correct that file, or go without --config." // the usual hint is about the usual file
+		hint = "Correct that file, or leave out --config." // the usual hint is about the usual file
 	}
 	if hint != "" {
 		f.hints = []string{hint}
@@ -183,7 +182,7 @@ func (a *app) failed(code int, err error) *failure {
 	return f
 }
 
-// errUnread says that whoever read our output has closed it, and wants no more.
+// errUnread is a closed output: its reader wants no more. It is not printed.
 var errUnread = errors.New("the output was closed")
 
 // print writes to stdout.

@@ -12,7 +12,7 @@ import (
 	"immutray.org/helper/text"
 )
 
-// waitingFor says what keeps a lock from being done.
+// waitingFor names what keeps the system from being locked.
 func waitingFor(busy *helper.Busy, writers []helper.Writer, unlisted int) string {
 	switch {
 	case busy != nil:
@@ -43,7 +43,7 @@ func unnamed(program string) string {
 	return text.Quote(program)
 }
 
-// overdueWords says why the lock at the end of a window was not done yet.
+// overdueWords says why the system is not locked although its window is over.
 func overdueWords(o *helper.Overdue) string {
 	if o.Outcome == helper.Blocked || o.Busy != nil {
 		return "The system is not locked yet: " + waitingFor(o.Busy, o.Writers, o.MoreWriters) + "."

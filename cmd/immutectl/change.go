@@ -15,7 +15,7 @@ import (
 	"immutray.org/helper/text"
 )
 
-// errCancelled is a request that the person took back.
+// errCancelled is a request that the person cancelled.
 var errCancelled = errors.New("cancelled")
 
 func (a *app) unlockCommand() *cobra.Command {
@@ -86,7 +86,7 @@ func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 	}
 	c, err := a.loadConfig(a.configFile)
 	if err != nil || c.Refused != nil {
-		return nil // which is said in its turn
+		return nil // acceptedConfig reports it
 	}
 	if err := c.Allows(r.For); err != nil { // 0 is until locked
 		return a.failed(helper.ExitUsage, err)
@@ -105,8 +105,8 @@ func (a *app) checkIgnore(cmd *cobra.Command, ignore bool) error {
 	return nil
 }
 
-// change asks the helper and tells what came of it. The state it prints is what the
-// helper has read back, also when it failed half way.
+// change sends a request to the helper and prints the result. The state that it prints is
+// what the helper has read back, also after a failure half way.
 func (a *app) change(ctx context.Context, r helper.Request) error {
 	// Also so that a refusal names the file of the command line, with the right hint.
 	load := a.config
@@ -119,11 +119,11 @@ func (a *app) change(ctx context.Context, r helper.Request) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	result, err := a.requester().Do(ctx, r)
-	return a.tell(ctx, result, err)
+	return a.printResult(ctx, result, err)
 }
 
-// tell prints how a request ended, and returns the failure if it did not end well.
-func (a *app) tell(ctx context.Context, result *helper.Result, err error) error {
+// printResult prints how a request ended, and returns the failure if it failed.
+func (a *app) printResult(ctx context.Context, result *helper.Result, err error) error {
 	if result == nil {
 		return a.noResult(ctx, err)
 	}
@@ -162,7 +162,7 @@ func (a *app) noResult(ctx context.Context, err error) error {
 	return a.failed(helper.ExitFailed, err)
 }
 
-// resultText says how things stand now. It is empty when the helper did not look.
+// resultText is the state after the request. It is empty if the helper did not read it.
 func resultText(r *helper.Result) string {
 	if r.Status == nil {
 		return ""

@@ -32,7 +32,7 @@ func fakeMain() {
 	a.state = func(c config.Config) stateReader { return fakeState{c.Refused} }
 	a.lastSeal = fakeSeal
 	a.writers = fakeWriters{}
-	a.history = func(string) historian { return fakeHistory{} }
+	a.history = func(string) historyReader { return fakeHistory{} }
 	a.loadConfig = func(file string) (config.Config, error) {
 		if file != "" {
 			return config.LoadFile(file)

@@ -137,7 +137,7 @@ func endWords(w history.Window, now time.Time) string {
 	return words
 }
 
-// shortly says a time in whole minutes, or in seconds when it is less than one.
+// shortly rounds a time to whole minutes, or to seconds when it is less than one.
 func shortly(d time.Duration) string {
 	if d >= time.Minute {
 		return text.ExactDuration(d.Truncate(time.Minute))

@@ -46,7 +46,7 @@ Exit status:
 		Example: "  sudo immutectl island /home/bob",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageFailure(cmd.CommandPath(), errors.New("name one directory"))
+				return usageFailure(cmd.CommandPath(), errors.New("exactly one directory is needed"))
 			}
 			return nil
 		},
@@ -87,7 +87,7 @@ func (a *app) island(ctx context.Context, name, fstab string) error {
 	if err := i.mayMove(fstab); err != nil {
 		return failed(err)
 	}
-	if err := a.nobodyWrites(ctx, c, dir); err != nil {
+	if err := a.refuseWriters(ctx, c, dir); err != nil {
 		return err
 	}
 	return a.runAsRoot(ctx, helper.Run{
@@ -97,9 +97,9 @@ func (a *app) island(ctx context.Context, name, fstab string) error {
 	})
 }
 
-// nobodyWrites returns a failure that names who has files in a directory open for writing:
-// he would go on with what is hidden below the mount then.
-func (a *app) nobodyWrites(ctx context.Context, c config.Config, dir string) error {
+// refuseWriters returns a failure that names the programs that have files in a directory
+// open for writing: they would go on writing to files that the new mount hides.
+func (a *app) refuseWriters(ctx context.Context, c config.Config, dir string) error {
 	found, err := a.writers.Scan(ctx, c.Paths)
 	found = slices.DeleteFunc(found, func(w helper.Writer) bool { return !strings.HasPrefix(w.Path, dir+"/") })
 	switch {

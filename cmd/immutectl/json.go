@@ -24,7 +24,7 @@ type statusAt struct {
 }
 
 // toJSON returns v as JSON that ends in a newline. Paths keep their < > & as they
-// are: nobody puts this into a web page unescaped.
+// are, because this is not for web pages.
 func toJSON(v any, oneLine bool) (string, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

@@ -16,9 +16,9 @@ import (
 	"immutray.org/helper/wholefile"
 )
 
-// metrics tells the status in Prometheus' text format, version 0.0.4. The names are a
-// promise: others' alerts are made of them. What can't be read is not locked; a layer, a
-// time or a seal that is not known is left out.
+// metrics returns the status in Prometheus' text format, version 0.0.4. The names stay,
+// because alerts depend on them. What can't be read counts as not locked; a layer, a time
+// or a seal that is not known is left out.
 func metrics(s helper.Status, seal *statefile.Seal, now time.Time) string {
 	var m exposition
 	m.family("immutray_info", "Which version of Immutray this is.")
@@ -28,7 +28,7 @@ func metrics(s helper.Status, seal *statefile.Seal, now time.Time) string {
 	m.sample(number(s.State == helper.Locked))
 	m.family("immutray_partly_locked", "Whether the system is neither locked nor unlocked.")
 	m.sample(number(s.State == helper.PartlyLocked))
-	m.family("immutray_state", "What the system is: 1 for the one state that it is in.")
+	m.family("immutray_state", "1 for the current state of the system, 0 for the others.")
 	for _, state := range []helper.State{helper.Locked, helper.PartlyLocked, helper.Unlocked, helper.Unknown} {
 		m.sample(number(s.State == state), "state", string(state))
 	}
@@ -58,7 +58,7 @@ func (m *exposition) family(name, help string) {
 	fmt.Fprintf(&m.text, "# HELP %s %s\n# TYPE %[1]s gauge\n", name, help)
 }
 
-// sample adds one to the family; labels are names and values by turns.
+// sample adds a sample to the family; labels are alternately names and values.
 func (m *exposition) sample(value float64, labels ...string) {
 	m.text.WriteString(m.name)
 	var pairs []string

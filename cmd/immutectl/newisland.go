@@ -30,7 +30,7 @@ type island struct {
 // is one that a lock does not make read-only.
 func newIsland(c config.Config, dir string) (*island, error) {
 	if !islands.IsPlain(dir) {
-		return nil, errors.New("its name holds more than letters, digits and . _ - @ +")
+		return nil, errors.New("its name may contain only letters, digits and . _ - @ +")
 	}
 	frozen, err := findFrozen(c, dir)
 	switch {
@@ -118,7 +118,7 @@ func (i *island) mayMove(fstab string) error {
 	}
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0][0] != '#' && mount.Unescape(fields[1]) == i.dir {
-			return fmt.Errorf("%s has a mount for it already, which is not there now", fstab)
+			return fmt.Errorf("%s already has a line for it, which is not mounted now", fstab)
 		}
 	}
 	return i.mayCopy()

@@ -81,7 +81,7 @@ func (a *app) checkFlags(cmd *cobra.Command, _ []string) error {
 	case a.helperFile != "" && !a.root:
 		return usageFailure(cmd.CommandPath(), errors.New("--helper needs root"))
 	}
-	// Whoever names a file means it as seen from here; the helper works in /.
+	// A relative path is relative to our directory; the helper works in /.
 	for _, file := range []*string{&a.configFile, &a.helperFile} {
 		if *file == "" {
 			continue

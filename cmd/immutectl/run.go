@@ -28,7 +28,7 @@ func (a *app) runCommand() *cobra.Command {
 
 		DisableFlagsInUseLine: true,
 		Annotations:           map[string]string{changesSystem: ""},
-		Short:                 "Run a command that alone may write to the protected paths",
+		Short:                 "Run a command that can write while the system stays locked",
 		Long: `Run a command that can write to the protected paths, while they stay read-only for
 everything else. Only root may run a command. However the command ends, even killed, its
 write access is gone within a second. Shutdown and sleep wait for it. Before it runs a
@@ -100,7 +100,7 @@ func (a *app) runAsRoot(ctx context.Context, r helper.Run) error {
 		Guardian: func() *exec.Cmd { return run.Guardian(a.helperFile, a.configFile) },
 		Unlocked: func(r *helper.Result) {
 			if len(r.Notices) == 0 {
-				a.printNotice("the system is unlocked already, and stays so")
+				a.printNotice("the system is already unlocked, and stays unlocked")
 			}
 			for _, notice := range r.Notices {
 				a.printNotice(notice)
@@ -148,8 +148,8 @@ func (a *app) ended(end run.End, err error) error {
 	return f
 }
 
-// within returns the command of "immutectl run" that sees the system as s tells: this
-// process is in its mount namespace.
+// within returns the command of "immutectl run" in whose mount namespace this process is,
+// and whether there is one: then s is what that command sees.
 func within(s helper.Status) (around helper.Run, is bool) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {

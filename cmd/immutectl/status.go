@@ -40,7 +40,7 @@ Exit status:
 	return cmd
 }
 
-// statusForm is how the status is to be told.
+// statusForm is the form in which the status is printed.
 type statusForm struct {
 	json, prometheus bool
 	output           string // "" is standard output
@@ -77,7 +77,7 @@ func (a *app) status(form statusForm) error {
 		return err
 	}
 	if names, _ := unread(s); len(names) > 0 {
-		// The cause of each stands in what was just printed.
+		// What was just printed has the cause of each.
 		return a.unreadFailure(s, "cannot read the state of "+enumerate(names))
 	}
 	return nil

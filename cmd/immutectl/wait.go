@@ -15,8 +15,8 @@ import (
 const attemptEvery = 2 * time.Second
 
 // waitToLock locks as soon as writers and package managers let it, if that is within the
-// time of --wait. When ctx ends, an attempt under way is not given up: what it has done
-// could not be told then.
+// time of --wait. When ctx ends, an attempt that has begun is completed, so that its
+// result can be printed.
 func (a *app) waitToLock(ctx context.Context) error {
 	if a.configFile != "" {
 		if _, err := a.config(); err != nil {
@@ -34,7 +34,7 @@ func (a *app) waitToLock(ctx context.Context) error {
 		}
 		return &failure{code: helper.ExitFailed, err: errCancelled}
 	}
-	return a.tell(ctx, result, err)
+	return a.printResult(ctx, result, err)
 }
 
 // A wait is one "immutectl lock --wait".
@@ -93,12 +93,12 @@ func passes(r *helper.Result) bool {
 	return r != nil && (r.Outcome == helper.Blocked || r.Outcome == helper.PackageManager)
 }
 
-// A progress tells on stderr what is waited for: in one line that is written anew on a
-// terminal, else in a line whenever that changes.
+// A progress shows on stderr what immutectl waits for: on a terminal in one line that is
+// overwritten, otherwise in a new line whenever it changes.
 type progress struct {
 	*app
 	text  string // "" before the first
-	shown bool   // a line stands on the terminal
+	shown bool   // a line is on the terminal
 }
 
 func (p *progress) say(text string, left time.Duration) {

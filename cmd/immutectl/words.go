@@ -1,17 +1,17 @@
-// This file owns the words that immutectl puts on the screen; the help texts stand
-// with their commands. The rules are:
+// This file has the words that immutectl prints; the help texts are with their commands.
+// The rules are:
 //
-//   - The answer to what was asked goes to standard output, and only that.
-//   - Everything else goes to standard error, each line with "immutectl:" and its
-//     kind: "error:" why it did not work, "notice:" what else one should know,
-//     "hint:" what to do. Errors and notices begin lowercase and end without a full
-//     stop, hints are whole sentences. The one exception is a cancelled password
-//     prompt: the person knows, so it is a single word.
-//   - A word for a state has the meaning it has in the documentation, always the same.
-//   - Nothing is said that has not been read from the kernel. What is not known is
-//     called unknown.
-//   - Names of files, programs and users pass through quote, whole messages through
-//     safe: anyone may have chosen them.
+//   - Only the answer goes to standard output.
+//   - Everything else goes to standard error, each line with "immutectl:" and its kind:
+//     "error:" for why it did not work, "notice:" for what else one should know, "hint:"
+//     for what to do. Errors and notices begin in lower case and end without a full stop;
+//     hints are whole sentences. The one exception is a cancelled password prompt: the
+//     person knows, so it is a single word.
+//   - A state has the same name here as in the documentation.
+//   - Everything that is printed about the state was read from the kernel. What could not
+//     be read is called unknown.
+//   - Names of files, programs and users pass through quote, whole messages through safe:
+//     anyone may have chosen them.
 //   - Colour only repeats what the words say.
 package main
 
@@ -30,7 +30,7 @@ import (
 	"immutray.org/helper/text"
 )
 
-// minutes is how times are shown to people; what is recorded is exact.
+// minutes is how times are shown to people; records have exact times.
 const minutes = "2006-01-02 15:04"
 
 func (a *app) printError(f *failure) {
@@ -106,7 +106,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 	return b.String()
 }
 
-// configWords says that the configuration is refused, and what is so all the same.
+// configWords says why the configuration is refused, and what is used instead.
 func configWords(why string) string {
 	return strings.ToUpper(why[:1]) + why[1:] + helper.UsedInstead + "."
 }
@@ -141,8 +141,8 @@ func effectiveState(s helper.State, color palette) string {
 	return color.warning(strings.ToUpper(pathWord(s)))
 }
 
-// pathNotices says what the layers of a path mean where that is not plain, and what
-// to do about it. lent says that it is so for a command of "immutectl run".
+// pathNotices explains the layers of a path where that is needed, and what to do. lent
+// means that a command of "immutectl run" may write there.
 func pathNotices(p helper.PathStatus, lent bool) []string {
 	var notices []string
 	onBtrfs := p.Property != helper.NoFlag
@@ -177,8 +177,8 @@ func pathNotices(p helper.PathStatus, lent bool) []string {
 
 const runLock = `Run "immutectl lock".`
 
-// windowWords says since when, by whom, why and until when the system is not locked.
-// It may be in another state by now than whoever unlocked it left it in.
+// windowWords says since when, by whom, why and until when the system is not locked. The
+// state may have changed since the unlock.
 func windowWords(s helper.Status, now time.Time) string {
 	w := s.Window
 	if w == nil {
@@ -199,7 +199,7 @@ func windowWords(s helper.Status, now time.Time) string {
 	return words
 }
 
-// lockWords says how what was unlocked is locked again.
+// lockWords says when the system locks again, and how to lock it.
 func lockWords(w *helper.Window) string {
 	if w == nil || w.Until == nil {
 		return `Lock again with "immutectl lock".`
@@ -249,8 +249,8 @@ func uniform(s helper.Status) bool {
 	return true
 }
 
-// stateText says how things stand after a request: in one sentence when that is the
-// whole truth, else with a line per path.
+// stateText is the state after a request: one sentence if that says everything, otherwise
+// a line per path.
 func stateText(s helper.Status) string {
 	if uniform(s) && s.State == helper.Locked {
 		return fmt.Sprintf("Locked: %s read-only.\n", pathsAre(s.Paths))
