@@ -216,7 +216,15 @@ func (s *server) work(ctx context.Context, e *engine.Engine, r helper.Request) *
 // engine returns the engine for the configuration of a command line; file is what that
 // names.
 func (s *server) engine(c config.Config, file string, timer engine.Timer) *engine.Engine {
-	e := &engine.Engine{Config: c, Prepared: s.prepared(file, c), Keep: s.keepConfig, Journal: s.recordFor(file), Timer: timer, Units: systemd.Services{Manager: systemd.PID1(nil)}, Boot: s.machineOf(file)}
+	e := &engine.Engine{
+		Config:   c,
+		Prepared: s.prepared(file, c),
+		Keep:     s.keepConfig,
+		Journal:  s.recordFor(file),
+		Timer:    timer,
+		Units:    systemd.Services{Manager: systemd.PID1(nil)},
+		Boot:     s.machineOf(file),
+	}
 	if !isMachines(file) {
 		e.Keep = nil // the last good configuration is the machine's
 	}
