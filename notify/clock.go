@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/boottime"
 )
 
 // A Clock measures time as it passes for the person, the machine's sleep included.
@@ -30,11 +32,11 @@ type BootClock struct {
 // goes on from there by the time that passes.
 func NewBootClock() *BootClock {
 	// Round(0) strips Go's monotonic reading: Sub would prefer it, and miss sleep.
-	return &BootClock{wall: time.Now().Round(0), boot: sinceBoot()}
+	return &BootClock{wall: time.Now().Round(0), boot: boottime.Now()}
 }
 
 // Now implements Clock.
-func (c *BootClock) Now() time.Time { return c.wall.Add(sinceBoot() - c.boot) }
+func (c *BootClock) Now() time.Time { return c.wall.Add(boottime.Now() - c.boot) }
 
 // After implements Clock.
 func (c *BootClock) After(d time.Duration) (<-chan time.Time, func()) {
@@ -76,14 +78,4 @@ func bootTimer(d time.Duration) (*os.File, error) {
 		return nil, os.NewSyscallError("timerfd_settime", err)
 	}
 	return os.NewFile(uintptr(fd), "timerfd"), nil
-}
-
-func sinceBoot() time.Duration {
-	var ts unix.Timespec
-	// It fails only for a clock that the kernel does not know (clock_gettime(2));
-	// this one is there since Linux 2.6.39.
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("internal error: cannot read CLOCK_BOOTTIME: " + err.Error())
-	}
-	return time.Duration(ts.Nano())
 }

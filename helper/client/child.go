@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"immutray.org/helper/text"
 )
 
 // readAfterEnd is how long the output of a child that has ended is still read. Somebody
@@ -16,13 +18,13 @@ const readAfterEnd = time.Second
 type child struct {
 	cmd    *exec.Cmd
 	out    *answer
-	words  *clipped      // its standard error, to be read when it has ended
+	words  *text.Clip    // its standard error, to be read when it has ended
 	silent chan struct{} // closed when its standard output is
 	ended  chan struct{} // closed when it has ended
 }
 
 func start(cmd *exec.Cmd) (*child, error) {
-	c := &child{cmd: cmd, out: newAnswer(), words: &clipped{}, silent: make(chan struct{}), ended: make(chan struct{})}
+	c := &child{cmd: cmd, out: newAnswer(), words: &text.Clip{Most: maxWords}, silent: make(chan struct{}), ended: make(chan struct{})}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -59,7 +61,7 @@ func start(cmd *exec.Cmd) (*child, error) {
 func (c *child) end() (exitCode int, words string) {
 	select {
 	case <-c.ended:
-		return c.cmd.ProcessState.ExitCode(), c.words.String()
+		return c.cmd.ProcessState.ExitCode(), string(c.words.Data)
 	default:
 		return -1, ""
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/nofollow"
 )
 
 // OpenTrusted opens the file at name for reading if root alone can have written it:
@@ -56,27 +58,19 @@ func OpenTrusted(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// openAt opens one component of a path, and follows no link. openat2(2) could do the
-// whole path at once, but systemd's RestrictSUIDSGID= takes it away from our units.
+// openAt opens one part of the path whole.
 func openAt(dir int, part, whole string, flags int) (int, error) {
-	fd, err := unix.Openat(dir, part, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := nofollow.OpenAt(dir, part, flags)
 	switch {
 	case err == nil:
 		return fd, nil
-	// With O_PATH and O_DIRECTORY a link is only "not a directory" (open(2)).
-	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR) && isLink(dir, part):
+	case errors.Is(err, nofollow.ErrLink):
 		return -1, fmt.Errorf("%s is a symbolic link; put the file itself there", whole)
 	case errors.Is(err, unix.ENXIO):
 		// What open(2) answers for a socket.
 		return -1, notRegular(whole)
 	}
 	return -1, &fs.PathError{Op: "open", Path: whole, Err: err}
-}
-
-func isLink(dir int, part string) bool {
-	var st unix.Stat_t
-	err := unix.Fstatat(dir, part, &st, unix.AT_SYMLINK_NOFOLLOW)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
 }
 
 // checkTrust judges an open file or directory. Permissions of an ACL count too:

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"immutray.org/helper/mount"
 )
 
 // A FstabLine is one mount of fstab(5):
@@ -31,7 +33,7 @@ func parseFstab(r io.Reader) ([]FstabLine, error) {
 		if len(fields) < 3 || fields[0][0] == '#' {
 			continue
 		}
-		l := FstabLine{Number: number, Text: lines.Text(), Source: fields[0], Point: unescape(fields[1]), Type: fields[2]}
+		l := FstabLine{Number: number, Text: lines.Text(), Source: fields[0], Point: mount.Unescape(fields[1]), Type: fields[2]}
 		if len(fields) > 3 {
 			l.Options = strings.Split(fields[3], ",")
 		}
@@ -101,7 +103,7 @@ func (l FstabLine) withOptions(options []string) string {
 // system, and whether there is one. The last counts.
 func (l FstabLine) subvolume() (string, bool) {
 	value, ok := l.option("subvol")
-	return path.Join("/", unescape(value)), ok
+	return path.Join("/", mount.Unescape(value)), ok
 }
 
 func (l FstabLine) option(name string) (value string, ok bool) {
@@ -113,23 +115,7 @@ func (l FstabLine) option(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// unescape undoes the octal escapes of fstab and of the tables in /proc.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if i+3 < len(s) && s[i] == '\\' && octal(s[i+1]) && octal(s[i+2]) && octal(s[i+3]) {
-			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
-			i += 3
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func octal(c byte) bool { return '0' <= c && c <= '7' }
-
-// escape is the opposite of unescape.
+// escape is the opposite of [mount.Unescape].
 func escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

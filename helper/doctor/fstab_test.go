@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"immutray.org/helper/mount"
 	"immutray.org/packaging/testbed/lab"
 )
 
@@ -83,8 +84,8 @@ func FuzzEscape(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		e := escape(s)
-		if got := unescape(e); got != s {
-			t.Errorf("unescape(escape(%q)) = %q", s, got)
+		if got := mount.Unescape(e); got != s {
+			t.Errorf("mount.Unescape(escape(%q)) = %q", s, got)
 		}
 		if strings.ContainsAny(e, " \t\n#") {
 			t.Errorf("escape(%q) = %q", s, e)

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"immutray.org/helper/mount"
 )
 
 // These are the commands that findings recommend, for root's shell. The tests run them.
@@ -117,7 +119,7 @@ func (f Facts) mountOptions(p Place, subvolume string) string {
 		for _, o := range l.Options {
 			name, _, _ := strings.Cut(o, "=")
 			if !slices.Contains([]string{"subvol", "subvolid", "ro", "rw", "noauto", "nofail"}, name) && !strings.HasPrefix(name, "x-") {
-				options = append(options, unescape(o))
+				options = append(options, mount.Unescape(o))
 			}
 		}
 	}

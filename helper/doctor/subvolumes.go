@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"immutray.org/helper/mount"
 )
 
 // topLevel is the id of the top level of a btrfs (BTRFS_FS_TREE_OBJECTID). The option
@@ -140,11 +142,11 @@ func parseSubvolume(line string) (id uint64, name string, ok bool) {
 
 // isOf reports whether the source of a line of fstab is a device of the btrfs.
 func (g *gatherer) isOf(uuid, source string) bool {
-	kind, value, tagged := strings.Cut(unescape(source), "=")
+	kind, value, tagged := strings.Cut(mount.Unescape(source), "=")
 	if tagged {
 		value = strings.Trim(value, `"`)
 	}
-	device := unescape(source)
+	device := mount.Unescape(source)
 	switch {
 	case tagged && kind == "UUID":
 		return strings.EqualFold(value, uuid)

@@ -1,15 +1,15 @@
 package doctor
 
 import (
-	"bufio"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/mount"
 )
 
 func checkSwap(f Facts) []Finding {
@@ -45,7 +45,7 @@ func checkSwap(f Facts) []Finding {
 
 func (f Facts) swapLine(s Swap) *FstabLine {
 	for i, l := range f.Lines {
-		if l.Type == "swap" && unescape(l.Source) == s.File {
+		if l.Type == "swap" && mount.Unescape(l.Source) == s.File {
 			return &f.Lines[i]
 		}
 	}
@@ -74,10 +74,7 @@ func (g *gatherer) swapPoint() {
 	}
 }
 
-// swaps reads the swap files out of /proc/swaps:
-//
-//	Filename				Type		Size		Used		Priority
-//	/swap/swap\040file                      file		524284		0		-2
+// swaps finds the active swap files.
 func (g *gatherer) swaps() {
 	f, err := os.Open(filepath.Join(g.Proc, "swaps"))
 	if err != nil {
@@ -89,13 +86,12 @@ func (g *gatherer) swaps() {
 	defer f.Close()
 	g.resume()
 	g.swapPoint()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 3 || fields[1] != "file" {
-			continue
-		}
-		swap := Swap{File: unescape(fields[0])}
-		swap.KiB, _ = strconv.ParseInt(fields[2], 10, 64)
+	files, err := mount.ReadSwapFiles(f)
+	if err != nil {
+		g.unseen("swap", "the swap files: %v", err)
+	}
+	for _, file := range files {
+		swap := Swap{File: file.Path, KiB: file.KiB}
 		var st unix.Stat_t
 		real, err := g.resolve(swap.File)
 		if err == nil {

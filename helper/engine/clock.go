@@ -3,7 +3,7 @@ package engine
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
+	"immutray.org/helper/boottime"
 )
 
 // A clock returns the time of day, for people, and the time since boot, which counts the
@@ -18,7 +18,7 @@ func (c clock) now() (wall time.Time, sinceBoot time.Duration) {
 	if c.wall != nil {
 		return c.wall(), c.boot()
 	}
-	return time.Now(), bootTime()
+	return time.Now(), boottime.Now()
 }
 
 // in returns when about d will have passed from now on, on both clocks: at a full second of the
@@ -31,14 +31,4 @@ func (c clock) in(d time.Duration) (until time.Time, after, sinceBoot time.Durat
 	}
 	after = until.Sub(wall)
 	return until.Round(0), after, boot + after
-}
-
-func bootTime() time.Duration {
-	var ts unix.Timespec
-	// It fails only for a clock that the kernel does not know (clock_gettime(2)); this one
-	// exists since Linux 2.6.39.
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("internal error: cannot read CLOCK_BOOTTIME: " + err.Error())
-	}
-	return time.Duration(ts.Nano())
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"immutray.org/helper/boottime"
 	"immutray.org/helper/statedir"
 	"immutray.org/helper/stopped"
 )
@@ -32,7 +33,7 @@ func lineOf(stateDir string) line { return line{statedir.Dir(stateDir).Turns()} 
 func (l line) enter(rank string) (*os.File, error) {
 	for i := 0; ; i++ {
 		// That clock can't be set; the last number distinguishes requests of one moment.
-		f, err := l.Hold(fmt.Sprintf("%s.%020d.%d.%d", rank, bootTime(), os.Getpid(), i), nil)
+		f, err := l.Hold(fmt.Sprintf("%s.%020d.%d.%d", rank, boottime.Now(), os.Getpid(), i), nil)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

@@ -150,7 +150,7 @@ func (r *Reader) run(ctx context.Context, args ...string) ([]byte, error) {
 		append([]string{"--system", "--quiet", "--no-pager", "--output=json"}, args...)...)
 	cmd.Env = []string{"LC_ALL=C"} // and not what changes what journalctl prints
 	cmd.WaitDelay = time.Second
-	out, words := &clipped{most: maxOutput}, &clipped{most: maxWords}
+	out, words := &text.Clip{Most: maxOutput}, &text.Clip{Most: maxWords}
 	cmd.Stdout, cmd.Stderr = out, words
 	err := cmd.Run()
 	switch {
@@ -158,27 +158,13 @@ func (r *Reader) run(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("journalctl: %w", ctx.Err())
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return nil, journal.ErrMissing
-	case err != nil && strings.Contains(string(words.data), "insufficient permissions"):
+	case err != nil && strings.Contains(string(words.Data), "insufficient permissions"):
 		return nil, journal.ErrNotAllowed
 	case err != nil:
-		line, _, _ := strings.Cut(strings.TrimSpace(string(words.data)), "\n")
+		line, _, _ := strings.Cut(strings.TrimSpace(string(words.Data)), "\n")
 		return nil, fmt.Errorf("journalctl: %w: %s", err, line)
-	case out.cut:
+	case out.Cut:
 		return nil, errors.New("there is too much of it in the journal")
 	}
-	return out.data, nil
-}
-
-// A clipped keeps the beginning of what is written to it.
-type clipped struct {
-	most int
-	data []byte
-	cut  bool
-}
-
-func (c *clipped) Write(data []byte) (int, error) {
-	keep := min(len(data), c.most-len(c.data))
-	c.cut = c.cut || keep < len(data)
-	c.data = append(c.data, data[:keep]...)
-	return len(data), nil
+	return out.Data, nil
 }

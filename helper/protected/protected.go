@@ -14,6 +14,7 @@ import (
 	"immutray.org/helper/btrfs"
 	"immutray.org/helper/mount"
 	"immutray.org/helper/namespaces"
+	"immutray.org/helper/nofollow"
 	"immutray.org/helper/text"
 )
 
@@ -56,7 +57,7 @@ type Path struct {
 func Open(name string) (*Path, error) {
 	fd, err := openDirectory(name)
 	switch {
-	case errors.Is(err, errLink), errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, nofollow.ErrLink), errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return nil, &unfitError{name, err}
 	case err != nil:
 		return nil, fmt.Errorf("cannot open %q: %w", name, err)
@@ -69,14 +70,10 @@ func Open(name string) (*Path, error) {
 	return p, nil
 }
 
-var errLink = errors.New("it is a symbolic link, or below one")
-
-// openDirectory opens an absolute path component by component, and follows no link.
-// openat2(2) could do it at once, but systemd's RestrictSUIDSGID= takes it away from
-// our units.
+// openDirectory opens an absolute path, and follows no link.
 func openDirectory(name string) (int, error) {
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Open("/", flags, 0)
+	const flags = unix.O_PATH | unix.O_DIRECTORY
+	fd, err := unix.Open("/", flags|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -84,11 +81,7 @@ func openDirectory(name string) (int, error) {
 		if part == "" {
 			continue
 		}
-		next, err := unix.Openat(fd, part, flags, 0)
-		// A link is only "not a directory" to O_PATH and O_DIRECTORY (open(2)).
-		if errors.Is(err, unix.ENOTDIR) && isLink(fd, part) {
-			err = errLink
-		}
+		next, err := nofollow.OpenAt(fd, part, flags)
 		unix.Close(fd)
 		if err != nil {
 			return -1, err
@@ -96,12 +89,6 @@ func openDirectory(name string) (int, error) {
 		fd = next
 	}
 	return fd, nil
-}
-
-func isLink(dir int, part string) bool {
-	var st unix.Stat_t
-	err := unix.Fstatat(dir, part, &st, unix.AT_SYMLINK_NOFOLLOW)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
 }
 
 func (p *Path) identify() error {

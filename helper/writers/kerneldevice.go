@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/mount"
 )
 
 // loopDevices returns what stands for each loop device among the PIDs.
@@ -43,17 +44,17 @@ func (s *scan) swapFiles() {
 	}
 	f := os.NewFile(uintptr(fd), "swaps")
 	defer f.Close()
-	paths, err := parseSwaps(f)
+	files, err := mount.ReadSwapFiles(f)
 	if err != nil {
 		s.cannotPlace(err)
 	}
-	for _, path := range paths {
-		d, err := locate(path)
+	for _, file := range files {
+		d, err := locate(file.Path)
 		if err != nil {
 			s.cannotPlace(err)
 			continue
 		}
-		s.addDevice(d, helper.Writer{Kind: helper.WriterSwap, Path: path})
+		s.addDevice(d, helper.Writer{Kind: helper.WriterSwap, Path: file.Path})
 	}
 }
 

@@ -119,36 +119,6 @@ func TestEachMappingRefuses(t *testing.T) {
 	}
 }
 
-func TestParseSwaps(t *testing.T) {
-	const heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-	tests := []struct {
-		name, data string
-		want       []string
-	}{
-		{"from a machine", string(testdata(t, "swaps")), []string{
-			"/mnt/system2143900139/root/swap file", "/mnt/system2143900139/root/tab\tline\nback\\slash \xff"}},
-		{"none", heading, nil},
-		{"empty", "", nil},
-		{"partition and file", heading + "/dev/nvme0n1p3                          partition\t8388604\t\t0\t\t-2\n" +
-			"/swap/swapfile                          file\t\t33554428\t0\t\t-3\n", []string{"/swap/swapfile"}},
-		{"deleted", heading + "/s\\040(deleted) file\t\t4\t0\t-2\n", []string{"/s (deleted)"}},
-		{"broken escapes", heading + "/a\\04 file\n/b\\ file\n/c\\999 file\n/d\\777 file\n", []string{`/a\04`, `/b\`, `/c\999`, `/d\777`}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := parseSwaps(strings.NewReader(test.data))
-			if err != nil || !slices.Equal(got, test.want) {
-				t.Errorf("parseSwaps = %q, %v, want %q", got, err, test.want)
-			}
-		})
-	}
-	for _, bad := range []string{heading + "one\n", heading + "\n", heading + strings.Repeat("x", 1<<20)} {
-		if got, err := parseSwaps(strings.NewReader(bad)); err == nil {
-			t.Errorf("parseSwaps(%.60q) = %q, want an error", bad, got)
-		}
-	}
-}
-
 func TestParseUnit(t *testing.T) {
 	tests := []struct{ name, data, want string }{
 		{"container", string(testdata(t, "cgroup-v1-container")), ""},
@@ -221,21 +191,6 @@ func FuzzEachMapping(f *testing.F) {
 		})
 		if lines < 0 {
 			t.Error("more mappings than lines")
-		}
-	})
-}
-
-func FuzzParseSwaps(f *testing.F) {
-	seed(f, "swaps")
-	f.Fuzz(func(t *testing.T, data []byte) {
-		files, err := parseSwaps(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		for _, file := range files {
-			if file == "" || len(file) > len(data) {
-				t.Errorf("a swap file %q", file)
-			}
 		}
 	})
 }
