@@ -65,7 +65,7 @@ func configurationExtensions(t *testing.T, v *vm) {
 	unlock(t, v)
 	must(t, v.as(root), merge+" && id gone")
 	expectCovered(t, v, "merged mutable while unlocked", helper.Unlocked, "works, ro=false")
-	if out := must(t, v.as(root), "immutectl lock 2>&1"); !strings.Contains(out, "when it is taken off, lock once more") {
+	if out := must(t, v.as(root), "immutectl lock 2>&1"); !strings.Contains(out, "lock once more when that is unmounted") {
 		t.Errorf("the mount below is out of reach, and lock says %q", out)
 	}
 	expectCovered(t, v, "merged mutable while unlocked, locked", helper.Locked, "fails, ro=true")
