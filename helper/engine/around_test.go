@@ -12,9 +12,9 @@ import (
 	"immutray.org/helper"
 )
 
-// A mount of the whole file system lets others write while a command is at work, also if
-// only a service has it: the command is not run, or runs and its answer names the mount.
-// What a user has made for himself keeps nobody from anything.
+// A mount of the whole file system lets others write while a command runs, also if only a
+// service has it: the command is not run, or runs and its answer names the mount. Mounts in a
+// user's own namespace keep no command from running.
 func TestMountsAroundInOtherNamespaces(t *testing.T) {
 	f := newFixture(t)
 	service := f.settle("", 0)

@@ -16,7 +16,7 @@ import (
 )
 
 // send starts a backup of a protected subvolume that goes on until the returned function is
-// called: nobody reads what it says before.
+// called, because its output is not read before.
 func (f *fixture) send(path string) (pid int, end func()) {
 	f.t.Helper()
 	stream, into, err := os.Pipe()

@@ -51,7 +51,7 @@ func inFlight(t *testing.T, name string) (receive func() *os.File) {
 // besideWords is part of the notice of a mount where a writer could not be ruled out.
 const besideWords = "a file that is open for writing there may have been overlooked"
 
-// A file that is on its way is open, but nobody has it open. Through the mount of the path
+// A file that is being passed on is open, but no process has it open. Through the mount of the path
 // the kernel says so; where only another mount knows of it, the answer says that there is
 // one, once for both paths.
 func TestAFileOnItsWayThroughAnotherMount(t *testing.T) {

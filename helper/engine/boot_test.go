@@ -155,8 +155,7 @@ func TestASealedBootIsCounted(t *testing.T) {
 	}
 }
 
-// Whoever locks is told that the next boot will come up unlocked, and who only unlocks is
-// not.
+// A lock says that the next boot will come up unlocked, an unlock does not.
 func TestALockTellsOfAnUpdateThatWaits(t *testing.T) {
 	f := newFixture(t)
 	f.closeTop()
@@ -253,7 +252,7 @@ func TestAFailedUnsealIsRolledBack(t *testing.T) {
 	f.expect("without a fault", helper.Unlocked)
 }
 
-// Whoever reads the journal learns why nothing was done.
+// The journal says why nothing was done.
 func TestASkippedSealSaysWhyInTheJournal(t *testing.T) {
 	f := newFixture(t)
 	f.commandLine("rw")

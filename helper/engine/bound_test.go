@@ -19,7 +19,7 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// openMany opens files with paths as long as the kernel tells them, of a character that
+// openMany opens files with the longest paths that the kernel reports, of a character that
 // JSON writes in six.
 func (f *fixture) openMany(n int) (closeAll func()) {
 	f.t.Helper()
@@ -55,8 +55,8 @@ func (f *fixture) openMany(n int) (closeAll func()) {
 	}
 }
 
-// However many files somebody has open, and whatever he calls them: the answer arrives,
-// the record can be read, and the end of the window is known.
+// However many files a user has open, and whatever their names: the answer arrives, the
+// state file can be read, and the end of the window is known.
 func TestVeryManyWritersWithVeryLongNames(t *testing.T) {
 	const files = 700
 	f := newTimedFixture(t)

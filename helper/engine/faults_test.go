@@ -125,8 +125,7 @@ var starts = map[helper.Verb][]string{
 var goals = map[helper.Verb]helper.State{helper.Lock: helper.Locked, helper.Unlock: helper.Unlocked}
 
 // Killed in any of its steps, the helper leaves nothing outside the protected paths
-// read-only that was not so before, the status tells the truth, and either verb then
-// completes.
+// read-only that was not so before, the status is true, and either verb then completes.
 func TestKilledInEveryStep(t *testing.T) {
 	for verb, from := range starts {
 		for _, start := range from {
@@ -170,8 +169,8 @@ func (f *faultFixture) expectTruth(when string) {
 	f.expect(when, f.status().State)
 }
 
-// Whatever call fails, and however: a clear error, exit code 1 or 3, and the result
-// tells how things really stand. A failure without consequence may be passed over.
+// Whatever call fails, and however: a clear error, exit code 1 or 3, and a result with the
+// real state. A failure without consequences may be ignored.
 func TestEveryStepFailing(t *testing.T) {
 	for verb, from := range starts {
 		for _, start := range from {
@@ -245,7 +244,7 @@ func (f *faultFixture) expectRolledBack(fault string) {
 	}
 }
 
-// The kernel may say busy for as long as the lock waits, and nobody be found.
+// The kernel may say busy for as long as the lock waits, and no writer be found.
 func TestBusyWithoutAWriterToBeFound(t *testing.T) {
 	f := newFaultFixture(t)
 	result, exitCode, _ := f.helper(helper.Lock, "mount_setattr:error=EBUSY")

@@ -90,7 +90,7 @@ func (f *fixture) status() helper.Status {
 	return (&lockstate.Reader{Paths: f.Protected(), StateDir: f.State}).Read()
 }
 
-// expect holds the state, as anybody may read it and as the kernel acts, against want.
+// expect compares the state, as every user may read it and as the kernel acts, with want.
 func (f *fixture) expect(when string, want helper.State) {
 	f.t.Helper()
 	status := f.status()
@@ -158,7 +158,7 @@ func (f *fixture) commandLine(text string) {
 
 // remountReadOnly makes the superblock read-only, as the classic layout's script does. For a
 // moment after a file was removed the kernel finds it busy (s_remove_count in
-// fs/namespace.c), as long as somebody's search for writers still looks at that file.
+// fs/namespace.c), as long as another process' search for writers still looks at that file.
 func (f *fixture) remountReadOnly(path string) {
 	f.t.Helper()
 	var err error
@@ -222,8 +222,8 @@ func (f *fixture) arrange(state string) {
 
 var arrangements = []string{"unlocked", "locked", "open_mount", "mount_only", "read_only_superblock", "classic_lock_on_an_idle_system"}
 
-// An actor is a program at work on the test system, in a process of its own. It does
-// one thing when it starts, and its work once more for every line it is sent.
+// An actor is a program on the test system, in a process of its own. It does one thing when
+// it starts, and its work once more for every line it is sent.
 type actor struct {
 	t       testing.TB
 	command *exec.Cmd

@@ -38,7 +38,7 @@ func TestForceClosesWhatWritersKeepOpen(t *testing.T) {
 	f.expect("without the writer", helper.Locked)
 }
 
-// It dies, as whoever asks is told: the fact that the warning stands on.
+// The program dies, as the warning says: this is the fact behind it.
 func TestForceKillsAProgramThatWritesToAMapping(t *testing.T) {
 	f := newFixture(t)
 	a := f.start("maps", filepath.Join(f.Root, "file"))

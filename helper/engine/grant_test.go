@@ -171,8 +171,8 @@ func TestRecordsOfACommand(t *testing.T) {
 	}
 }
 
-// The end of a command writes nothing of the state, whether it had its turn or not: a window
-// that somebody opens at the same time stays, with its end.
+// The end of a command does not write the state file, whether it had its turn or not: a
+// window that is opened at the same time stays, with its end.
 func TestTheEndOfACommandLeavesTheState(t *testing.T) {
 	f := newTimedFixture(t)
 	file := filepath.Join(f.State, statedir.StateFile)

@@ -116,7 +116,7 @@ func TestAnOverlayOverALockedSubvolume(t *testing.T) {
 	f.expect("a read-only overlay over an unlocked one, locked", helper.Locked)
 }
 
-// Who has had a file of the subvolume open since before the overlay is seen.
+// A program that has had a file open since before the overlay was mounted is found.
 func TestAWriterBelowAnOverlayBlocks(t *testing.T) {
 	f := newFixture(t)
 	writer := f.start("writes", filepath.Join(f.Etc, "held"))

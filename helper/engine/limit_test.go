@@ -9,7 +9,7 @@ import (
 	"immutray.org/helper"
 )
 
-// A lock that a quota stops says so: nobody guesses it.
+// A lock that fails at a quota says so.
 func TestLockAtTheQuota(t *testing.T) {
 	f := newFixture(t)
 	if err := os.WriteFile(filepath.Join(f.Etc, "much"), make([]byte, 4<<20), 0o600); err != nil {

@@ -71,7 +71,7 @@ func (f *fixture) table(pid int) []string {
 	return table
 }
 
-// Who has mounts of his own finds them as locked and as unlocked as everybody else.
+// Programs with mounts of their own find them locked and unlocked like all others.
 func TestTheLockHoldsInEveryNamespace(t *testing.T) {
 	f := newFixture(t)
 	if err := os.MkdirAll(filepath.Join(f.Root, "usr"), 0o755); err != nil {
@@ -103,7 +103,7 @@ func TestTheLockHoldsInEveryNamespace(t *testing.T) {
 				t.Errorf("locked, %s can write to %q", name, got)
 			}
 		}
-		// By the property alone nobody would have been kept out for long.
+		// The property alone would not have kept writers out for long.
 		f.clearProperties()
 		for name, r := range residents {
 			if got := r.writable(all[:5]...); len(got) > 0 {
@@ -203,7 +203,7 @@ func TestWhoIsLeftBehindIsNamed(t *testing.T) {
 // is granted to a command.
 func TestNobodyElseWritesWhileACommandRuns(t *testing.T) {
 	f := newFixture(t)
-	f.CloseTop() // so that nobody has a copy of it
+	f.CloseTop() // so that there is no copy of it
 	r := f.settle("", 0)
 	f.setProperties() // as by the classic layout's script
 	f.setMountFlags()

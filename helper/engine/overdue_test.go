@@ -84,8 +84,8 @@ func TestTheEndOfAWindowDoesNotWaitLong(t *testing.T) {
 	}
 }
 
-// Nor does a lock that somebody has asked for before: what it waits for is on record soon
-// after the end.
+// Nor does a person's lock from before the end of the window: what it waits for is recorded
+// soon after that.
 func TestALockThatWaitsLongIsOverAtTheEnd(t *testing.T) {
 	f := newTimedFixture(t)
 	f.engine.Config.Drain = 3 * time.Minute

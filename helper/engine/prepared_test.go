@@ -56,7 +56,7 @@ func (f *fixture) expectFrozen(when string, r *helper.Result) {
 }
 
 // A directory that has come since the last lock keeps no window from ending and no boot
-// from being sealed. Who locks himself is asked first.
+// from being sealed. A person's own lock asks first.
 func TestANewDirectoryStopsOnlyAPersonsOwnLock(t *testing.T) {
 	f := newPrepared(t)
 	f.engine.Config.RelockOn = helper.Occasions()
@@ -152,7 +152,7 @@ func TestAMachineThatWasNeverPrepared(t *testing.T) {
 	}
 }
 
-// What is locked was prepared for it, also if nobody has noted that.
+// A locked system was prepared, even without a record of that.
 func TestAMachineThatWasLockedWithoutARecord(t *testing.T) {
 	f := newTimedFixture(t)
 	f.must(helper.Lock)
@@ -185,7 +185,7 @@ func TestAnIslandThatLostItsMount(t *testing.T) {
 	f.expect("at the end of the window", helper.Locked)
 }
 
-// A record that can't be written keeps nobody from locking.
+// A record that can't be written keeps the system from nothing.
 func TestARecordThatCanNotBeKept(t *testing.T) {
 	f := newFixture(t)
 	f.closeTop()
@@ -202,8 +202,8 @@ func TestARecordThatCanNotBeKept(t *testing.T) {
 	}
 }
 
-// A file system over an island that never answers, is somebody else's or dead, is nothing
-// that a lock asks.
+// A lock does not ask a file system over an island that never answers, is another user's, or
+// dead.
 func TestAFileSystemThatDoesNotAnswer(t *testing.T) {
 	f := newFixture(t)
 	silent := lab.MountSilentServer(t, filepath.Join(f.Root, "var/tmp"))

@@ -107,7 +107,7 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// Whatever stands in a file, what is told of it is one line and not endlessly long.
+// Whatever is in a file, an error about it is one line of limited length.
 func TestTheJournalNamesARefusedConfiguration(t *testing.T) {
 	f := newFixture(t)
 	var records []journal.Entry

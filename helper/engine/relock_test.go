@@ -40,7 +40,7 @@ func TestLockOnAnOccasion(t *testing.T) {
 	}
 }
 
-// Whoever looks after many machines wants to know, days later, how the seal ended.
+// Days later, an administrator of many machines wants to know how the seal ended.
 func TestTheSealIsRememberedUntilTheNextBoot(t *testing.T) {
 	f := newTimedFixture(t)
 	f.commandLine("ro")

@@ -11,8 +11,8 @@ import (
 	"immutray.org/helper/statefile"
 )
 
-// timers are a Timer that sets nothing, but complains of a system that is unlocked,
-// for a limited time, without a timer.
+// timers are a Timer that sets nothing, but reports a system that is unlocked for a limited
+// time without a timer.
 type timers struct {
 	f     *timedFixture
 	armed map[string]time.Duration // since boot
@@ -99,7 +99,7 @@ func (f *timedFixture) due() *helper.Result {
 	return f.ask(helper.Request{Verb: helper.Lock, ID: fmt.Sprintf("due%d", f.asked), Due: true})
 }
 
-// expectWindow holds the window as anybody reads it, and its one timer, against want.
+// expectWindow compares the window, as every user reads it, and its one timer with want.
 func (f *timedFixture) expectWindow(when string, until time.Time, end time.Duration) {
 	f.t.Helper()
 	w := f.status().Window

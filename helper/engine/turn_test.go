@@ -14,7 +14,7 @@ import (
 	"immutray.org/helper"
 )
 
-// First come, first served, but who forces goes first, and whoever is dead holds up nobody.
+// First come, first served, but a lock by force is first, and a dead process delays none.
 func TestTurns(t *testing.T) {
 	f := newFixture(t)
 	l := lineOf(f.State)
@@ -100,9 +100,9 @@ func TestForceGoesFirst(t *testing.T) {
 	}
 }
 
-// Who is stopped with the turn, or as the first in line, holds up nobody. Who only takes
-// long is waited for.
-func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
+// A process that is stopped while it has the turn, or as the first in line, delays no other.
+// One that only takes long is waited for.
+func TestAStoppedProcessDelaysNone(t *testing.T) {
 	for _, role := range []string{"has the turn", "waits in line"} {
 		t.Run(role, func(t *testing.T) {
 			f := newFixture(t)
@@ -114,7 +114,7 @@ func TestWhoIsStoppedHoldsUpNobody(t *testing.T) {
 				return f.engine.inTurn(ctx, func() error { return nil })
 			}
 			if err := inTurn(3 * stoppedEvery); err == nil {
-				t.Error("it was not waited for who takes long")
+				t.Error("a process that takes long was not waited for")
 			}
 			if err := unix.Kill(holder.pid(), unix.SIGSTOP); err != nil {
 				t.Fatal(err)

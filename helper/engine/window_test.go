@@ -127,7 +127,7 @@ func TestAWindowThatIsTooLongIsRefused(t *testing.T) {
 	f.expectNoTimer("refused")
 }
 
-// Who unlocked first stays on record, and the rest is as it was asked for last.
+// Who unlocked first stays recorded, and the rest is what was asked for last.
 func TestAskingAgain(t *testing.T) {
 	f := newTimedFixture(t)
 	first := f.unlock(helper.Request{For: time.Hour}).Status.Window
@@ -217,7 +217,7 @@ func TestALostRecordEndsTheWindow(t *testing.T) {
 		if r := f.due(); r.Outcome != helper.Done || r.Status.State != helper.Locked {
 			t.Errorf("%s: %s %s", name, r.Outcome, r.Error)
 		}
-		f.timers.armed = map[string]time.Duration{} // with a missing file nobody knows that there was one
+		f.timers.armed = map[string]time.Duration{} // with a missing file it is not known that there was one
 	}
 }
 
@@ -259,8 +259,8 @@ func TestABlockedLockWithALostRecordKeepsTheTimer(t *testing.T) {
 	}
 }
 
-// Of an open system that nobody is on record for, a timer that comes is the end.
-func TestATimerEndsWhatNobodyKnowsTheEndOf(t *testing.T) {
+// If a system is unlocked without a record, a timer that comes is the end of its window.
+func TestATimerEndsAWindowWithoutARecord(t *testing.T) {
 	f := newTimedFixture(t)
 	f.unlock(helper.Request{For: time.Hour})
 	state, err := statefile.Read(f.State)

@@ -134,7 +134,7 @@ func TestADatabaseInUseSurvivesALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A first write, so that the write-ahead log is mapped before the lock is tried;
-	// the answer "ready" tells that it was done.
+	// the answer "ready" says that it was done.
 	go stdin.Write([]byte("PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES(1); SELECT 'started';\n"))
 	a := startDatabase(t, db)
 	result := f.run(helper.Lock)

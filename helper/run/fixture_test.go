@@ -178,7 +178,7 @@ func (f *fixture) journal() string {
 	return string(data)
 }
 
-// expect holds the state, and what the kernel lets anybody else do, against want.
+// expect compares the state, and what the kernel lets others do, with want.
 func (f *fixture) expect(when string, want helper.State) {
 	f.t.Helper()
 	status := f.status()

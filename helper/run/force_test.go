@@ -50,7 +50,7 @@ func TestForceEndsAGrant(t *testing.T) {
 	}
 }
 
-// What the command has open it can write to its end, and whoever forces is told.
+// The command can write to its end to what it has open, and the result of the lock says so.
 func TestForceNamesWhatACommandHasOpen(t *testing.T) {
 	f := newFixture(t)
 	cmd := f.start(`exec 3>$ROOT/open; echo ready; read line; echo more >&3`)

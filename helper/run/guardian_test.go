@@ -86,7 +86,7 @@ func TestAGuardianThatIsAskedToEnd(t *testing.T) {
 	f.expect("afterwards", helper.Locked)
 }
 
-// Where there is nobody to ask for a unit, as in rescue mode, it goes without one.
+// Without a bus, as in rescue mode, it does its work without a scope.
 func TestAGuardianThatCannotLeave(t *testing.T) {
 	f := newFixture(t)
 	f.set(setup{InReach: "no bus"})

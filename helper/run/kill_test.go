@@ -64,8 +64,8 @@ func (p *prober) end() {
 }
 
 // Killed at random moments, the runner alone, the command alone or all of the runner's
-// process group, leaves the system locked within a second; and all the time nobody else
-// could write.
+// process group, leaves the system locked within a second; and no other program could write
+// at any time.
 func TestKilledAtRandomMoments(t *testing.T) {
 	f := newFixture(t)
 	f.must(helper.Unlock)
@@ -82,7 +82,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// A part of them before the command has begun, the others when it is at work.
+		// A part of them before the command has begun, the others when it runs.
 		if i%4 != 0 {
 			f.await("at work", 30*time.Second, func() bool { return !f.isLocked() })
 		}
@@ -199,7 +199,7 @@ func TestReclaim(t *testing.T) {
 	}
 }
 
-// The window of somebody else is not the command's.
+// A window that a person has opened is not the command's.
 func TestReclaimLeavesAWindow(t *testing.T) {
 	f := newFixture(t)
 	f.set(setup{SystemWide: true})

@@ -140,7 +140,7 @@ func guardianMain(dir string) int {
 			return nil, fmt.Errorf("cannot inhibit: %w", helper.ErrGoingOff)
 		}
 		return func() {
-			time.Sleep(200 * time.Millisecond) // whoever does not wait for it is through by then
+			time.Sleep(200 * time.Millisecond) // a runner that does not wait for it has ended by then
 			os.WriteFile(filepath.Join(dir, releasedName), nil, 0o600)
 		}, nil
 	}}

@@ -12,8 +12,8 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// A file is held until its maker has closed it, which the kernel does for one that is
-// killed; and whoever can only read it can neither hold it nor keep it from being held.
+// A file is held until its maker has closed it, as the kernel does for one that is killed.
+// A process that can only read it can neither hold it nor keep it from being held.
 func TestHold(t *testing.T) {
 	dir := Dir(filepath.Join(lab.Dir(t), "state"))
 	folder := dir.Programs()

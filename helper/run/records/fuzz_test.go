@@ -15,9 +15,9 @@ import (
 	"immutray.org/helper/text"
 )
 
-// Whatever stands in a record: who answers for a command is told by the lock alone, a
-// record of a dead one is cleared by the name of its file, and what was read can be
-// recorded again as it is.
+// Whatever is in a record: the lock alone says whether the command has a guardian, the record
+// of a dead one is removed by the name of its file, and what was read can be recorded again
+// as it is.
 func FuzzRead(f *testing.F) {
 	for _, run := range []helper.Run{
 		{ID: "5f", Since: time.Unix(1764331200, 0).UTC(), User: "rrs", Reason: "new kernel", Command: []string{"apt", "upgrade"}, PID: 7},

@@ -37,7 +37,7 @@ func TestPutAndList(t *testing.T) {
 	if found, err := List(dir); err != nil || !reflect.DeepEqual(found, []helper.Run{older, newer}) {
 		t.Errorf("List() = %+v, %v", found, err)
 	}
-	// A file that nobody holds is that of a dead one, also if a reader locks it.
+	// A file that is not held is that of a dead guardian, also if a reader locks it.
 	records[0].die()
 	reader, err := os.Open(filepath.Join(statedir.Dir(dir).Runs().Path, "a"))
 	if err != nil {
@@ -150,9 +150,9 @@ func TestAbandoned(t *testing.T) {
 		t.Errorf("abandoned are %+v, after %v", found, time.Since(began))
 	}
 	Clear(dir, "dead")
-	Clear(dir, "alive") // which is nobody's to clear
+	Clear(dir, "alive") // which stays, as it is held
 	put("again", os.Getpid()).die()
-	another := make(chan *Record, 1) // what nobody refers to, the garbage collector closes
+	another := make(chan *Record, 1) // without a reference the garbage collector would close it
 	go func() {
 		time.Sleep(Replacement / 10)
 		another <- put("again", os.Getpid())
