@@ -24,9 +24,6 @@ const (
 	Unknown      Name = "immutray-unknown"       // a question mark
 )
 
-// States lists the names that stand for a state.
-func States() []Name { return []Name{Locked, Unlocked, PartlyLocked, Working, Unknown} }
-
 // A Style is a way of drawing the states.
 type Style string
 

@@ -23,6 +23,9 @@ var panels = map[string]color.RGBA{
 	"light": {0xf6, 0xf5, 0xf4, 0xff},
 }
 
+// states lists the names that stand for a state.
+func states() []Name { return []Name{Locked, Unlocked, PartlyLocked, Working, Unknown} }
+
 func styles() []Style { return []Style{Color, Symbolic} }
 
 func decode(t *testing.T, name Name, style Style, size int) image.Image {
@@ -38,7 +41,7 @@ func TestEveryStateHasAPictureInEachStyleAndSize(t *testing.T) {
 	for _, size := range Sizes() {
 		want := image.Rect(0, 0, size, size)
 		for _, style := range styles() {
-			for _, name := range States() {
+			for _, name := range states() {
 				if got := decode(t, name, style, size).Bounds(); got != want {
 					t.Errorf("PNG(%s, %s, %d) is %v, want %v", name, style, size, got, want)
 				}
@@ -90,7 +93,7 @@ func TestStatesStandOutOnDarkAndLightPanels(t *testing.T) {
 	for panelName, panel := range panels {
 		for _, style := range styles() {
 			for _, size := range Sizes() {
-				for _, name := range States() {
+				for _, name := range states() {
 					img := decode(t, name, style, size)
 					seen := 0
 					for y := range size {
@@ -115,11 +118,11 @@ func TestStatesStandOutOnDarkAndLightPanels(t *testing.T) {
 // be able to tell the states apart by shape, in both styles.
 func TestStatesDifferAtPanelSizeWithoutColour(t *testing.T) {
 	const lightness, share = 0.25, 0.14
-	states := States()
+	all := states()
 	for panelName, panel := range panels {
 		for _, style := range styles() {
-			for i, a := range states {
-				for _, b := range states[i+1:] {
+			for i, a := range all {
+				for _, b := range all[i+1:] {
 					const size = 16
 					imgA, imgB := decode(t, a, style, size), decode(t, b, style, size)
 					different := 0
@@ -152,7 +155,7 @@ func perceived(luminance float64) float64 {
 }
 
 func TestEveryDrawingHasAName(t *testing.T) {
-	names := append(States(), Application)
+	names := append(states(), Application)
 	for _, grid := range []string{"16", "22", "24", "64"} {
 		drawings, err := filepath.Glob(filepath.Join("svg", grid, "*.svg"))
 		if err != nil {
@@ -190,7 +193,7 @@ func TestPNGsAreRenderedFromTheDrawings(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v; run render.sh", err)
 	}
-	if want := len(Sizes()) * (2*len(States()) + 1); compared != want {
+	if want := len(Sizes()) * (2*len(states()) + 1); compared != want {
 		t.Errorf("render.sh made %d pictures, want %d", compared, want)
 	}
 }

@@ -4,7 +4,6 @@ package btrfs
 
 import (
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,20 +36,6 @@ func IsBtrfs(fd int) (bool, error) {
 		return false, fmt.Errorf("statfs: %w", err)
 	}
 	return uint32(fs.Type) == unix.BTRFS_SUPER_MAGIC, nil
-}
-
-// Create makes a subvolume with this name in the directory that is open as fd. Only the
-// practice system makes any.
-func Create(fd int, name string) error {
-	var args volArgs
-	if len(name) >= len(args.Name) || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("BTRFS_IOC_SUBVOL_CREATE: %w", unix.EINVAL)
-	}
-	copy(args.Name[:], name)
-	if err := create(fd, &args); err != nil {
-		return fmt.Errorf("BTRFS_IOC_SUBVOL_CREATE: %w", err)
-	}
-	return nil
 }
 
 // GetFlags returns the flags of the subvolume whose root directory is open as fd.

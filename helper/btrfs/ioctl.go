@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This is the project's only file with unsafe: x/sys/unix has no function for an
-// ioctl whose argument is a 64-bit word or this structure.
+// x/sys/unix has no function for an ioctl whose argument is a 64-bit word or one of these
+// structures, hence unsafe.
 
 // ioctlMagic is BTRFS_IOCTL_MAGIC, linux/btrfs.h.
 const ioctlMagic = 0x94
@@ -21,12 +21,6 @@ const (
 // request builds an ioctl number as _IOC does in asm-generic/ioctl.h.
 func request(direction, number, size uintptr) uintptr {
 	return direction<<30 | size<<16 | ioctlMagic<<8 | number
-}
-
-// volArgs is struct btrfs_ioctl_vol_args, linux/btrfs.h. The name ends with a zero.
-type volArgs struct {
-	FD   int64
-	Name [4088]byte
 }
 
 // subvolInfo is struct btrfs_ioctl_get_subvol_info_args, linux/btrfs.h.
@@ -119,7 +113,6 @@ type spaceHeader struct{ Slots, Total uint64 }
 type space struct{ Flags, Total, Used uint64 }
 
 var (
-	createRequest     = request(directionWrite, 14, unsafe.Sizeof(volArgs{}))
 	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
 	setFlagsRequest   = request(directionWrite, 26, unsafe.Sizeof(Flags(0)))
 	subvolInfoRequest = request(directionRead, 60, unsafe.Sizeof(subvolInfo{}))
@@ -131,10 +124,6 @@ var (
 	rootRefsRequest   = request(directionRead|directionWrite, 61, unsafe.Sizeof(rootRefs{}))
 	inoLookupRequest  = request(directionRead|directionWrite, 62, unsafe.Sizeof(inoLookup{}))
 )
-
-func create(fd int, args *volArgs) error {
-	return ioctl(fd, createRequest, unsafe.Pointer(args))
-}
 
 func getFlags(fd int) (Flags, error) {
 	var f Flags

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"immutray.org/helper/btrfs"
 )
 
 // The subvolumes of the classic layout, relative to the root: the protected ones, and the
@@ -96,22 +94,11 @@ func (s *System) createSubvolumes() error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := createSubvolume(path); err != nil {
+		if err := CreateSubvolume(path); err != nil {
 			return fmt.Errorf("cannot create the subvolume %s: %w", path, err)
 		}
 	}
 	return nil
-}
-
-// createSubvolume does what "btrfs subvolume create" does. Starting that program ten times
-// would take longer than everything else.
-func createSubvolume(path string) error {
-	parent, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer parent.Close()
-	return btrfs.Create(int(parent.Fd()), filepath.Base(path))
 }
 
 func (s *System) mount(at, subvolume string) error {
