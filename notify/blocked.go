@@ -8,7 +8,7 @@ import (
 	"immutray.org/helper/text"
 )
 
-// The notifications of this file are for [SlotProblem]: they tell what keeps the system
+// The notifications of this file are for [SlotObstacle]: they tell what keeps the system
 // from being locked, and take the place of each other.
 
 // unseen is what is said of writers that could not be found.

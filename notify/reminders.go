@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/notify/mailbox"
 )
 
 // Reminders reminds the person of a system that is not locked, for as long as Run
@@ -31,9 +32,9 @@ type Reminders struct {
 	// know it: somebody may have set it since.
 	Wall func() time.Time
 
+	mail mailbox.Mailbox[func(*run)] // what Run has to do
+
 	mu      sync.Mutex
-	mail    []func(*run) // what Run has to do, in order
-	arrived chan struct{}
 	snoozed time.Time // on the Clock; what SnoozedUntil says
 }
 
@@ -49,30 +50,30 @@ type run struct {
 
 // Update says what state the system is in. It does not wait.
 func (r *Reminders) Update(status helper.Status) {
-	r.send(func(r *run) { r.update(status) })
+	r.mail.Put(func(r *run) { r.update(status) })
 }
 
 // Snooze puts the next reminder off, as the reminder's button does. It does not
 // wait. While the system is locked it does nothing.
 func (r *Reminders) Snooze() {
-	r.send(func(r *run) { r.schedule.snooze(r.Clock.Now()) })
+	r.mail.Put(func(r *run) { r.schedule.snooze(r.Clock.Now()) })
 }
 
 // LockBegan says that a lock was asked for. Reminders stay as they are until LockEnded
 // says that there is an answer, but no longer than a few minutes.
 func (r *Reminders) LockBegan() {
-	r.send(func(r *run) { r.schedule.lockBegan(r.Clock.Now()) })
+	r.mail.Put(func(r *run) { r.schedule.lockBegan(r.Clock.Now()) })
 }
 
 // LockEnded ends what LockBegan began.
 func (r *Reminders) LockEnded() {
-	r.send(func(r *run) { r.schedule.lockEnded() })
+	r.mail.Put(func(r *run) { r.schedule.lockEnded() })
 }
 
 // SessionBegan says that the person has just come to the desk: reminding starts
 // anew, as if the system had been unlocked now. Run says so itself at its start.
 func (r *Reminders) SessionBegan() {
-	r.send(func(r *run) { r.schedule.begin(r.Clock.Now()) })
+	r.mail.Put(func(r *run) { r.schedule.begin(r.Clock.Now()) })
 }
 
 // SnoozedUntil returns the time of day until which reminders are put off; false
@@ -95,39 +96,18 @@ func (r *Reminders) now() time.Time {
 	return time.Now()
 }
 
-// send hands Run something to do.
-func (r *Reminders) send(do func(*run)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.mail = append(r.mail, do)
-	select {
-	case r.bell() <- struct{}{}:
-	default: // it has been rung already
-	}
-}
-
-// bell returns the channel that says that there is mail. The caller holds mu.
-func (r *Reminders) bell() chan struct{} {
-	if r.arrived == nil {
-		r.arrived = make(chan struct{}, 1)
-	}
-	return r.arrived
-}
-
 // Run reminds until the context ends, and closes what it shows then: the buttons
 // would do nothing any more. It may be called once.
 func (r *Reminders) Run(ctx context.Context) {
 	state := &run{Reminders: r, schedule: schedule{settings: r.Settings.orDefault()}}
 	state.schedule.begin(r.Clock.Now())
 	forget := r.Notifier.listen(func(e event) {
-		r.send(func(r *run) { r.heard(e) })
+		r.mail.Put(func(r *run) { r.heard(e) })
 	})
 	defer forget()
 	defer state.leave(ctx)
 
-	r.mu.Lock()
-	arrived := r.bell()
-	r.mu.Unlock()
+	arrived := r.mail.Bell()
 	var timer <-chan time.Time
 	stop := func() {}
 	defer func() { stop() }()
@@ -144,11 +124,7 @@ func (r *Reminders) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		r.mu.Lock()
-		mail := r.mail
-		r.mail = nil
-		r.mu.Unlock()
-		for _, do := range mail {
+		for _, do := range r.mail.Take() {
 			do(state)
 		}
 	}

@@ -324,7 +324,7 @@ func TestRemindersOtherSlotsAreNotTheirs(t *testing.T) {
 	s.reminders.Update(unlockedBy("rrs"))
 	s.pass(5 * time.Minute)
 	s.server.WaitForPosts(1)
-	mustPost(t, s.reminders.Notifier, SlotProblem, critical)
+	mustPost(t, s.reminders.Notifier, SlotObstacle, critical)
 	s.server.InvokeAction(2, ActionLock)
 	s.server.InvokeAction(1, ActionSnooze)
 	s.clock.Await(t, time.Hour)

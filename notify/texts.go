@@ -59,7 +59,7 @@ func Ending(until, now time.Time, icon string) Notification {
 }
 
 // RequestFailed returns the notification for a request that was not done, with what
-// the person can do about it, if that is known. It is for [SlotProblem].
+// the person can do about it, if that is known. It is for [SlotObstacle].
 func RequestFailed(verb helper.Verb, err error, hint, icon string) Notification {
 	n := Notification{
 		Summary: "Request failed",

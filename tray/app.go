@@ -29,7 +29,7 @@ type app struct {
 	services    restarter
 	history     historian
 	clock       notify.Clock
-	settings    Settings
+	settings    settings
 	settingsErr error // why the settings are the defaults
 	version     string
 	log         *slog.Logger
@@ -82,7 +82,7 @@ func (a *app) run(ctx context.Context) error {
 	return nil
 }
 
-func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *notify.Reminders, h *Host) {
+func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *controller, r *notify.Reminders, h *host) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Add(3)
@@ -104,15 +104,22 @@ func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *Controller, r *not
 	c.Run(ctx)
 }
 
-func (a *app) controller(quit func()) *Controller {
-	c := NewController()
-	c.System, c.Helper, c.Services, c.History, c.Clock = a.system, a.helper, a.services, a.history, a.clock
-	c.Settings, c.Version, c.Log, c.Quit = a.settings, a.version, a.log, quit
-	c.MayLock = mayLock
-	return c
+func (a *app) controller(quit func()) *controller {
+	return &controller{surroundings: surroundings{
+		System:   a.system,
+		Helper:   a.helper,
+		Services: a.services,
+		History:  a.history,
+		Clock:    a.clock,
+		Settings: a.settings,
+		Version:  a.version,
+		Log:      a.log,
+		Quit:     quit,
+		MayLock:  mayLock,
+	}}
 }
 
-func (a *app) reminders(c *Controller, n *notify.Notifier) *notify.Reminders {
+func (a *app) reminders(c *controller, n *notify.Notifier) *notify.Reminders {
 	return &notify.Reminders{
 		Notifier: n,
 		Clock:    a.clock,
@@ -125,9 +132,9 @@ func (a *app) reminders(c *Controller, n *notify.Notifier) *notify.Reminders {
 	}
 }
 
-func (a *app) host(c *Controller) *Host {
-	h := &Host{Style: a.settings.Style, Choose: c.Choose, Log: a.log}
-	if a.settings.Click != ClickMenu {
+func (a *app) host(c *controller) *host {
+	h := &host{Style: a.settings.Style, Choose: c.Choose, Log: a.log}
+	if a.settings.Click != clickMenu {
 		h.Activate = c.Activate
 	}
 	return h

@@ -13,42 +13,45 @@ import (
 // Programs to which an unlocked system is still read-only, and the restart of those that
 // are services.
 
-// behindItems say how many there are, and offer to restart those that can be restarted while
-// people work.
-func behindItems(s Snapshot) []Item {
-	behind := s.Report.Status.StillReadOnly
-	if len(behind) == 0 {
-		return nil
+// behindLabel says how many there are.
+func behindLabel(s snapshot) string {
+	if len(s.Report.Status.StillReadOnly) == 0 {
+		return ""
 	}
-	items := []Item{{ID: IDBehind, Label: bystanders.Count(behind), Disabled: true}}
-	again := bystanders.StartAgain(behind)
-	if units := bystanders.Restartable(behind); len(units) > 0 {
-		items = append(items, Item{ID: IDRestart, Label: restartLabel(len(behind), len(units), again == ""), Disabled: s.Asked != "" || s.Restarting})
-	}
-	return append(items, list(IDAgain, wrap(text.Sentence(again)), maxAgain)...)
+	return bystanders.Count(s.Report.Status.StillReadOnly)
 }
 
-func restartLabel(behind, units int, all bool) string {
+// restartLabel offers to restart those that can be restarted while people work.
+func restartLabel(s snapshot) string {
+	behind := s.Report.Status.StillReadOnly
+	units := bystanders.Restartable(behind)
 	switch {
-	case !all:
-		return fmt.Sprintf("Restart %d of them…", units)
-	case behind == 1:
+	case len(units) == 0:
+		return ""
+	case bystanders.StartAgain(behind) != "":
+		return fmt.Sprintf("Restart %d of them…", len(units))
+	case len(behind) == 1:
 		return "Restart it…"
 	}
 	return "Restart them…"
 }
 
+func cannotRestart(s snapshot) bool { return isAsking(s) || s.Restarting }
+
+// startAgain says which the person has to start again.
+func startAgain(s snapshot) ([]string, int) {
+	return wrap(text.Sentence(bystanders.StartAgain(s.Report.Status.StillReadOnly))), 0
+}
+
 // restart has the services restarted that can be, one request at a time. A lock does not
 // wait for it.
-func (c *Controller) restart() {
+func (c *controller) restart() {
 	units := bystanders.Restartable(c.report.Status.StillReadOnly)
 	if c.restarting || c.asked != "" || len(units) == 0 {
 		return
 	}
 	c.restarting = true
-	if !c.trouble.isObstacle() {
-		c.trouble = nil
-	}
+	c.obstacle.restarting()
 	ctx := c.ctx
 	go func() {
 		if !c.pause(ctx, settle) {
@@ -56,13 +59,13 @@ func (c *Controller) restart() {
 		}
 		c.Log.Debug("restarting services", "units", units)
 		err := c.Services.Restart(ctx, units)
-		c.in.put(func() { c.restarted(units, err) })
+		c.in.Put(func() { c.restarted(units, err) })
 	}()
 }
 
 // restarted takes the end of a restart. Those that have another process now are no longer
 // among those that are left behind, so the state is read at once.
-func (c *Controller) restarted(units []string, err error) {
+func (c *controller) restarted(units []string, err error) {
 	c.restarting = false
 	c.took(c.System.Read())
 	switch {
@@ -73,7 +76,7 @@ func (c *Controller) restarted(units []string, err error) {
 	case c.ctx.Err() != nil:
 	default:
 		c.Log.Warn("cannot restart", "error", err)
-		c.trouble = &Trouble{Err: err, Hint: restartHint(err, units), Restart: true}
+		c.obstacle.Failure = &failure{Err: err, Hint: restartHint(err, units), Restart: true}
 	}
 }
 

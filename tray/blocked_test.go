@@ -11,7 +11,7 @@ import (
 )
 
 // overdueNow is overdue for a child, whose clock is the real one.
-func overdueNow(o *helper.Overdue) Report {
+func overdueNow(o *helper.Overdue) report {
 	r := unlockedNow()
 	until := time.Now().Add(-time.Minute)
 	r.Status.Window.Until, r.Status.Overdue = &until, o
@@ -39,7 +39,7 @@ func TestABlockedEndAndALockByForce(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), unlockedNow())
+	c := startChild(t, bus, defaultSettings(), unlockedNow())
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
 	shows := func(summary string, actions ...string) notifytest.Post {
@@ -83,7 +83,7 @@ func TestLockWhenAptIsDoneFromTheMenu(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), unlockedNow())
+	c := startChild(t, bus, defaultSettings(), unlockedNow())
 	item := p.item()
 	if err := item.activate(); err != nil {
 		t.Fatal(err)

@@ -11,21 +11,21 @@ import (
 )
 
 func TestBuildBoundsItsLists(t *testing.T) {
-	var s Snapshot
+	s := snapshot{obstacle: obstacle{Failure: &failure{Blocked: true, Err: errors.New("x")}}}
 	for i := range 1000 {
 		s.Report.Status.Paths = append(s.Report.Status.Paths, path(fmt.Sprintf("/%d", i), helper.Writable, helper.Writable))
-		s.Trouble = &Trouble{Blocked: true, Err: errors.New("x"), Writers: append(writersOf(s.Trouble), helper.Writer{PID: i, Path: strings.Repeat("long", 1000)})}
+		s.Failure.Writers = append(s.Failure.Writers, helper.Writer{PID: i, Path: strings.Repeat("long", 1000)})
 	}
 	for i := range 1000 {
 		s.Report.Status.StillReadOnly = append(s.Report.Status.StillReadOnly, helper.Bystander{PID: i, Program: strings.Repeat("long", 1000)})
 	}
 	s.Report.Status.State = helper.Unlocked
-	s.Report.Problem = &Problem{Lines: []string{strings.Repeat("word ", 10000)}}
-	s.Past = &Past{Err: errors.New(strings.Repeat("word ", 10000))}
-	m := Build(s)
-	counts := map[ID]int{}
+	s.Report.NotReady = []string{strings.Repeat("word ", 10000)}
+	s.Past = &past{Err: errors.New(strings.Repeat("word ", 10000))}
+	m := build(s)
+	counts := map[entryID]int{}
 	count(m.Menu, counts)
-	for list, most := range map[ID]int{IDPath: maxPaths, IDWhy: maxWhy, IDLine: maxLines + maxPast} {
+	for list, most := range map[entryID]int{"path": maxPaths, "why": maxWhy, "writer": maxLines, "past": maxPast} {
 		if counts[list] > most || counts[list] == 0 {
 			t.Errorf("%d entries of %s, want at most %d", counts[list], list, most)
 		}
@@ -33,7 +33,7 @@ func TestBuildBoundsItsLists(t *testing.T) {
 	if text := m.text(); !strings.Contains(text, "(and 993 more)") || !strings.Contains(text, "(and 989 more)") {
 		t.Errorf("what is left out is not counted:\n%s", text)
 	}
-	if n := counts[IDAgain]; n == 0 || n > maxAgain || counts["too long"] > 0 {
+	if n := counts["again"]; n == 0 || n > maxAgain || counts["too long"] > 0 {
 		t.Errorf("%d lines name who is to be started again, and %d are too long", n, counts["too long"])
 	}
 	if n := len(m.Tooltip); n > 500 {
@@ -41,17 +41,10 @@ func TestBuildBoundsItsLists(t *testing.T) {
 	}
 }
 
-func writersOf(t *Trouble) []helper.Writer {
-	if t == nil {
-		return nil
-	}
-	return t.Writers
-}
-
-func count(items []Item, counts map[ID]int) {
+func count(items []item, counts map[entryID]int) {
 	for _, item := range items {
 		list, _, _ := strings.Cut(string(item.ID), ".")
-		counts[ID(list)]++
+		counts[entryID(list)]++
 		if len(item.Label) > 600 {
 			counts["too long"]++
 		}
@@ -64,7 +57,7 @@ func TestIconOfEveryState(t *testing.T) {
 		helper.Locked: icons.Locked, helper.Unlocked: icons.Unlocked, helper.PartlyLocked: icons.PartlyLocked,
 		helper.Unknown: icons.Unknown, "": icons.Unknown, "a state of a newer version": icons.Unknown,
 	} {
-		if got := Build(Snapshot{Report: Report{Status: helper.Status{State: state}}}).Icon; got != want {
+		if got := build(snapshot{Report: report{Status: helper.Status{State: state}}}).Icon; got != want {
 			t.Errorf("Build(%q).Icon = %s, want %s", state, got, want)
 		}
 	}

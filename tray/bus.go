@@ -12,8 +12,8 @@ import (
 // stay with what the person clicks.
 const appletName = "org.immutray.Applet"
 
-// ErrAlreadyRunning says that this session has its applet.
-var ErrAlreadyRunning = errors.New("immutray is already running in this session")
+// errAlreadyRunning says that this session has its applet.
+var errAlreadyRunning = errors.New("immutray is already running in this session")
 
 // connectSession returns a connection to the session bus of its own. godbus would
 // start a bus where there is none, and nobody would ever look at that.
@@ -33,14 +33,14 @@ func connectSession() (*dbus.Conn, error) {
 	return conn, nil
 }
 
-// beOnly makes this process the session's applet, or returns ErrAlreadyRunning.
+// beOnly makes this process the session's applet, or returns errAlreadyRunning.
 func beOnly(conn *dbus.Conn) error {
 	reply, err := conn.RequestName(appletName, dbus.NameFlagDoNotQueue)
 	if err != nil {
 		return fmt.Errorf("cannot own %s: %w", appletName, err)
 	}
 	if reply == dbus.RequestNameReplyExists {
-		return ErrAlreadyRunning
+		return errAlreadyRunning
 	}
 	return nil
 }

@@ -46,11 +46,11 @@ func TestMain(m *testing.M) {
 
 // An order is what the test tells the child.
 type order struct {
-	Settings *Settings  `json:",omitempty"` // first, and once
-	Report   *Report    `json:",omitempty"` // this is how the system is
+	Settings *settings  `json:",omitempty"` // first, and once
+	Report   *report    `json:",omitempty"` // this is how the system is
 	Answer   *reply     `json:",omitempty"` // the helper answers the request
 	Broken   string     `json:",omitempty"` // with Settings: why they are the defaults
-	Past     playedPast `json:",omitempty"` // with Settings
+	Past     playedPast `json:",omitempty"` // with settings
 }
 
 // A reply is the helper's.
@@ -125,11 +125,11 @@ func childMain(in io.Reader, out io.Writer) int {
 type playedSystem struct {
 	changed chan struct{}
 	mu      sync.Mutex
-	report  Report
+	report  report
 	idle    bool // no package manager is at work
 }
 
-func (p *playedSystem) set(r Report) {
+func (p *playedSystem) set(r report) {
 	p.mu.Lock()
 	p.report = r
 	p.mu.Unlock()
@@ -139,19 +139,19 @@ func (p *playedSystem) set(r Report) {
 	}
 }
 
-func (p *playedSystem) Read() Report {
+func (p *playedSystem) Read() report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.report
 }
 
-func (p *playedSystem) IsAtWork(helper.Busy) bool {
+func (p *playedSystem) IsBusy(helper.Busy) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.idle
 }
 
-func (p *playedSystem) Watch(ctx context.Context, changed func(Report)) error {
+func (p *playedSystem) Watch(ctx context.Context, changed func(report)) error {
 	for {
 		changed(p.Read())
 		select {
@@ -192,12 +192,12 @@ type child struct {
 	ended chan struct{}
 }
 
-func startChild(t *testing.T, bus *notifytest.Bus, settings Settings, report Report) *child {
+func startChild(t *testing.T, bus *notifytest.Bus, settings settings, report report) *child {
 	t.Helper()
 	return startChildWith(t, bus, order{Settings: &settings}, report)
 }
 
-func startChildWith(t *testing.T, bus *notifytest.Bus, first order, report Report) *child {
+func startChildWith(t *testing.T, bus *notifytest.Bus, first order, report report) *child {
 	t.Helper()
 	c := &child{t: t, cmd: exec.Command("/proc/self/exe"), lines: make(chan string, 64), ended: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), childVariable+"=applet", "DBUS_SESSION_BUS_ADDRESS="+bus.Address,
@@ -242,7 +242,7 @@ func (c *child) tell(o order) {
 	}
 }
 
-func (c *child) set(r Report)     { c.t.Helper(); c.tell(order{Report: &r}) }
+func (c *child) set(r report)     { c.t.Helper(); c.tell(order{Report: &r}) }
 func (c *child) answer(r reply)   { c.t.Helper(); c.tell(order{Answer: &r}) }
 func (c *child) terminate() error { return c.cmd.Process.Signal(unix.SIGTERM) }
 

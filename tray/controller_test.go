@@ -21,7 +21,7 @@ func outcome(verb helper.Verb, o helper.Outcome, text string) reply {
 }
 
 func TestStateIsShownAndReminded(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.waitTooltip("Locked")
 	s.system.set(unlockedAt)
 	s.waitTooltip("Unlocked for 23 min by rrs")
@@ -32,7 +32,7 @@ func TestStateIsShownAndReminded(t *testing.T) {
 }
 
 func TestTooltipFollowsTheMinutes(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clock.Await(t, time.Minute)
 	s.passTime(time.Minute)
 	s.waitTooltip("Unlocked for 24 min by rrs")
@@ -47,7 +47,7 @@ func TestTooltipFollowsTheMinutes(t *testing.T) {
 // At a busy login the tray took longer than busTimeout, and the padlock kept the wrong
 // picture.
 func TestPictureThatWasNotTakenIsShownAgain(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.mu.Lock()
 	s.blind = 2
 	s.mu.Unlock()
@@ -61,8 +61,8 @@ func TestPictureThatWasNotTakenIsShownAgain(t *testing.T) {
 }
 
 func TestClickLocksAtOnce(t *testing.T) {
-	for _, report := range []Report{unlockedAt, partlyAt} {
-		s := newStage(t, DefaultSettings(), report)
+	for _, report := range []report{unlockedAt, partlyAt} {
+		s := newStage(t, defaultSettings(), report)
 		s.clearLog()
 		s.c.Activate()
 		s.waitLog("do lock")
@@ -74,11 +74,11 @@ func TestClickLocksAtOnce(t *testing.T) {
 }
 
 func TestClickAsksToUnlock(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do unlock")
-	s.waitModel("the hourglass", func(m Model) bool {
+	s.waitModel("the hourglass", func(m model) bool {
 		return m.Icon == icons.Working && m.Tooltip == "Waiting for the password…"
 	})
 	s.answer(done(helper.Unlock), unlockedAt)
@@ -86,7 +86,7 @@ func TestClickAsksToUnlock(t *testing.T) {
 }
 
 func TestDoubleClickIsOneClick(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do lock")
@@ -102,13 +102,13 @@ func TestDoubleClickIsOneClick(t *testing.T) {
 }
 
 func TestOneRequestAtATime(t *testing.T) {
-	s := newStage(t, DefaultSettings(), partlyAt)
+	s := newStage(t, defaultSettings(), partlyAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do lock")
 	s.passTime(time.Minute)
 	s.c.Activate()
-	s.c.Choose(IDUnlock)
+	s.c.Choose("unlock")
 	s.c.LockNow()
 	s.expectLog("do lock")
 	s.answer(done(helper.Lock), lockedAt)
@@ -116,16 +116,16 @@ func TestOneRequestAtATime(t *testing.T) {
 }
 
 func TestMenuHasToCloseFirst(t *testing.T) {
-	for id, want := range map[ID]string{
-		IDLock:    "lock",
-		IDUnlock:  "unlock until locked",
-		IDQuarter: "unlock for 15m0s",
-		IDHour:    "unlock for 1h0m0s",
+	for id, want := range map[entryID]string{
+		"lock":    "lock",
+		"unlock":  "unlock until locked",
+		"quarter": "unlock for 15m0s",
+		"hour":    "unlock for 1h0m0s",
 	} {
-		s := newStage(t, DefaultSettings(), partlyAt)
+		s := newStage(t, defaultSettings(), partlyAt)
 		s.clearLog()
 		s.c.Choose(id)
-		s.waitModel("the hourglass", func(m Model) bool { return m.Icon == icons.Working })
+		s.waitModel("the hourglass", func(m model) bool { return m.Icon == icons.Working })
 		s.clock.Await(t, settle)
 		s.expectLog()
 		s.passTime(settle)
@@ -137,7 +137,7 @@ func TestFeedbackSaysUntilWhen(t *testing.T) {
 	until := testNow.Add(23 * time.Minute)
 	limited := unlockedAt
 	limited.Status.Window = &helper.Window{Since: testNow, Until: &until, UID: 1000, User: "rrs"}
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do unlock")
@@ -161,13 +161,13 @@ func TestMoreTime(t *testing.T) {
 		limited := unlockedAt
 		limited.UnlockMax = test.most
 		limited.Status.Window = &helper.Window{Since: testNow.Add(-time.Hour), Until: &until, UID: 1000, User: "rrs"}
-		s := newStage(t, DefaultSettings(), limited)
+		s := newStage(t, defaultSettings(), limited)
 		s.clearLog()
 		s.c.Extend()
 		s.waitLog(test.want)
 	}
-	for _, report := range []Report{lockedAt, unlockedAt} {
-		s := newStage(t, DefaultSettings(), report)
+	for _, report := range []report{lockedAt, unlockedAt} {
+		s := newStage(t, defaultSettings(), report)
 		s.clearLog()
 		s.c.Extend()
 		s.expectLog()
@@ -175,15 +175,15 @@ func TestMoreTime(t *testing.T) {
 }
 
 func TestReminderButtonLocksAtOnce(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
 	s.c.LockNow()
 	s.waitLog("do lock")
 }
 
 func TestClickSettings(t *testing.T) {
-	settings := DefaultSettings()
-	settings.Click = ClickLock
+	settings := defaultSettings()
+	settings.Click = clickLock
 	s := newStage(t, settings, lockedAt)
 	s.clearLog()
 	s.c.Activate()
@@ -199,17 +199,17 @@ func TestClickSettings(t *testing.T) {
 func TestClickOnTheQuestionMarkExplains(t *testing.T) {
 	tests := []struct {
 		name   string
-		report Report
+		report report
 		want   string
 	}{
-		{"not set up", Report{Status: helper.Status{State: helper.Unlocked}, Problem: &Problem{Lines: []string{"no subvolume: /home", "b"}}},
-			"problem: Immutray is not set up | No subvolume: /home. / B."},
-		{"unknown", Report{Status: helper.Status{State: helper.Unknown, Paths: []helper.PathStatus{{Path: "/", Error: "cannot read it"}}}},
-			"problem: The state cannot be read | Cannot read it."},
+		{"not set up", report{Status: helper.Status{State: helper.Unlocked}, NotReady: []string{"no subvolume: /home", "b"}},
+			"obstacle: Immutray is not set up | No subvolume: /home. / B."},
+		{"unknown", report{Status: helper.Status{State: helper.Unknown, Paths: []helper.PathStatus{{Path: "/", Error: "cannot read it"}}}},
+			"obstacle: The state cannot be read | Cannot read it."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t, DefaultSettings(), test.report)
+			s := newStage(t, defaultSettings(), test.report)
 			// What can't be locked needs no reminder to lock it.
 			s.waitLog("remind unknown")
 			s.c.Activate()
@@ -219,7 +219,7 @@ func TestClickOnTheQuestionMarkExplains(t *testing.T) {
 }
 
 func TestCancelledShowsNothing(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do unlock")
@@ -251,52 +251,52 @@ func TestFailuresAreShown(t *testing.T) {
 			"Cannot lock: /home would become read-only.", "What went wrong…"},
 		{"blocked", reply{Result: &helper.Result{Outcome: helper.Blocked, Error: "cannot lock: busy", Writers: []helper.Writer{
 			{Kind: helper.WriterFile, PID: 4242, Program: "vim", Path: "/etc/fstab"}}}},
-			"problem: Not locked", "  > (vim (4242): /etc/fstab)"},
+			"obstacle: Not locked", "  > (vim (4242): /etc/fstab)"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t, DefaultSettings(), unlockedAt)
+			s := newStage(t, defaultSettings(), unlockedAt)
 			s.clearLog()
 			s.c.Activate()
 			s.waitLog("do lock")
 			s.answer(test.reply, unlockedAt)
 			s.wait("the notification", func() bool { return len(s.log) == 2 && strings.Contains(s.log[1], test.want) })
-			s.waitModel("the entry", func(m Model) bool { return strings.Contains(m.text(), test.menu) })
+			s.waitModel("the entry", func(m model) bool { return strings.Contains(m.text(), test.menu) })
 
 			// Locked by other means, it is no trouble any more.
 			s.clearLog()
 			s.system.set(lockedAt)
-			s.waitLog("remind locked", "close problem")
-			s.waitModel("no entry", func(m Model) bool { return !strings.Contains(m.text(), test.menu) })
+			s.waitLog("remind locked", "close obstacle")
+			s.waitModel("no entry", func(m model) bool { return !strings.Contains(m.text(), test.menu) })
 		})
 	}
 }
 
 func TestNextRequestForgetsTheLastFailure(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.answer(reply{Failure: "cannot"}, unlockedAt)
-	s.waitModel("the entry", func(m Model) bool { return strings.Contains(m.text(), "What went wrong…") })
+	s.waitModel("the entry", func(m model) bool { return strings.Contains(m.text(), "What went wrong…") })
 	s.clearLog()
 	s.passTime(time.Second)
 	s.c.Activate()
 	s.wait("the request", func() bool { return len(s.log) == 2 })
-	s.waitModel("no entry", func(m Model) bool { return !strings.Contains(m.text(), "What went wrong…") })
+	s.waitModel("no entry", func(m model) bool { return !strings.Contains(m.text(), "What went wrong…") })
 }
 
 func TestNotificationsThatFailAreNoHarm(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.mu.Lock()
 	s.failure = notify.ErrNoDaemon
 	s.mu.Unlock()
 	s.c.Activate()
 	s.answer(reply{Failure: "cannot"}, unlockedAt)
-	s.waitModel("the entry", func(m Model) bool { return strings.Contains(m.text(), "What went wrong…") })
+	s.waitModel("the entry", func(m model) bool { return strings.Contains(m.text(), "What went wrong…") })
 }
 
 func TestNoticesAreShownWithTheFeedback(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
 	s.c.Activate()
 	r := done(helper.Lock)
@@ -307,7 +307,7 @@ func TestNoticesAreShownWithTheFeedback(t *testing.T) {
 }
 
 func TestTheResultIsWhatIsReadNotWhatWasAsked(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.c.Activate()
 	s.answer(done(helper.Lock), partlyAt)
 	s.wait("the feedback", func() bool {
@@ -316,26 +316,26 @@ func TestTheResultIsWhatIsReadNotWhatWasAsked(t *testing.T) {
 }
 
 func TestSnooze(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
-	s.c.Choose(IDSnooze)
+	s.c.Choose("snooze")
 	s.waitLog("snooze")
 	s.mu.Lock()
 	s.snoozed = testNow.Add(time.Hour)
 	s.mu.Unlock()
 	s.c.Refresh()
-	s.waitModel("the end of the snooze", func(m Model) bool { return strings.Contains(m.text(), "(Reminders off until 15:07)") })
-	s.c.Choose(IDRemind)
+	s.waitModel("the end of the snooze", func(m model) bool { return strings.Contains(m.text(), "(Reminders off until 15:07)") })
+	s.c.Choose("remind")
 	s.waitLog("snooze", "began")
 }
 
 func TestNoTrayIsToldOnce(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.TrayPresent(false)
-	s.clock.Await(t, trayGrace)
+	s.clock.Await(t, noTrayTimeout)
 	s.expectLog() // at login the panel may be on its way
-	s.passTime(trayGrace)
+	s.passTime(noTrayTimeout)
 	s.wait("the notification", func() bool {
 		return len(s.log) == 1 && strings.HasPrefix(s.log[0], "feedback: No tray for the padlock | ")
 	})
@@ -354,22 +354,22 @@ func TestNoTrayIsToldOnce(t *testing.T) {
 }
 
 func TestTrayThatComesInTimeIsNotMissed(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.TrayPresent(false)
-	s.clock.Await(t, trayGrace)
+	s.clock.Await(t, noTrayTimeout)
 	s.c.TrayPresent(true)
 	s.clock.AwaitNone(t)
-	s.passTime(trayGrace)
+	s.passTime(noTrayTimeout)
 	s.expectLog()
 }
 
 func TestAboutAndQuit(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
-	s.c.Choose(IDAbout)
-	s.c.Choose(IDQuit)
-	s.c.Choose(IDState)
+	s.c.Choose("about")
+	s.c.Choose("quit")
+	s.c.Choose("state")
 	s.wait("both", func() bool { return len(s.log) == 2 })
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -379,7 +379,7 @@ func TestAboutAndQuit(t *testing.T) {
 }
 
 func TestEndWhileARequestIsUnderWay(t *testing.T) {
-	s := newStage(t, DefaultSettings(), lockedAt)
+	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do unlock")

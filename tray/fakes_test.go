@@ -22,7 +22,7 @@ import (
 // were told is in one log, in order, but for the models, which the screen has.
 type stage struct {
 	t      *testing.T
-	c      *Controller
+	c      *controller
 	clock  *notifytest.Clock
 	system *playedSystem
 	cancel context.CancelFunc
@@ -31,7 +31,7 @@ type stage struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and made anew, at every change
 	log     []string
-	model   Model
+	model   model
 	models  int
 	wall    time.Time
 	snoozed time.Time
@@ -44,13 +44,13 @@ type stage struct {
 }
 
 // newStage starts a controller, and waits until it shows the report.
-func newStage(t *testing.T, settings Settings, report Report) *stage {
+func newStage(t *testing.T, settings settings, report report) *stage {
 	t.Helper()
-	return newStageWith(t, settings, report, func(*Controller) {})
+	return newStageWith(t, settings, report, func(*controller) {})
 }
 
 // newStageWith has the controller changed before it starts.
-func newStageWith(t *testing.T, settings Settings, report Report, change func(*Controller)) *stage {
+func newStageWith(t *testing.T, settings settings, report report, change func(*controller)) *stage {
 	t.Helper()
 	s := &stage{
 		t:       t,
@@ -62,7 +62,7 @@ func newStageWith(t *testing.T, settings Settings, report Report, change func(*C
 		answers: make(chan reply),
 		restart: make(chan error),
 	}
-	c := NewController()
+	c := &controller{}
 	c.System, c.Helper, c.Notes, c.Reminders, c.Screen, c.Clock = s.system, s, fakeNotes{s}, fakeReminders{s}, s, s.clock
 	c.Services = s
 	c.Settings, c.Version = settings, "1.2.3"
@@ -86,7 +86,7 @@ func newStageWith(t *testing.T, settings Settings, report Report, change func(*C
 		c.Run(ctx)
 	}()
 	t.Cleanup(s.end)
-	s.waitModel("the first model", func(Model) bool { return true })
+	s.waitModel("the first model", func(model) bool { return true })
 	return s
 }
 
@@ -139,14 +139,14 @@ func (s *stage) wait(what string, is func() bool) {
 	}
 }
 
-func (s *stage) waitModel(what string, is func(Model) bool) {
+func (s *stage) waitModel(what string, is func(model) bool) {
 	s.t.Helper()
 	s.wait(what, func() bool { return s.models > 0 && is(s.model) })
 }
 
 func (s *stage) waitTooltip(want string) {
 	s.t.Helper()
-	s.waitModel("the tooltip "+want, func(m Model) bool { return m.Tooltip == want })
+	s.waitModel("the tooltip "+want, func(m model) bool { return m.Tooltip == want })
 }
 
 // waitLog waits until exactly these lines are in the log, those of lines that begin
@@ -187,15 +187,15 @@ func (s *stage) settle() {
 		}
 	}
 	done := make(chan struct{})
-	s.c.in.put(func() { close(done) })
+	s.c.in.Put(func() { close(done) })
 	wait(done)
 	// What follows from all that it was told by then is told before the next mail.
 	done = make(chan struct{})
-	s.c.in.put(func() { s.c.out.put(func() { close(done) }) })
+	s.c.in.Put(func() { s.c.out.Put(func() { close(done) }) })
 	wait(done)
 }
 
-func (s *stage) Show(m Model) error {
+func (s *stage) Show(m model) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blind > 0 {
@@ -229,7 +229,7 @@ func (s *stage) Restart(ctx context.Context, units []string) error {
 }
 
 // endRestart ends the restart, while the system is as the report says.
-func (s *stage) endRestart(err error, left Report) {
+func (s *stage) endRestart(err error, left report) {
 	s.t.Helper()
 	s.system.mu.Lock()
 	s.system.report = left // nobody watches: only who reads sees it
@@ -254,7 +254,7 @@ func asked(r helper.Request) string {
 }
 
 // answer gives the helper's answer, while the system is as the report says.
-func (s *stage) answer(r reply, left Report) {
+func (s *stage) answer(r reply, left report) {
 	s.t.Helper()
 	s.system.mu.Lock()
 	s.system.report = left // nobody watches: only who reads sees it

@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	// maxWindows is how many windows the menu shows, and maxPast how many lines there
-	// are for them, or for why there are none.
+	// maxWindows is how many windows the menu shows. It has maxPast lines for them, or for
+	// why there are none.
 	maxWindows = 5
-	maxPast    = 6
 	// recorded is how long after a change of the state the records of it take at most
 	// to be in the journal.
 	recorded = 2 * time.Second
@@ -25,8 +24,8 @@ type historian interface {
 	Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error)
 }
 
-// A Past is what is known of the last windows, the newest first, or why nothing is.
-type Past struct {
+// A past is what is known of the last windows, the newest first, or why nothing is.
+type past struct {
 	Windows []history.Window
 	Err     error
 	Hint    string
@@ -35,7 +34,7 @@ type Past struct {
 // A memory is how far a controller has come with reading the history. It reads when
 // the window has changed, and at no other time.
 type memory struct {
-	past    *Past // nil: not read yet
+	past    *past // nil: not read yet
 	reading bool
 	again   bool // the window has changed while it was read
 	of      windowAt
@@ -49,7 +48,7 @@ type windowAt struct {
 }
 
 // remember reads the history if there is something new in it.
-func (c *Controller) remember() {
+func (c *controller) remember() {
 	m := &c.memory
 	status := c.report.Status
 	now := windowAt{status.State == helper.Locked, status.Window, status.Runs}
@@ -64,7 +63,7 @@ func (c *Controller) remember() {
 	}
 }
 
-func (c *Controller) readHistory() {
+func (c *controller) readHistory() {
 	c.memory.reading, c.memory.again = true, false
 	ctx, now := c.ctx, c.report.Status
 	go func() {
@@ -72,45 +71,39 @@ func (c *Controller) readHistory() {
 			return
 		}
 		windows, err := c.History.Read(ctx, maxWindows, now)
-		c.in.put(func() { c.remembered(windows, err) })
+		c.in.Put(func() { c.remembered(windows, err) })
 	}()
 }
 
-func (c *Controller) remembered(windows []history.Window, err error) {
+func (c *controller) remembered(windows []history.Window, err error) {
 	if c.ctx.Err() != nil {
 		return
 	}
 	if err != nil {
 		c.Log.Debug("no history", "error", err)
 	}
-	c.memory.past = &Past{Windows: windows, Err: err, Hint: client.Hint(err)}
+	c.memory.past = &past{Windows: windows, Err: err, Hint: client.Hint(err)}
 	c.memory.reading = false
 	if c.memory.again {
 		c.readHistory()
 	}
 }
 
-// historyItems is the entry with the last windows in a submenu; none while nothing has
-// been read.
-func historyItems(s Snapshot) []Item {
-	if s.Past == nil {
-		return nil
-	}
-	return []Item{{ID: IDHistory, Label: "History", Children: list(IDLine, pastLines(*s.Past, s.Now), maxPast)}}
-}
+// isRead reports whether the history has been read.
+func isRead(s snapshot) bool { return s.Past != nil }
 
-func pastLines(p Past, now time.Time) []string {
-	if p.Err != nil {
-		return append(wrap(sentence(p.Err.Error())), wrap(p.Hint)...)
+func pastLines(s snapshot) ([]string, int) {
+	switch p := s.Past; {
+	case p.Err != nil:
+		return append(wrap(sentence(p.Err.Error())), wrap(p.Hint)...), 0
+	case len(p.Windows) == 0:
+		return []string{"No unlocks in the journal"}, 0
 	}
-	if len(p.Windows) == 0 {
-		return []string{"No unlocks in the journal"}
+	lines := make([]string, len(s.Past.Windows))
+	for i, w := range s.Past.Windows {
+		lines[i] = windowLine(w, s.Now)
 	}
-	lines := make([]string, len(p.Windows))
-	for i, w := range p.Windows {
-		lines[i] = windowLine(w, now)
-	}
-	return lines
+	return lines, 0
 }
 
 // windowLine says "Mon 13:30 for 42 min by rrs (new kernel): locked by rrs".

@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/client"
 	"immutray.org/helper/history"
-	"immutray.org/helper/journal"
 )
 
-func past(since time.Time, user, reason string, end history.End, lasted time.Duration) history.Window {
+func pastWindow(since time.Time, user, reason string, end history.End, lasted time.Duration) history.Window {
 	w := history.Window{Window: helper.Window{Since: since, User: user, Reason: reason}, End: end, Lasted: lasted}
 	if end != history.Open {
 		w.Ended = since.Add(lasted)
@@ -23,56 +21,6 @@ func past(since time.Time, user, reason string, end history.End, lasted time.Dur
 		w.LockedBy = "eve"
 	}
 	return w
-}
-
-func TestHistoryInTheMenu(t *testing.T) {
-	crashed := past(testNow.AddDate(0, 0, -1), "rrs", "", history.Crash, time.Hour)
-	crashed.Sealed = true
-	ran := past(testNow.Add(-5*time.Hour), "root", "", history.Command, 5*time.Minute)
-	ran.Command = "apt upgrade"
-	tests := []struct {
-		name string
-		past *Past
-		want string
-	}{
-		{"not read yet", nil, ""},
-		{"none", &Past{}, `
-History
-  > (No unlocks in the journal)
-`},
-		{"some", &Past{Windows: []history.Window{
-			past(testNow.Add(-23*time.Minute), "rrs", "new kernel", history.Open, 0),
-			past(testNow.Add(-2*time.Hour), "rrs", "", history.Person, 42*time.Minute),
-			crashed,
-			past(testNow.AddDate(0, 0, -2), "r\ns", "a\u202eb", history.Timer, time.Hour),
-			past(testNow.AddDate(0, -2, 0), "", strings.Repeat("why ", 50), "comet", 0),
-			ran,
-		}}, `
-History
-  > (13:44 by rrs (new kernel): still open)
-  > (12:07 for 42 min by rrs: locked by eve)
-  > (Tue 14:07 for 1 h by rrs: crash or power cut, sealed at the next boot)
-  > (Mon 14:07 for 1 h by r\ns (a\u202eb): its time was over)
-  > (4 Jan 14:07 for less than 1 min (why why why w…y why why why why why why ): comet)
-  > (09:07 for 5 min by root (immutectl run: apt upgrade): the command ended)
-`},
-		{"not allowed", &Past{Err: fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), Hint: client.Hint(journal.ErrNotAllowed)}, `
-History
-  > (Cannot read the history: you are not allowed to read the)
-  > (system journal.)
-  > (Run "sudo immutectl history", or have an administrator add)
-  > (you to the group systemd-journal.)
-`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			_, rest, _ := strings.Cut(Build(Snapshot{Now: testNow, Report: lockedAt, Past: test.past}).text(), "I lock it…\n---\n")
-			got, _, _ := strings.Cut(rest, "About Immutray")
-			if want := strings.TrimPrefix(test.want, "\n"); got != want {
-				t.Errorf("the menu has\n%swant\n%s", got, want)
-			}
-		})
-	}
 }
 
 // askedPast tells of each reading, and answers it when the test says so.
@@ -86,7 +34,7 @@ func (p askedPast) Read(ctx context.Context, most int, now helper.Status) ([]his
 	p.asked <- locked
 	select {
 	case err := <-p.answers:
-		return []history.Window{past(testNow, fmt.Sprint(most, locked), "", history.Timer, 0)}, err
+		return []history.Window{pastWindow(testNow, fmt.Sprint(most, locked), "", history.Timer, 0)}, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -110,10 +58,10 @@ func (p askedPast) wait(t *testing.T, s *stage, locked bool) {
 // goes on meanwhile.
 func TestHistoryIsReadWhenItHasChanged(t *testing.T) {
 	p := askedPast{make(chan bool, 9), make(chan error)}
-	s := newStageWith(t, DefaultSettings(), lockedAt, func(c *Controller) { c.History = p })
+	s := newStageWith(t, defaultSettings(), lockedAt, func(c *controller) { c.History = p })
 	p.wait(t, s, true)
 	p.answers <- nil
-	s.waitModel("the history", func(m Model) bool { return strings.Contains(m.text(), "by 5 true: its time was over") })
+	s.waitModel("the history", func(m model) bool { return strings.Contains(m.text(), "by 5 true: its time was over") })
 
 	s.system.set(unlockedAt)
 	s.waitTooltip("Unlocked for 23 min by rrs")
@@ -128,16 +76,16 @@ func TestHistoryIsReadWhenItHasChanged(t *testing.T) {
 	s.system.set(unlockedAt)
 	s.waitTooltip("Unlocked for 23 min by rrs")
 	p.answers <- errors.New("cannot read the history: no")
-	s.waitModel("why there is none", func(m Model) bool { return strings.Contains(m.text(), "  > (Cannot read the history: no.)") })
+	s.waitModel("why there is none", func(m model) bool { return strings.Contains(m.text(), "  > (Cannot read the history: no.)") })
 	p.wait(t, s, false)
 	p.answers <- nil
-	s.waitModel("the history", func(m Model) bool { return strings.Contains(m.text(), "by 5 false: its time was over") })
+	s.waitModel("the history", func(m model) bool { return strings.Contains(m.text(), "by 5 false: its time was over") })
 
 	// A state that is new, but of the same window, is nothing new.
 	busy := partlyAt
 	busy.Status.Window = s.system.Read().Status.Window
 	s.system.set(busy)
-	s.waitModel("the other state", func(m Model) bool { return strings.HasPrefix(m.Tooltip, "Partly locked") })
+	s.waitModel("the other state", func(m model) bool { return strings.HasPrefix(m.Tooltip, "Partly locked") })
 	s.settle()
 	s.clock.AwaitNone(t)
 	if len(p.asked) > 0 {
@@ -147,7 +95,7 @@ func TestHistoryIsReadWhenItHasChanged(t *testing.T) {
 
 func TestReadingTheHistoryEndsWithTheApplet(t *testing.T) {
 	p := askedPast{make(chan bool, 9), make(chan error)}
-	s := newStageWith(t, DefaultSettings(), lockedAt, func(c *Controller) { c.History = p })
+	s := newStageWith(t, defaultSettings(), lockedAt, func(c *controller) { c.History = p })
 	p.wait(t, s, true)
 	s.end()
 }

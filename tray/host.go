@@ -16,20 +16,20 @@ import (
 	"immutray.org/icons"
 )
 
-// A Host shows a Model in the tray, through fyne.io/systray. That library keeps its
-// state in globals: there is one Host in a process, started once.
+// A host shows a model in the tray, through fyne.io/systray. That library keeps its
+// state in globals: there is one host in a process, started once.
 //
-// It can't insert an entry in a menu, and a host of trays reads the whole menu anew
-// for every change. So every entry that there can be is made at the start, and
-// shown, hidden and worded as the Model says; what has not changed is not touched.
-type Host struct {
+// It can't insert an entry in a menu, and a tray reads the whole menu again for every
+// change. So a slot for every entry that there can be is made at the start, and shown,
+// hidden and worded as the model says; what has not changed is not touched.
+type host struct {
 	Style    icons.Style
 	Activate func() // a click on the icon; nil: the click opens the menu
-	Choose   func(ID)
+	Choose   func(entryID)
 	Log      *slog.Logger
 
 	slots []*slot
-	model Model
+	model model
 	conn  *dbus.Conn // systray's own connection
 	name  string     // its unique name
 	stop  func()
@@ -38,9 +38,9 @@ type Host struct {
 
 // A slot is one entry of the menu.
 type slot struct {
-	id       ID
+	id       entryID
 	entry    *systray.MenuItem
-	item     Item
+	item     item
 	visible  bool
 	children []*slot
 }
@@ -52,14 +52,14 @@ const (
 	// of the other sizes are.
 	firstSize = 48
 	// busTimeout is libdbus' own (_DBUS_DEFAULT_TIMEOUT_VALUE). While a session starts, the
-	// bus may take many seconds to answer; with less patience than the bus needs, the same
+	// bus may take many seconds to answer; with a timeout that is shorter than that, the same
 	// would be asked again and again, and never done.
 	busTimeout = 25 * time.Second
 )
 
 // Start puts the icon into the tray, showing m. The process must have a session
 // bus: without one systray panics.
-func (h *Host) Start(m Model) error {
+func (h *host) Start(m model) error {
 	h.ended = make(chan struct{})
 	// Before the start, the title becomes the item's Id.
 	systray.SetTitle("immutray")
@@ -68,10 +68,10 @@ func (h *Host) Start(m Model) error {
 		// When it is not set, systray says ItemIsMenu.
 		systray.SetOnTapped(h.Activate)
 	}
-	h.makeMenu()
+	h.slots = h.makeSlots(menu{systray.AddMenuItem, systray.AddSeparator}, rows())
 	systray.SetIcon(icons.PNG(m.Icon, h.Style, firstSize))
 	systray.SetTooltip(m.Tooltip)
-	h.applyMenu(m)
+	apply(h.slots, m.Menu)
 	// With its own loop, Run, systray would not tell when it is on the bus.
 	start, stop := systray.RunWithExternalLoop(nil, nil)
 	start()
@@ -91,7 +91,7 @@ func (h *Host) Start(m Model) error {
 
 // connect finds systray's connection. Its errors it only logs, so what it should
 // have done is looked at.
-func (h *Host) connect() error {
+func (h *host) connect() error {
 	conn, err := dbus.SessionBus() // shared in the process: the one systray uses
 	if err != nil {
 		return fmt.Errorf("cannot reach the session bus: %w", err)
@@ -109,7 +109,7 @@ func (h *Host) connect() error {
 }
 
 // isRegistered reports whether the tray lists the icon.
-func (h *Host) isRegistered(ctx context.Context) (bool, error) {
+func (h *host) isRegistered(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
 	var registered []string
@@ -123,12 +123,12 @@ func (h *Host) isRegistered(ctx context.Context) (bool, error) {
 
 // isOwn reports whether what a tray calls an icon is ours: trays go by its unique name and
 // path, ":1.50/StatusNotifierItem", or by its well-known name.
-func (h *Host) isOwn(item string) bool {
+func (h *host) isOwn(item string) bool {
 	return strings.HasPrefix(item, h.name+"/") || item == h.name || strings.HasPrefix(item, itemName())
 }
 
 // register asks the tray to show the icon.
-func (h *Host) register(ctx context.Context) error {
+func (h *host) register(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
 	err := h.conn.Object(watcherName, watcherPath).CallWithContext(ctx, watcherName+".RegisterStatusNotifierItem", 0, itemPath).Err
@@ -142,7 +142,7 @@ func (h *Host) register(ctx context.Context) error {
 func itemName() string { return fmt.Sprintf("%s-%d-1", itemInterface, os.Getpid()) }
 
 // Stop takes the icon out of the tray.
-func (h *Host) Stop() {
+func (h *host) Stop() {
 	if h.stop == nil {
 		return
 	}
@@ -153,7 +153,7 @@ func (h *Host) Stop() {
 
 // Show shows m instead of what is shown. After an error the icon may be another; it is
 // set anew the next time.
-func (h *Host) Show(m Model) error {
+func (h *host) Show(m model) error {
 	var err error
 	if m.Icon != h.model.Icon {
 		err = h.setIcon(m.Icon)
@@ -161,7 +161,7 @@ func (h *Host) Show(m Model) error {
 	if m.Tooltip != h.model.Tooltip {
 		systray.SetTooltip(m.Tooltip)
 	}
-	h.applyMenu(m)
+	apply(h.slots, m.Menu)
 	h.model = m
 	if err != nil {
 		h.model.Icon = ""
@@ -175,7 +175,7 @@ func (h *Host) Show(m Model) error {
 // bus is gone.
 //
 // The property is writable on the bus, and the bus is the only way to it.
-func (h *Host) setIcon(name icons.Name) error {
+func (h *host) setIcon(name icons.Name) error {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	err := h.conn.Object(h.name, itemPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Set", 0,
@@ -189,46 +189,33 @@ func (h *Host) setIcon(name icons.Name) error {
 	return nil
 }
 
-// makeMenu makes every entry that there can be, hidden, in the order of [Build].
-func (h *Host) makeMenu() {
-	h.add(IDState)
-	h.addList(IDWhy, maxWhy)
-	h.addList(IDPath, maxPaths)
-	systray.AddSeparator()
-	h.add(IDLock, IDQuarter, IDHour, IDUnlock, IDSnooze, IDSnoozed, IDRemind)
-	h.add(IDBehind, IDRestart)
-	h.addList(IDAgain, maxAgain)
-	h.add(IDAwaited, IDUnwait, IDBusy, IDWait)
-	h.addWithLines(IDWriters, maxLines)
-	h.add(IDForce, IDSure, IDUnsure)
-	h.addWithLines(IDTrouble, maxLines)
-	systray.AddSeparator()
-	h.addWithLines(IDHistory, maxPast)
-	h.add(IDAbout, IDQuit)
+// A menu is where entries are made: the menu itself, or an entry's submenu.
+type menu struct {
+	add       func(title, tooltip string) *systray.MenuItem
+	separator func()
 }
 
-// addWithLines adds an entry with a submenu of n lines.
-func (h *Host) addWithLines(id ID, n int) {
-	h.add(id)
-	parent := h.slots[len(h.slots)-1]
-	for i := range n {
-		parent.children = append(parent.children, h.newSlot(IDLine.nth(i), parent.entry.AddSubMenuItem("", "")))
+// makeSlots makes a slot for every entry that rows can show, hidden, in their order.
+func (h *host) makeSlots(in menu, rows []row) []*slot {
+	var slots []*slot
+	for _, r := range rows {
+		switch {
+		case r.separator:
+			in.separator()
+		case r.lines != nil:
+			for i := range r.most {
+				slots = append(slots, h.newSlot(r.id.nth(i), in.add("", "")))
+			}
+		default:
+			s := h.newSlot(r.id, in.add("", ""))
+			s.children = h.makeSlots(menu{s.entry.AddSubMenuItem, s.entry.AddSeparator}, r.submenu)
+			slots = append(slots, s)
+		}
 	}
+	return slots
 }
 
-func (h *Host) add(ids ...ID) {
-	for _, id := range ids {
-		h.slots = append(h.slots, h.newSlot(id, systray.AddMenuItem("", "")))
-	}
-}
-
-func (h *Host) addList(id ID, n int) {
-	for i := range n {
-		h.add(id.nth(i))
-	}
-}
-
-func (h *Host) newSlot(id ID, entry *systray.MenuItem) *slot {
+func (h *host) newSlot(id entryID, entry *systray.MenuItem) *slot {
 	// systray drops a click that nobody waits for at that moment. With room for one
 	// in the channel, none is lost.
 	clicked := make(chan struct{}, 1)
@@ -247,14 +234,10 @@ func (h *Host) newSlot(id ID, entry *systray.MenuItem) *slot {
 	return &slot{id: id, entry: entry}
 }
 
-func (h *Host) applyMenu(m Model) {
-	apply(h.slots, m.Menu)
-}
-
-// apply makes the slots show the items. An item that has no slot can't be shown;
-// a test holds that there is none.
-func apply(slots []*slot, items []Item) {
-	byID := make(map[ID]Item, len(items))
+// apply makes the slots show the items. Both come from the same rows, so there is a slot
+// for every item.
+func apply(slots []*slot, items []item) {
+	byID := make(map[entryID]item, len(items))
 	for _, item := range items {
 		byID[item.ID] = item
 	}
@@ -268,7 +251,7 @@ func apply(slots []*slot, items []Item) {
 	}
 }
 
-func (s *slot) apply(item Item, wanted bool) {
+func (s *slot) apply(item item, wanted bool) {
 	if wanted && item.Label != s.item.Label {
 		s.entry.SetTitle(mnemonic(item.Label))
 	}

@@ -90,7 +90,7 @@ func (o options) run(ctx context.Context, stdout, stderr io.Writer) int {
 	logger := newLogger(stderr, o.debug)
 	err := newApp(logger).run(ctx)
 	switch {
-	case errors.Is(err, ErrAlreadyRunning):
+	case errors.Is(err, errAlreadyRunning):
 		fmt.Fprintln(stdout, err)
 		return exitDone
 	case errors.Is(err, errBusGone):
@@ -104,13 +104,13 @@ func (o options) run(ctx context.Context, stdout, stderr io.Writer) int {
 }
 
 func newApp(logger *slog.Logger) *app {
-	settings, err := loadSettings()
+	settings, err := ownSettings()
 	if err != nil {
 		logger.Warn("the default settings are used", "error", err)
 	}
 	clock := notify.NewBootClock()
 	return &app{
-		system: &System{
+		system: &machine{
 			Config: inforce.Machine(),
 			Clock:  clock,
 			Failed: func(err error) { logger.Warn("changes may show late", "error", err) },
@@ -126,12 +126,12 @@ func newApp(logger *slog.Logger) *app {
 	}
 }
 
-func loadSettings() (Settings, error) {
-	path, err := SettingsPath()
+func ownSettings() (settings, error) {
+	path, err := settingsPath()
 	if err != nil {
-		return DefaultSettings(), err
+		return defaultSettings(), err
 	}
-	return LoadSettings(path)
+	return loadSettings(path)
 }
 
 func parse(args []string) (options, error) {

@@ -35,7 +35,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	notifytest.StartServer(t, bus)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	c := startChild(t, bus, defaultSettings(), lockedAt)
 	s := newShaker(t, c, p.item())
 
 	s.shake(1_000, 100) // until all that it keeps is there
@@ -70,7 +70,7 @@ type shaker struct {
 	child   *child
 	item    *trayItem
 	signals chan *dbus.Signal
-	states  []Report
+	states  []report
 	next    int
 }
 
@@ -83,7 +83,7 @@ func newShaker(t *testing.T, c *child, item *trayItem) *shaker {
 		blocked.Status.Overdue.Writers = append(blocked.Status.Overdue.Writers,
 			helper.Writer{Kind: helper.WriterFile, PID: 4000 + i, Program: "vim", Path: fmt.Sprint("/etc/file", i)})
 	}
-	s.states = []Report{unlockedNow(), partlyAt, blocked, lockedAt}
+	s.states = []report{unlockedNow(), partlyAt, blocked, lockedAt}
 	if err := item.p.conn.AddMatchSignal(dbus.WithMatchInterface(itemInterface), dbus.WithMatchMember("NewToolTip")); err != nil {
 		t.Fatal(err)
 	}

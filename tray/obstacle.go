@@ -1,149 +1,123 @@
 package tray
 
 import (
-	"fmt"
+	"reflect"
+	"time"
 
 	"immutray.org/helper"
-	"immutray.org/helper/text"
-	"immutray.org/notify"
 )
 
-// What keeps the system from being locked, as the menu and a notification show it.
+// busyEvery is how often the controller looks whether a package manager is done, while the
+// person waits for that.
+const busyEvery = 3 * time.Second
+
+// A failure is a request that failed, and has not been made good since.
+type failure struct {
+	Verb    helper.Verb
+	Err     error
+	Hint    string
+	Blocked bool
+	Writers []helper.Writer
+	// MoreWriters is how many others there are that are not listed.
+	MoreWriters int
+	// Busy is what the lock must not disturb and whose end can be waited for; nil when there
+	// is none.
+	Busy *helper.Busy
+	// Restart is set when it was services that could not be restarted; Verb is empty then.
+	Restart bool
+}
+
+// isObstacle reports whether the lock at the end of a window may meet it as well.
+func (f *failure) isObstacle() bool { return f != nil && (f.Blocked || f.Busy != nil) }
+
+// An obstacle is what keeps the system from being locked, as far as requests have found it,
+// and what the person wants to do about it. It is pure: no clock, no bus, no goroutine.
+type obstacle struct {
+	Failure *failure     // nil when there is none
+	Awaited *helper.Busy // at whose end to lock; nil when nothing is waited for
+	Sure    bool         // the person is asked whether to lock although programs are writing
+	lookAt  time.Time    // when to look whether what is awaited has ended
+}
+
+// observed drops what is no longer so in a report that follows another.
+func (o *obstacle) observed(before, now report) {
+	if o.Failure.isObstacle() && !reflect.DeepEqual(now.Status.Overdue, before.Status.Overdue) {
+		o.Failure = nil // the lock at the end of the window has found something newer
+	}
+	shown := now.face()
+	if f := o.Failure; f != nil && (f.Verb != helper.Unlock && shown == locked || f.Verb == helper.Unlock && shown == unlocked) {
+		o.Failure = nil
+	}
+	if shown == locked {
+		o.Awaited = nil
+	}
+	if _, _, blocked := o.blocked(now.Status); !blocked {
+		o.Sure = false
+	}
+}
+
+// requested says that the helper is asked for something: the next answer counts.
+func (o *obstacle) requested() { o.Failure, o.Sure = nil, false }
+
+// restarting says that services are restarted, which does not change what keeps the system
+// from being locked.
+func (o *obstacle) restarting() {
+	if !o.Failure.isObstacle() {
+		o.Failure = nil
+	}
+}
 
 // blocked returns who is in the way of a lock that was blocked: the last one that was
 // asked for here, or that at the end of the window. The writers may be unknown, or too many
 // to be listed.
-func (s Snapshot) blocked() (writers []helper.Writer, unlisted int, is bool) {
-	if s.Trouble != nil && s.Trouble.Blocked {
-		return s.Trouble.Writers, s.Trouble.MoreWriters, true
+func (o *obstacle) blocked(status helper.Status) (writers []helper.Writer, unlisted int, is bool) {
+	if o.Failure != nil && o.Failure.Blocked {
+		return o.Failure.Writers, o.Failure.MoreWriters, true
 	}
-	if o := s.Report.Status.Overdue; o != nil && o.Outcome == helper.Blocked {
-		return o.Writers, o.MoreWriters, true
+	if over := status.Overdue; over != nil && over.Outcome == helper.Blocked {
+		return over.Writers, over.MoreWriters, true
 	}
 	return nil, 0, false
 }
 
-// writerItems show who is writing, and lead to a lock all the same.
-func writerItems(s Snapshot) []Item {
-	writers, unlisted, blocked := s.blocked()
-	if !blocked {
-		return nil
+// ask asks whether to lock although programs are writing.
+func (o *obstacle) ask(status helper.Status) {
+	if _, _, blocked := o.blocked(status); blocked {
+		o.Sure = true
 	}
-	var items []Item
-	if len(writers) > 0 {
-		items = append(items, Item{ID: IDWriters, Label: "Who is writing…", Children: listed(IDLine, writerLines(writers), unlisted, maxLines)})
-	}
-	if !s.Sure {
-		return append(items, Item{ID: IDForce, Label: "Lock anyway…", Disabled: s.Asked != ""})
-	}
-	return append(items,
-		Item{ID: IDSure, Label: "Lock anyway: " + atRisk(writers, unlisted) + " may crash or lose data…", Disabled: s.Asked != ""},
-		Item{ID: IDUnsure, Label: "Do not lock anyway"},
-	)
 }
 
-// atRisk names who would be hit by a lock by force.
-func atRisk(writers []helper.Writer, unlisted int) string {
-	var names []string
-	seen := map[string]bool{}
-	for _, w := range writers {
-		if name := writerName(w); !seen[name] {
-			seen[name] = true
-			names = append(names, name)
-		}
+// await waits for the end of what is busy.
+func (o *obstacle) await(now time.Time) {
+	if f := o.Failure; f != nil && f.Busy != nil {
+		o.Awaited, o.Failure, o.lookAt = f.Busy, nil, now.Add(busyEvery)
 	}
-	switch {
-	case len(names) == 0:
-		return "programs"
-	case unlisted > 0:
-		return names[0] + " and others"
-	case len(names) == 1:
-		return names[0]
-	}
-	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
 }
 
-// packageManagerItems say that one is at work, and offer to lock when it is done.
-func packageManagerItems(s Snapshot) []Item {
-	switch {
-	case s.Awaited != nil:
-		return []Item{
-			{ID: IDAwaited, Label: "Locks when " + notify.BusyName(*s.Awaited) + " is done", Disabled: true},
-			{ID: IDUnwait, Label: "Don't lock when it's done"},
-		}
-	case s.Trouble != nil && s.Trouble.Busy != nil:
-		return []Item{
-			{ID: IDBusy, Label: notify.BusyName(*s.Trouble.Busy) + " " + s.Trouble.Busy.Doing(), Disabled: true},
-			{ID: IDWait, Label: "Lock when it is done", Disabled: s.Asked != ""},
-		}
+// takeBack is the other answer to a question, and the end of a wait.
+func (o *obstacle) takeBack() { o.Sure, o.Awaited = false, nil }
+
+// hasEnded reports whether to lock because what is awaited has ended. It looks only as
+// often as busyEvery says.
+func (o *obstacle) hasEnded(now time.Time, isBusy func(helper.Busy) bool) bool {
+	if o.Awaited == nil || now.Before(o.lookAt) {
+		return false
 	}
-	return nil
+	if isBusy(*o.Awaited) {
+		o.lookAt = now.Add(busyEvery)
+		return false
+	}
+	return true
 }
 
-// waitsFor says what the lock at the end of a window waits for.
-func waitsFor(o helper.Overdue) string {
-	switch {
-	case o.Busy != nil:
-		return "waits for " + notify.BusyName(*o.Busy) + ", which " + o.Busy.Doing()
-	case o.Outcome != helper.Blocked:
-		return o.Error
-	case len(o.Writers) == 0:
-		return "waits for an unknown program"
+// answered takes the answer to a request, and reports whether the wait goes on: a package
+// manager is busy again, or still. One whose end can't be seen is no reason to wait, as each
+// attempt may ask for a password.
+func (o *obstacle) answered(now time.Time, result *helper.Result, isBusy func(helper.Busy) bool) bool {
+	if o.Awaited != nil && result != nil && result.Busy != nil && isBusy(*result.Busy) {
+		o.Awaited, o.lookAt = result.Busy, now.Add(busyEvery)
+		return true
 	}
-	w := o.Writers[0]
-	words := fmt.Sprintf("waits for %s, which is writing to %s", writerName(w), text.Name(w.Path, labelWidth))
-	switch w.Kind {
-	case helper.WriterLoop, helper.WriterSwap:
-		words = "waits for " + writerLine(w)
-	case helper.WriterUnknown:
-		words = fmt.Sprintf("waits for %s (%d), which cannot be inspected", writerName(w), w.PID)
-	}
-	if more := len(o.Writers) - 1 + o.MoreWriters; more > 0 {
-		words += fmt.Sprintf(" (%s)", andMore(more))
-	}
-	return words
-}
-
-// problem returns the notification of what keeps the system from being locked, why else a
-// request was not done, or what a lock has made read-only that it should not; nil when
-// there is nothing.
-func problem(s Snapshot) *notify.Notification {
-	icon := string(iconFor(s.Report.face()))
-	var n notify.Notification
-	switch t, o := s.Trouble, s.Report.Status.Overdue; {
-	case s.Asked != "":
-		return nil
-	case s.Sure:
-		writers, unlisted, _ := s.blocked()
-		n = notify.LockAnyway(writers, unlisted, icon)
-	case s.Awaited != nil:
-		n = notify.LocksWhenDone(*s.Awaited, icon)
-	case t != nil && t.Busy != nil:
-		n = notify.Installing(*t.Busy, icon)
-	case t != nil && t.Blocked:
-		n = notify.Blocked(t.Writers, t.MoreWriters, icon)
-	case t != nil && t.Restart:
-		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
-		n.Summary = "Restarting failed"
-	case t != nil:
-		n = notify.RequestFailed(t.Verb, t.Err, t.Hint, icon)
-	case o != nil && !closedToNewWrites(s.Report.Status):
-		n = notify.Overdue(*o, icon)
-	case s.Report.face() == locked && len(s.Report.Frozen) > 0:
-		n = notify.Frozen(s.Report.Frozen, icon)
-	default:
-		return nil
-	}
-	return &n
-}
-
-// closedToNewWrites reports whether all that is missing to a lock are files that are
-// still open: so it is after a lock by force, and whoever wanted that knows.
-func closedToNewWrites(status helper.Status) bool {
-	for _, p := range status.Paths {
-		if p.State != helper.Locked && p.State != helper.OpenMount {
-			return false
-		}
-	}
-	return len(status.Paths) > 0
+	o.Awaited = nil
+	return false
 }

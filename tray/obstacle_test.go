@@ -1,9 +1,6 @@
 package tray
 
 import (
-	"errors"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +16,7 @@ var (
 )
 
 // overdue is a window that should have ended three minutes ago.
-func overdue(o *helper.Overdue) Report {
+func overdue(o *helper.Overdue) report {
 	r := unlockedAt
 	until := testNow.Add(-3 * time.Minute)
 	w := *r.Status.Window
@@ -28,120 +25,85 @@ func overdue(o *helper.Overdue) Report {
 	return r
 }
 
-// unknownWindow is one whose record was lost.
-func unknownWindow(o *helper.Overdue) Report {
-	r := overdue(o)
-	r.Status.Window = nil
-	return r
-}
-
-// notTakenBack is the end of a command whose write access could not be taken back yet.
-var notTakenBack = Report{Status: helper.Status{
+// notEnded is the end of a run whose write access could not be ended yet.
+var notEnded = report{Status: helper.Status{
 	State:   helper.PartlyLocked,
 	Paths:   []helper.PathStatus{{Path: "/", State: helper.MountOnly, Property: helper.Writable, Mount: helper.ReadOnly}},
 	Overdue: &helper.Overdue{Outcome: helper.Failed, Error: "cannot lock \"/\": cannot set the property: i/o error"},
 }}
 
-func TestBuildWithWhatIsInTheWay(t *testing.T) {
-	const late = "immutray-unlocked | Unlocked for 23 min by rrs, should have locked at 14:04: "
-	tests := []struct {
-		name     string
-		snapshot Snapshot
-		want     []string // lines of the picture, in this order
-	}{
-		{"the end of the window waits for a program", Snapshot{Report: overdue(blockedBy(vim))}, []string{
-			late + "waits for vim, which is writing to /etc/fstab",
-			"(Unlocked for 23 min by rrs, should have locked at 14:04)",
-			"(Waits for vim, which is writing to /etc/fstab.)",
-			"Lock now", "Who is writing…", "  > (vim (4242): /etc/fstab)", "Lock anyway…"}},
-		{"for several", Snapshot{Report: overdue(blockedBy(vim, vim, vim))}, []string{
-			late + "waits for vim, which is writing to /etc/fstab (and 2 more)"}},
-		{"for a swap file", Snapshot{Report: overdue(blockedBy(helper.Writer{Kind: helper.WriterSwap, Path: "/swap"}))}, []string{
-			"(Waits for swap file /swap.)"}},
-		{"for one that hangs", Snapshot{Report: overdue(blockedBy(helper.Writer{Kind: helper.WriterUnknown, PID: 7, Program: "sleep", User: "eve"}))}, []string{
-			late + "waits for sleep (7), which cannot be inspected", "  > (sleep (7, eve): cannot be inspected)", "Lock anyway…"}},
-		{"for nobody that can be seen", Snapshot{Report: overdue(blockedBy())}, []string{
-			late + "waits for an unknown program", "Lock anyway…"}},
-		{"for a package manager", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Busy: apt})}, []string{
-			late + "waits for apt, which is installing packages", "(Waits for apt, which is installing packages.)"}},
-		{"for something else", Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.Failed, Error: "cannot set the property: i/o error"})}, []string{
-			"(Cannot set the property: i/o error.)"}},
-		{"a window that nobody knows of any more", Snapshot{Report: unknownWindow(blockedBy(vim))}, []string{
-			"immutray-unlocked | Unlocked: waits for vim, which is writing to /etc/fstab", "(Waits for vim, which is writing to /etc/fstab.)", "Lock anyway…"}},
-		{"what was lent", Snapshot{Report: notTakenBack}, []string{
-			"immutray-partly-locked | Partly locked: cannot lock \"/\": cannot set the property: i/o error", "(Cannot lock \"/\": cannot set the property: i/o error.)"}},
-		{"the question", Snapshot{Report: overdue(blockedBy(vim, vim, helper.Writer{PID: 7, Program: "ed"})), Sure: true}, []string{
-			"Who is writing…", "Lock anyway: vim and 1 more may crash or lose data…", "Do not lock anyway"}},
-		{"the question of nobody", Snapshot{Report: overdue(blockedBy()), Sure: true}, []string{
-			"Lock anyway: programs may crash or lose data…"}},
-		{"the password for it", Snapshot{Report: overdue(blockedBy(vim)), Asked: helper.LockForce}, []string{
-			"immutray-working | Waiting for the password…", "(Lock anyway…)"}},
-		{"a package manager is at work", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Busy: apt}}, []string{
-			"Lock now", "(apt is installing packages)", "Lock when it is done"}},
-		{"one of unknown program", Snapshot{Report: unlockedAt, Trouble: &Trouble{Verb: helper.Lock, Err: errors.New("busy"), Busy: &helper.Busy{Manager: "rpm"}}}, []string{
-			"(rpm is installing packages)"}},
-		{"its end is waited for", Snapshot{Report: unlockedAt, Awaited: apt}, []string{
-			"(Locks when apt is done)", "Don't lock when it's done"}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			s := test.snapshot
-			s.Now, s.Snooze = testNow, time.Hour
-			rest := Build(s).text()
-			for _, line := range test.want {
-				var found bool
-				if _, rest, found = strings.Cut("\n"+rest, "\n"+line+"\n"); !found {
-					t.Fatalf("no line %q in its place in\n%s", line, Build(s).text())
-				}
-			}
-			if text := Build(s).text(); strings.Contains(text, "What went wrong") {
-				t.Errorf("the same is said twice:\n%s", text)
-			}
-		})
-	}
-}
+func isBusyAlways(helper.Busy) bool { return true }
+func isBusyNever(helper.Busy) bool  { return false }
 
-func TestLockedHasNothingInTheWay(t *testing.T) {
-	s := Snapshot{Report: lockedAt}
-	if text := Build(s).text(); strings.Contains(text, "Lock") && strings.Contains(text, "anyway") || problem(s) != nil {
-		t.Errorf("shown is %+v\n%s", problem(s), text)
-	}
-}
-
-func TestProblem(t *testing.T) {
-	forced := overdue(blockedBy(vim))
-	forced.Status.State = helper.PartlyLocked
-	forced.Status.Paths = partlyAt.Status.Paths
-	unseen := &Trouble{Verb: helper.Lock, Err: errors.New("no"), Hint: "Do."}
+func TestObstacleIsDroppedOnceItIsMadeGood(t *testing.T) {
 	for name, test := range map[string]struct {
-		snapshot Snapshot
-		want     string // summary and buttons
+		failure failure
+		now     report
+		stays   bool
 	}{
-		"nothing":                  {Snapshot{Report: unlockedAt}, ""},
-		"overdue":                  {Snapshot{Report: overdue(blockedBy(vim))}, "Lock waits: files in use [retry force]"},
-		"overdue, by a manager":    {Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.PackageManager, Busy: apt})}, "apt is installing packages []"},
-		"overdue, broken":          {Snapshot{Report: overdue(&helper.Overdue{Outcome: helper.Failed, Error: "x"})}, "Not locked yet [retry]"},
-		"overdue, locked by force": {Snapshot{Report: forced}, ""},
-		"a request under way":      {Snapshot{Report: overdue(blockedBy(vim)), Asked: helper.Lock}, ""},
-		"blocked":                  {Snapshot{Report: unlockedAt, Trouble: &Trouble{Blocked: true}}, "Not locked: files in use [retry force]"},
-		"both":                     {Snapshot{Report: overdue(blockedBy(vim)), Trouble: &Trouble{Blocked: true}}, "Not locked: files in use [retry force]"},
-		"failed":                   {Snapshot{Report: unlockedAt, Trouble: unseen}, "Locking failed []"},
-		"asked once more":          {Snapshot{Report: overdue(blockedBy(vim)), Sure: true}, "Lock anyway? [sure cancel]"},
-		"at work":                  {Snapshot{Report: unlockedAt, Trouble: &Trouble{Busy: apt}}, "apt is installing packages [wait]"},
-		"locked, but for what should be writable": {Snapshot{Report: Report{Status: lockedAt.Status, Frozen: []string{"/home/bob"}}}, "Some directories are read-only []"},
-		"unlocked, with what should be writable":  {Snapshot{Report: Report{Status: unlockedAt.Status, Frozen: []string{"/home/bob"}}}, ""},
-		"waiting":                                 {Snapshot{Report: unlockedAt, Awaited: apt}, "Locks when apt is done [cancel]"},
+		"a lock that failed, still unlocked":      {failure{Verb: helper.Lock}, unlockedAt, true},
+		"a lock that failed, locked now":          {failure{Verb: helper.Lock}, lockedAt, false},
+		"an unlock that failed, still locked":     {failure{Verb: helper.Unlock}, lockedAt, true},
+		"an unlock that failed, unlocked now":     {failure{Verb: helper.Unlock}, unlockedAt, false},
+		"a restart that failed":                   {failure{Restart: true}, unlockedAt, true},
+		"a lock that failed, and the timer's too": {failure{Verb: helper.Lock}, overdue(blockedBy(vim)), true},
+		"the timer has found something newer":     {failure{Verb: helper.Lock, Blocked: true}, overdue(blockedBy(vim)), false},
 	} {
-		got := ""
-		if n := problem(test.snapshot); n != nil {
-			keys := []string{}
-			for _, a := range n.Actions {
-				keys = append(keys, a.Key)
-			}
-			got = fmt.Sprint(n.Summary, " ", keys)
+		o := obstacle{Failure: &test.failure}
+		if o.observed(unlockedAt, test.now); (o.Failure != nil) != test.stays {
+			t.Errorf("%s: the failure stays: %v, want %v", name, o.Failure != nil, test.stays)
 		}
-		if got != test.want {
-			t.Errorf("%s: told is %q, want %q", name, got, test.want)
-		}
+	}
+	failed, blocked := obstacle{Failure: &failure{}}, obstacle{Failure: &failure{Blocked: true}}
+	failed.restarting()
+	blocked.restarting()
+	if failed.Failure != nil || blocked.Failure == nil {
+		t.Errorf("after a restart the failures are %v and %v, want only the one that keeps the system from being locked", failed.Failure, blocked.Failure)
+	}
+}
+
+func TestObstacleAsksOnlyWhileSomethingIsInTheWay(t *testing.T) {
+	var o obstacle
+	if o.ask(unlockedAt.Status); o.Sure {
+		t.Error("it asks about nothing")
+	}
+	late := overdue(blockedBy(vim))
+	if o.ask(late.Status); !o.Sure {
+		t.Error("it does not ask about what blocks the end of the window")
+	}
+	if o.observed(late, unlockedAt); o.Sure {
+		t.Error("it asks although the window was extended")
+	}
+	o = obstacle{Sure: true, Failure: &failure{Blocked: true}}
+	if o.requested(); o.Sure || o.Failure != nil {
+		t.Errorf("after the next request it is %+v", o)
+	}
+}
+
+func TestObstacleWaits(t *testing.T) {
+	o := obstacle{Failure: &failure{Busy: apt}}
+	if o.await(testNow); o.Awaited != apt || o.Failure != nil {
+		t.Fatalf("waiting, it is %+v", o)
+	}
+	soon, later := testNow.Add(busyEvery), testNow.Add(2*busyEvery)
+	if o.hasEnded(soon.Add(-1), isBusyNever) {
+		t.Error("it looked too early")
+	}
+	if o.hasEnded(soon, isBusyAlways) || o.hasEnded(later.Add(-1), isBusyNever) {
+		t.Error("what is busy has ended, or it looked again too early")
+	}
+	if !o.hasEnded(later, isBusyNever) {
+		t.Error("it does not see the end")
+	}
+	next := &helper.Busy{Manager: "dpkg", PID: 100}
+	if !o.answered(later, &helper.Result{Busy: next}, isBusyAlways) || o.Awaited != next {
+		t.Error("it does not wait for the next one")
+	}
+	if o.answered(later, &helper.Result{Busy: next}, isBusyNever) || o.Awaited != nil {
+		t.Error("it waits for one that cannot be watched")
+	}
+	o.Awaited = apt
+	if o.observed(unlockedAt, lockedAt); o.Awaited != nil {
+		t.Error("it waits although the system is locked")
 	}
 }

@@ -222,7 +222,7 @@ func (i *trayItem) visible(children []dbus.Variant) []menuEntry {
 	return entries
 }
 
-// text draws the menu as Model.text does, without the indents.
+// text draws the menu as text does, without the indents.
 func (i *trayItem) text() string {
 	i.p.t.Helper()
 	text := ""

@@ -21,7 +21,7 @@ func TestTrayThatIsNotReadyGetsTheIcon(t *testing.T) {
 	p.mu.Lock()
 	p.refusing = true
 	p.mu.Unlock()
-	startChild(t, bus, DefaultSettings(), lockedAt)
+	startChild(t, bus, defaultSettings(), lockedAt)
 	p.wait("systray's own registration and one of ours", func() bool { return p.refused >= 2 })
 	p.mu.Lock()
 	p.refusing = false
@@ -33,7 +33,7 @@ func TestTrayThatDropsTheIconGetsItBack(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	startChild(t, bus, DefaultSettings(), lockedAt)
+	startChild(t, bus, defaultSettings(), lockedAt)
 	eventually(t, "the tooltip", p.item().tooltip, "Locked")
 	p.forget()
 	eventually(t, "the tooltip", p.item().tooltip, "Locked")

@@ -18,13 +18,13 @@ const (
 )
 
 // wantsLock reports whether the system is to be locked on an occasion, and can be.
-func (r Report) wantsLock(on helper.Occasion) bool {
+func (r report) wantsLock(on helper.Occasion) bool {
 	shown := r.face()
 	return slices.Contains(r.RelockOn, on) && (shown == unlocked || shown == partlyLocked)
 }
 
 // followScreen tells the controller of every locked screen until ctx ends.
-func (a *app) followScreen(ctx context.Context, c *Controller) {
+func (a *app) followScreen(ctx context.Context, c *controller) {
 	for ctx.Err() == nil {
 		conn, err := connectSystem(ctx)
 		if err == nil {
@@ -39,17 +39,17 @@ func (a *app) followScreen(ctx context.Context, c *Controller) {
 }
 
 // ScreenLocked says that the person has locked the screen. It does not wait.
-func (c *Controller) ScreenLocked() { c.in.put(c.screenLocked) }
+func (c *controller) ScreenLocked() { c.in.Put(c.screenLocked) }
 
 // screenLocked locks if relock_on says so, and if nobody has to be asked for it.
-func (c *Controller) screenLocked() {
+func (c *controller) screenLocked() {
 	if !c.wantsLockWithScreen() {
 		return
 	}
 	ctx := c.ctx
 	go func() {
 		err := c.MayLock(ctx)
-		c.in.put(func() {
+		c.in.Put(func() {
 			switch {
 			case ctx.Err() != nil || !c.wantsLockWithScreen(): // it may have been locked meanwhile
 			case err != nil:
@@ -61,14 +61,14 @@ func (c *Controller) screenLocked() {
 	}()
 }
 
-func (c *Controller) wantsLockWithScreen() bool {
+func (c *controller) wantsLockWithScreen() bool {
 	return c.asked == "" && c.report.wantsLock(helper.ScreenLock)
 }
 
 // lockOnLogout locks when Run has ended because the session ends, if relock_on says so.
 // It comes in time where the desktop tells its programs of the end while the session is
 // still there; for the others there is immutray-logout.path. Nobody is left to be told.
-func (c *Controller) lockOnLogout() {
+func (c *controller) lockOnLogout() {
 	if !c.System.Read().wantsLock(helper.Logout) {
 		return
 	}

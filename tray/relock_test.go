@@ -16,13 +16,13 @@ import (
 )
 
 // relocking is a report of a system whose configuration has that in relock_on.
-func relocking(r Report, on ...helper.Occasion) Report {
+func relocking(r report, on ...helper.Occasion) report {
 	r.RelockOn = on
 	return r
 }
 
 func TestLocksWithTheScreen(t *testing.T) {
-	s := newStage(t, DefaultSettings(), relocking(unlockedAt, helper.ScreenLock))
+	s := newStage(t, defaultSettings(), relocking(unlockedAt, helper.ScreenLock))
 	s.clearLog()
 	s.c.ScreenLocked()
 	s.waitLog("may lock?", "do lock")
@@ -34,15 +34,15 @@ func TestLocksWithTheScreen(t *testing.T) {
 }
 
 func TestDoesNotLockWithTheScreenUnlessAsked(t *testing.T) {
-	for name, report := range map[string]Report{
+	for name, report := range map[string]report{
 		"off":         relocking(unlockedAt, helper.Sleep, helper.Logout),
 		"locked":      relocking(lockedAt, helper.ScreenLock),
-		"unknown":     relocking(Report{Status: helper.Status{State: helper.Unknown}}, helper.ScreenLock),
-		"not set up":  relocking(Report{Status: helper.Status{State: helper.Unlocked}, Problem: &Problem{Lines: []string{"why"}}}, helper.ScreenLock),
+		"unknown":     relocking(report{Status: helper.Status{State: helper.Unknown}}, helper.ScreenLock),
+		"not set up":  relocking(report{Status: helper.Status{State: helper.Unlocked}, NotReady: []string{"why"}}, helper.ScreenLock),
 		"off at once": unlockedAt,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, DefaultSettings(), report)
+			s := newStage(t, defaultSettings(), report)
 			s.clearLog()
 			s.c.ScreenLocked()
 			s.expectLog()
@@ -52,16 +52,16 @@ func TestDoesNotLockWithTheScreenUnlessAsked(t *testing.T) {
 
 // No password is ever asked for without a click.
 func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
-	s := newStage(t, DefaultSettings(), relocking(partlyAt, helper.ScreenLock))
+	s := newStage(t, defaultSettings(), relocking(partlyAt, helper.ScreenLock))
 	s.clearLog()
 	s.mayNot = errNeedsPassword
 	s.c.ScreenLocked()
-	s.waitLog("may lock?", "problem: Locking failed | Cannot lock automatically: locking needs a password here.")
+	s.waitLog("may lock?", "obstacle: Locking failed | Cannot lock automatically: locking needs a password here.")
 }
 
 // While the password dialog stands, a lock can't be asked for.
 func TestScreenLockedDuringARequest(t *testing.T) {
-	s := newStage(t, DefaultSettings(), relocking(partlyAt, helper.ScreenLock))
+	s := newStage(t, defaultSettings(), relocking(partlyAt, helper.ScreenLock))
 	s.clearLog()
 	s.c.LockNow()
 	s.waitLog("do lock")
@@ -72,7 +72,7 @@ func TestScreenLockedDuringARequest(t *testing.T) {
 
 func TestLocksOnLogout(t *testing.T) {
 	for name, test := range map[string]struct {
-		report Report
+		report report
 		mayNot error
 		want   []string
 	}{
@@ -84,7 +84,7 @@ func TestLocksOnLogout(t *testing.T) {
 		"nothing is set": {unlockedAt, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, DefaultSettings(), test.report)
+			s := newStage(t, defaultSettings(), test.report)
 			s.clearLog()
 			s.mayNot = test.mayNot
 			s.end()
@@ -284,7 +284,7 @@ func TestAppletLocksWithTheScreen(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	s := startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), helper.ScreenLock))
+	c := startChild(t, bus, defaultSettings(), relocking(unlockedNow(), helper.ScreenLock))
 	p.item()
 	s.awaitListener(t)
 	s.lock(ownSession)
@@ -300,7 +300,7 @@ func TestAppletLocksOnLogout(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), helper.Logout))
+	c := startChild(t, bus, defaultSettings(), relocking(unlockedNow(), helper.Logout))
 	p.item()
 	if err := c.terminate(); err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func TestQuitIsNoLogout(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	s := startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, DefaultSettings(), relocking(unlockedNow(), helper.Logout))
+	c := startChild(t, bus, defaultSettings(), relocking(unlockedNow(), helper.Logout))
 	p.item().choose("Quit")
 	c.waitEnd()
 	if n := len(s.asked); n > 0 {

@@ -17,12 +17,13 @@ import (
 //
 // A request may wait for hours: the password dialog stands behind a locked screen
 // until that is unlocked.
-func (c *Controller) request(r helper.Request, delay time.Duration) {
+func (c *controller) request(r helper.Request, delay time.Duration) {
 	if c.asked != "" {
 		c.Log.Debug("one request is under way", "verb", c.asked, "dropped", r.Verb)
 		return
 	}
-	c.asked, c.trouble, c.sure = r.Verb, nil, false
+	c.asked = r.Verb
+	c.obstacle.requested()
 	if r.Verb != helper.Unlock {
 		c.Reminders.LockBegan()
 	}
@@ -33,15 +34,15 @@ func (c *Controller) request(r helper.Request, delay time.Duration) {
 		}
 		c.Log.Debug("asking the helper", "verb", r.Verb)
 		result, err := c.Helper.Do(ctx, r)
-		c.in.put(func() { c.answered(r.Verb, result, err) })
+		c.in.Put(func() { c.answered(r.Verb, result, err) })
 	}()
 }
 
-func (c *Controller) lock() { c.request(helper.Request{Verb: helper.Lock}, 0) }
+func (c *controller) lock() { c.request(helper.Request{Verb: helper.Lock}, 0) }
 
 // extend asks for a window that ends a quarter of an hour later, or as late as is
 // allowed.
-func (c *Controller) extend() {
+func (c *controller) extend() {
 	w := c.report.Status.Window
 	if w == nil || w.Until == nil {
 		return
@@ -54,7 +55,7 @@ func (c *Controller) extend() {
 }
 
 // pause waits; false when ctx ended first.
-func (c *Controller) pause(ctx context.Context, d time.Duration) bool {
+func (c *controller) pause(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true
 	}
@@ -70,16 +71,15 @@ func (c *Controller) pause(ctx context.Context, d time.Duration) bool {
 
 // answered takes the helper's answer. The state is read at once: what is shown
 // below the answer must be what the answer left.
-func (c *Controller) answered(verb helper.Verb, result *helper.Result, err error) {
+func (c *controller) answered(verb helper.Verb, result *helper.Result, err error) {
 	c.asked = ""
 	c.took(c.System.Read())
 	if verb != helper.Unlock {
 		c.Reminders.LockEnded()
 	}
-	if c.goesOnWaiting(result) {
+	if c.obstacle.answered(c.Clock.Now(), result, c.System.IsBusy) {
 		return
 	}
-	c.awaited = nil
 	switch {
 	case err == nil:
 		c.Log.Info("done", "verb", verb, "state", c.report.Status.State)
@@ -95,7 +95,7 @@ func (c *Controller) answered(verb helper.Verb, result *helper.Result, err error
 }
 
 // feedback says what is so now, and what went otherwise than planned.
-func (c *Controller) feedback(result *helper.Result) notify.Notification {
+func (c *controller) feedback(result *helper.Result) notify.Notification {
 	n := notify.Feedback(c.report.Status, c.now(), string(iconFor(c.report.face())))
 	if result == nil || len(result.Notices) == 0 {
 		return n
@@ -111,33 +111,33 @@ func (c *Controller) feedback(result *helper.Result) notify.Notification {
 }
 
 // failed keeps a failure, to be shown and told.
-func (c *Controller) failed(verb helper.Verb, result *helper.Result, err error) {
+func (c *controller) failed(verb helper.Verb, result *helper.Result, err error) {
 	c.Log.Warn("failed", "verb", verb, "error", err)
-	t := &Trouble{Verb: verb, Err: err, Hint: client.Hint(err)}
+	f := &failure{Verb: verb, Err: err, Hint: client.Hint(err)}
 	switch {
 	case result == nil:
 	case result.Outcome == helper.Blocked:
-		t.Blocked, t.Writers, t.MoreWriters = true, result.Writers, result.MoreWriters
-	case result.Busy != nil && c.System.IsAtWork(*result.Busy):
-		t.Busy = result.Busy
+		f.Blocked, f.Writers, f.MoreWriters = true, result.Writers, result.MoreWriters
+	case result.Busy != nil && c.System.IsBusy(*result.Busy):
+		f.Busy = result.Busy
 	}
-	c.trouble = t
+	c.obstacle.Failure = f
 }
 
 // explain says why a click on the question mark does nothing.
-func (c *Controller) explain() {
+func (c *controller) explain() {
 	n := notify.Notification{Summary: "The state cannot be read", Icon: string(icons.Unknown), Urgency: notify.Normal}
-	if c.report.face() == notSetUp {
+	if c.report.face() == notReady {
 		n.Summary = "Immutray is not set up"
 	}
 	for _, reason := range reasons(c.report) {
 		n.Body += sentence(reason) + "\n"
 	}
 	n.Body = strings.TrimSuffix(n.Body, "\n")
-	c.post(notify.SlotProblem, n)
+	c.post(notify.SlotObstacle, n)
 }
 
-func (c *Controller) about() {
+func (c *controller) about() {
 	c.post(slotAbout, notify.Notification{
 		Summary: "Immutray " + c.Version,
 		Body:    "Keeps the operating system read-only, and reminds you while it is not.",
@@ -146,28 +146,16 @@ func (c *Controller) about() {
 	})
 }
 
-// sayNoTray says, once, that there is no tray to show the padlock in.
-func (c *Controller) sayNoTray() {
-	c.Log.Warn("no tray of this desktop shows the padlock; only reminders are shown")
-	c.post(notify.SlotFeedback, notify.Notification{
-		Summary: "No tray for the padlock",
-		Body: "This desktop has no tray that can show it. You still get reminders. " +
-			"On GNOME, switch on the extension AppIndicator. To lock without it, run: immutectl lock",
-		Urgency: notify.Normal,
-		Icon:    string(icons.Application),
-	})
+func (c *controller) post(slot string, n notify.Notification) {
+	c.send(func(ctx context.Context) error { return c.Notes.Post(ctx, slot, n) })
 }
 
-func (c *Controller) post(slot string, n notify.Notification) {
-	c.tell(func(ctx context.Context) error { return c.Notes.Post(ctx, slot, n) })
-}
-
-// tell has something told without waiting for it. A daemon that is missing or hangs
-// is logged; what matters is in the menu as well.
-func (c *Controller) tell(do func(context.Context) error) {
-	c.out.put(func() {
+// send sends something to the notification daemon without waiting for it. That a daemon is
+// missing or hangs is logged; what matters is in the menu as well.
+func (c *controller) send(do func(context.Context) error) {
+	c.out.Put(func() {
 		if err := do(c.ctx); err != nil && c.ctx.Err() == nil {
-			c.Log.Warn("cannot tell", "error", err)
+			c.Log.Warn("cannot notify", "error", err)
 		}
 	})
 }

@@ -172,7 +172,7 @@ func TestRestartThemFromTheMenu(t *testing.T) {
 	server := notifytest.StartServer(t, bus)
 	m := startManager(t, bus)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), leftBehind(unlockedNow(), "cups.service", "gdm.service", "broken.service"))
+	c := startChild(t, bus, defaultSettings(), leftBehind(unlockedNow(), "cups.service", "gdm.service", "broken.service"))
 	item := p.item()
 	eventually(t, "the menu", func() bool {
 		return strings.Contains(item.text(), "(3 services still see it read-only)\nRestart 2 of them…\n(Start again gdm.service.)\n")

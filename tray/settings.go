@@ -17,26 +17,26 @@ import (
 	"immutray.org/notify"
 )
 
-// A Click says what a click on the padlock does.
-type Click string
+// A click says what a click on the padlock does.
+type click string
 
 // The clicks. Everything they do is in the menu as well.
 const (
-	ClickToggle Click = "toggle" // lock, or ask to unlock when locked
-	ClickLock   Click = "lock"   // lock, never unlock
-	ClickMenu   Click = "menu"   // open the menu
+	clickToggle click = "toggle" // lock, or ask to unlock when locked
+	clickLock   click = "lock"   // lock, never unlock
+	clickMenu   click = "menu"   // open the menu
 )
 
-// Settings are what a person has set for himself.
-type Settings struct {
+// settings are what a person has set for himself.
+type settings struct {
 	Remind notify.Settings
-	Click  Click
+	Click  click
 	Style  icons.Style
 }
 
-// DefaultSettings are those of a person who has set nothing.
-func DefaultSettings() Settings {
-	return Settings{Remind: notify.DefaultSettings(), Click: ClickToggle, Style: icons.Color}
+// defaultSettings are those of a person who has set nothing.
+func defaultSettings() settings {
+	return settings{Remind: notify.DefaultSettings(), Click: clickToggle, Style: icons.Color}
 }
 
 // Bounds of the times: at a second the reminder is already a nuisance, and a day
@@ -46,9 +46,9 @@ const (
 	longestTime  = 24 * time.Hour
 )
 
-// SettingsPath returns where the person's settings are, usually
+// settingsPath returns where the person's settings are, usually
 // ~/.config/immutray/config.toml.
-func SettingsPath() (string, error) {
+func settingsPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return "", fmt.Errorf("cannot find the settings: %w", err)
@@ -56,45 +56,45 @@ func SettingsPath() (string, error) {
 	return filepath.Join(dir, "immutray", "config.toml"), nil
 }
 
-// LoadSettings reads the settings in the file at path. A missing file is the
+// loadSettings reads the settings in the file at path. A missing file is the
 // default. With an error, which names the file and the line, the default is
 // returned too.
-func LoadSettings(path string) (Settings, error) {
+func loadSettings(path string) (settings, error) {
 	// O_NONBLOCK: a FIFO in its place must not keep the applet from starting.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return DefaultSettings(), nil
+		return defaultSettings(), nil
 	}
 	if err != nil {
-		return DefaultSettings(), fmt.Errorf("cannot read the settings: %w", err)
+		return defaultSettings(), fmt.Errorf("cannot read the settings: %w", err)
 	}
 	defer f.Close()
-	s, err := ParseSettings(f)
+	s, err := parseSettings(f)
 	if err != nil {
-		return DefaultSettings(), fmt.Errorf("cannot use the settings in %s: %w", path, err)
+		return defaultSettings(), fmt.Errorf("cannot use the settings in %s: %w", path, err)
 	}
 	return s, nil
 }
 
-// ParseSettings reads settings; keys that are not there keep their default.
-func ParseSettings(r io.Reader) (Settings, error) {
+// parseSettings reads settings; keys that are not there keep their default.
+func parseSettings(r io.Reader) (settings, error) {
 	table, err := config.ParseTable(r)
 	if err != nil {
-		return Settings{}, err
+		return settings{}, err
 	}
-	s := DefaultSettings()
+	s := defaultSettings()
 	if err := table.Apply(s.keys()); err != nil {
-		return Settings{}, err
+		return settings{}, err
 	}
 	return s, nil
 }
 
-func (s *Settings) keys() []config.Key {
+func (s *settings) keys() []config.Key {
 	return []config.Key{
 		{Name: "remind_first", Set: setTime(&s.Remind.First)},
 		{Name: "remind_every", Set: setTime(&s.Remind.Every)},
 		{Name: "snooze", Set: setTime(&s.Remind.Snooze)},
-		{Name: "click", Set: setWord(&s.Click, ClickToggle, ClickLock, ClickMenu)},
+		{Name: "click", Set: setWord(&s.Click, clickToggle, clickLock, clickMenu)},
 		{Name: "icon_style", Set: setWord(&s.Style, icons.Color, icons.Symbolic)},
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func TestParseSettings(t *testing.T) {
-	got, err := ParseSettings(strings.NewReader(`
+	got, err := parseSettings(strings.NewReader(`
 # mine
 remind_first = "1m"
 remind_every = "30m"
@@ -23,16 +23,16 @@ snooze = "2h"
 click = "menu"
 icon_style = "symbolic"
 `))
-	want := Settings{
+	want := settings{
 		Remind: notify.Settings{First: time.Minute, Every: 30 * time.Minute, Snooze: 2 * time.Hour},
-		Click:  ClickMenu,
+		Click:  clickMenu,
 		Style:  icons.Symbolic,
 	}
 	if err != nil || got != want {
-		t.Errorf("ParseSettings() = %+v, %v, want %+v", got, err, want)
+		t.Errorf("parseSettings() = %+v, %v, want %+v", got, err, want)
 	}
-	if got, err := ParseSettings(strings.NewReader("")); err != nil || got != DefaultSettings() {
-		t.Errorf("ParseSettings(nothing) = %+v, %v, want the default", got, err)
+	if got, err := parseSettings(strings.NewReader("")); err != nil || got != defaultSettings() {
+		t.Errorf("parseSettings(nothing) = %+v, %v, want the default", got, err)
 	}
 }
 
@@ -51,8 +51,8 @@ func TestParseSettingsRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := ParseSettings(strings.NewReader(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("ParseSettings(%q) = %v, want %q", test.text, err, test.want)
+			if _, err := parseSettings(strings.NewReader(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("parseSettings(%q) = %v, want %q", test.text, err, test.want)
 			}
 		})
 	}
@@ -60,45 +60,45 @@ func TestParseSettingsRefuses(t *testing.T) {
 
 func TestLoadSettings(t *testing.T) {
 	dir := t.TempDir()
-	if got, err := LoadSettings(filepath.Join(dir, "missing", "config.toml")); err != nil || got != DefaultSettings() {
-		t.Errorf("LoadSettings(missing) = %+v, %v, want the default", got, err)
+	if got, err := loadSettings(filepath.Join(dir, "missing", "config.toml")); err != nil || got != defaultSettings() {
+		t.Errorf("loadSettings(missing) = %+v, %v, want the default", got, err)
 	}
 	file := filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(file, []byte("\n\nclick = 3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := LoadSettings(file)
+	got, err := loadSettings(file)
 	if err == nil || !strings.Contains(err.Error(), file+": line 3: ") {
-		t.Errorf("LoadSettings() = %v, want the file and the line", err)
+		t.Errorf("loadSettings() = %v, want the file and the line", err)
 	}
-	if got != DefaultSettings() {
-		t.Errorf("LoadSettings() = %+v, want the default", got)
+	if got != defaultSettings() {
+		t.Errorf("loadSettings() = %+v, want the default", got)
 	}
-	if _, err := LoadSettings(dir); err == nil {
-		t.Error("LoadSettings(directory) = nil")
+	if _, err := loadSettings(dir); err == nil {
+		t.Error("loadSettings(directory) = nil")
 	}
 	fifo := filepath.Join(dir, "fifo")
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := LoadSettings(fifo); got != DefaultSettings() {
-		t.Errorf("LoadSettings(fifo) = %+v, %v, want the default, and no waiting", got, err)
+	if got, err := loadSettings(fifo); got != defaultSettings() {
+		t.Errorf("loadSettings(fifo) = %+v, %v, want the default, and no waiting", got, err)
 	}
 }
 
 func TestSettingsPath(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", "/somewhere")
-	if got, err := SettingsPath(); err != nil || got != "/somewhere/immutray/config.toml" {
-		t.Errorf("SettingsPath() = %q, %v", got, err)
+	if got, err := settingsPath(); err != nil || got != "/somewhere/immutray/config.toml" {
+		t.Errorf("settingsPath() = %q, %v", got, err)
 	}
 	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("HOME", "/home/rrs")
-	if got, err := SettingsPath(); err != nil || got != "/home/rrs/.config/immutray/config.toml" {
-		t.Errorf("SettingsPath() = %q, %v", got, err)
+	if got, err := settingsPath(); err != nil || got != "/home/rrs/.config/immutray/config.toml" {
+		t.Errorf("settingsPath() = %q, %v", got, err)
 	}
 	t.Setenv("HOME", "")
-	if got, err := loadSettings(); err == nil || got != DefaultSettings() {
-		t.Errorf("loadSettings() without a home = %+v, %v, want the default and an error", got, err)
+	if got, err := ownSettings(); err == nil || got != defaultSettings() {
+		t.Errorf("ownSettings() without a home = %+v, %v, want the default and an error", got, err)
 	}
 }
 
@@ -106,7 +106,7 @@ func FuzzParseSettings(f *testing.F) {
 	f.Add("remind_first = \"5m\"\nclick = 'menu' # c\n")
 	f.Add("click = \"\\u0000\"")
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := ParseSettings(strings.NewReader(text))
+		s, err := parseSettings(strings.NewReader(text))
 		if err != nil {
 			if errors.Unwrap(err) == nil && err.Error() == "" {
 				t.Error("an error without words")

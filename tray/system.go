@@ -29,8 +29,8 @@ const (
 	watchAgain = 10 * time.Second
 )
 
-// A System is the machine: what its configuration protects, and how that is now.
-type System struct {
+// A machine is the machine: what its configuration protects, and how that is now.
+type machine struct {
 	// Config is where the configuration comes from.
 	Config inforce.Source
 	Clock  notify.Clock
@@ -45,14 +45,14 @@ type System struct {
 }
 
 // Read returns what is so now.
-func (s *System) Read() Report {
+func (s *machine) Read() report {
 	s.load()
 	return s.report(nil)
 }
 
-// IsAtWork reports whether a package manager that a lock was refused for still has its
+// IsBusy reports whether a package manager that a lock was refused for still has its
 // own lock, or a command of "immutectl run" is still at work.
-func (s *System) IsAtWork(h helper.Busy) bool {
+func (s *machine) IsBusy(h helper.Busy) bool {
 	if h.Kind() != helper.BusyRun {
 		return packagemanager.StillRuns(h)
 	}
@@ -60,7 +60,7 @@ func (s *System) IsAtWork(h helper.Busy) bool {
 }
 
 // Watch calls changed with a report now, and with every new one, until ctx ends.
-func (s *System) Watch(ctx context.Context, changed func(Report)) error {
+func (s *machine) Watch(ctx context.Context, changed func(report)) error {
 	told := false
 	for ctx.Err() == nil {
 		s.load()
@@ -77,7 +77,7 @@ func (s *System) Watch(ctx context.Context, changed func(Report)) error {
 }
 
 // watchOnce watches until ctx ends or another configuration is in force.
-func (s *System) watchOnce(ctx context.Context, changed func(Report)) error {
+func (s *machine) watchOnce(ctx context.Context, changed func(report)) error {
 	watched := s.loaded()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -100,7 +100,7 @@ func (s *System) watchOnce(ctx context.Context, changed func(Report)) error {
 	return err
 }
 
-func (s *System) sleep(ctx context.Context, d time.Duration) {
+func (s *machine) sleep(ctx context.Context, d time.Duration) {
 	passed, stop := s.Clock.After(d)
 	defer stop()
 	select {
@@ -109,20 +109,20 @@ func (s *System) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (s *System) load() {
+func (s *machine) load() {
 	c := s.inForce()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.config = c
 }
 
-func (s *System) loaded() config.Config {
+func (s *machine) loaded() config.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.config
 }
 
-func (s *System) inForce() config.Config {
+func (s *machine) inForce() config.Config {
 	if s.loadConfig != nil {
 		return s.loadConfig()
 	}
@@ -137,21 +137,20 @@ func sameConfig(a, b config.Config) bool {
 }
 
 // report adds to a status, or to what is so now, why the machine can't be locked.
-func (s *System) report(status *helper.Status) Report {
+func (s *machine) report(status *helper.Status) report {
 	c := s.loaded()
 	if status == nil {
 		now := lockstate.For(c).Read()
 		status = &now
 	}
-	problem, frozen := unprepared(c)
-	return Report{Status: *status, Problem: problem, Frozen: frozen, UnlockMax: c.UnlockMax, RelockOn: c.RelockOn}
+	reasons, frozen := unprepared(c)
+	return report{Status: *status, NotReady: reasons, Frozen: frozen, UnlockMax: c.UnlockMax, RelockOn: c.RelockOn}
 }
 
-// unprepared returns why the machine can't be locked as it is, or nil, and what is
-// read-only with it when it is locked all the same. What can't be found out is no reason:
+// unprepared returns why the machine can't be locked as it is, and what is read-only
+// with it when it is locked all the same. What can't be found out is no reason:
 // the helper looks again, as root.
-func unprepared(cfg config.Config) (problem *Problem, frozen []string) {
-	var lines []string
+func unprepared(cfg config.Config) (reasons, frozen []string) {
 	var paths []*protected.Path
 	for _, name := range cfg.Paths {
 		p, err := protected.Open(name)
@@ -160,15 +159,15 @@ func unprepared(cfg config.Config) (problem *Problem, frozen []string) {
 			defer p.Close()
 			paths = append(paths, p)
 		case errors.Is(err, protected.ErrUnfit):
-			lines = append(lines, err.Error())
+			reasons = append(reasons, err.Error())
 		}
 	}
 	if found, err := islands.Find(cfg, paths); err == nil && len(found.Frozen) > 0 {
-		lines = append(lines, "no subvolume or file system of its own: "+strings.Join(islands.Paths(found.Frozen), ", "))
+		reasons = append(reasons, "no subvolume or file system of its own: "+strings.Join(islands.Paths(found.Frozen), ", "))
 		frozen = islands.Tell(found.Frozen)
 	}
-	if lines == nil {
+	if reasons == nil {
 		return nil, nil
 	}
-	return &Problem{Lines: lines}, frozen
+	return reasons, frozen
 }

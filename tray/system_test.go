@@ -18,9 +18,9 @@ import (
 
 // newSystem returns a system whose configuration is the file's text: a path to
 // protect, or "bad". The trust in real configurations is for package config to test.
-func newSystem(t *testing.T, text string) *System {
+func newSystem(t *testing.T, text string) *machine {
 	t.Helper()
-	s := &System{Clock: notifytest.NewClock(testNow)}
+	s := &machine{Clock: notifytest.NewClock(testNow)}
 	s.Config.File = filepath.Join(t.TempDir(), "config")
 	path := s.Config.File
 	s.loadConfig = func() config.Config {
@@ -37,7 +37,7 @@ func newSystem(t *testing.T, text string) *System {
 	return s
 }
 
-func writeConfig(t *testing.T, s *System, text string) {
+func writeConfig(t *testing.T, s *machine, text string) {
 	t.Helper()
 	// A new file, as editors and package managers do it: another inode.
 	fresh := s.Config.File + ".new"
@@ -50,12 +50,12 @@ func writeConfig(t *testing.T, s *System, text string) {
 }
 
 // watch runs Watch until the test ends.
-func watch(t *testing.T, s *System) <-chan Report {
+func watch(t *testing.T, s *machine) <-chan report {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	reports := make(chan Report, 16)
+	reports := make(chan report, 16)
 	ended := make(chan error, 1)
-	go func() { ended <- s.Watch(ctx, func(r Report) { reports <- r }) }()
+	go func() { ended <- s.Watch(ctx, func(r report) { reports <- r }) }()
 	t.Cleanup(func() {
 		cancel()
 		select {
@@ -70,14 +70,14 @@ func watch(t *testing.T, s *System) <-chan Report {
 	return reports
 }
 
-func next(t *testing.T, reports <-chan Report) Report {
+func next(t *testing.T, reports <-chan report) report {
 	t.Helper()
 	select {
 	case r := <-reports:
 		return r
 	case <-time.After(timeout):
 		t.Fatal("no report")
-		return Report{}
+		return report{}
 	}
 }
 
@@ -158,22 +158,16 @@ func TestUnprepared(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p, frozen := unprepared(test.cfg)
+			reasons, frozen := unprepared(test.cfg)
 			if told := strings.Join(frozen, "\n"); strings.HasPrefix(told, "/usr needs a subvolume of its own") != (test.cfg.Islands != nil) {
 				t.Errorf("unprepared() tells %q", told)
 			}
-			if test.want == nil {
-				if p != nil {
-					t.Errorf("unprepared() = %q, want none", p.Lines)
-				}
-				return
-			}
-			if p == nil || len(p.Lines) != len(test.want) {
-				t.Fatalf("unprepared() = %+v, want %q", p, test.want)
+			if len(reasons) != len(test.want) {
+				t.Fatalf("unprepared() = %q, want %q", reasons, test.want)
 			}
 			for i, want := range test.want {
-				if !strings.Contains(p.Lines[i], want) || strings.Contains(p.Lines[i], "not fit to be protected") {
-					t.Errorf("line %d is %q, want %q", i, p.Lines[i], want)
+				if !strings.Contains(reasons[i], want) || strings.Contains(reasons[i], "not fit to be protected") {
+					t.Errorf("line %d is %q, want %q", i, reasons[i], want)
 				}
 			}
 		})

@@ -18,7 +18,7 @@ func TestTrayShowsTheState(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	c := startChild(t, bus, defaultSettings(), lockedAt)
 	item := p.item()
 	var id string
 	var isMenu bool
@@ -63,7 +63,7 @@ func TestSymbolicStyle(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	settings := DefaultSettings()
+	settings := defaultSettings()
 	settings.Style = icons.Symbolic
 	startChild(t, bus, settings, lockedAt)
 	item := p.item()
@@ -74,7 +74,7 @@ func TestUnderscoresAreNoMnemonics(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	startChild(t, bus, DefaultSettings(), Report{Status: helper.Status{State: helper.Locked, Paths: []helper.PathStatus{
+	startChild(t, bus, defaultSettings(), report{Status: helper.Status{State: helper.Locked, Paths: []helper.PathStatus{
 		path("/my_data\n\x1b", helper.ReadOnly, helper.ReadOnly),
 	}}})
 	item := p.item()
@@ -87,7 +87,7 @@ func TestActivateReturnsAtOnceAndAsksOnce(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	c := startChild(t, bus, defaultSettings(), lockedAt)
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Locked")
 	// The helper does not answer before it is told to, so that Activate returning at
@@ -108,7 +108,7 @@ func TestActivateReturnsAtOnceAndAsksOnce(t *testing.T) {
 }
 
 // unlockedNow is unlockedAt for a child, whose clock is the real one.
-func unlockedNow() Report {
+func unlockedNow() report {
 	r := unlockedAt
 	r.Status.Window = &helper.Window{Since: time.Now(), UID: 1000, User: "rrs"}
 	return r
@@ -118,7 +118,7 @@ func TestMenuAsks(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), partlyAt)
+	c := startChild(t, bus, defaultSettings(), partlyAt)
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Partly locked: /etc: open mount")
 	item.choose("Lock now")
@@ -140,8 +140,8 @@ func TestClickMenuLeavesTheClickToThePanel(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	settings := DefaultSettings()
-	settings.Click = ClickMenu
+	settings := defaultSettings()
+	settings.Click = clickMenu
 	startChild(t, bus, settings, lockedAt)
 	item := p.item()
 	var isMenu bool
@@ -159,7 +159,7 @@ func TestBlockedIsShown(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), unlockedNow())
+	c := startChild(t, bus, defaultSettings(), unlockedNow())
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
 	if err := item.activate(); err != nil {
@@ -186,7 +186,7 @@ func TestPanelThatRestartsGetsTheIconBack(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	c := startChild(t, bus, defaultSettings(), lockedAt)
 	eventually(t, "the tooltip", p.item().tooltip, "Locked")
 	p.stop()
 	c.set(unlockedNow())
@@ -207,7 +207,7 @@ func TestTrayThatSystrayMissesGetsTheIcon(t *testing.T) {
 	p.mu.Lock()
 	p.misses = 1
 	p.mu.Unlock()
-	startChild(t, bus, DefaultSettings(), lockedAt)
+	startChild(t, bus, defaultSettings(), lockedAt)
 	eventually(t, "the tooltip", p.item().tooltip, "Locked")
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -220,7 +220,7 @@ func TestWithoutTrayRemindersGoOn(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
-	settings := DefaultSettings()
+	settings := defaultSettings()
 	settings.Remind.First = time.Second
 	c := startChild(t, bus, settings, unlockedNow())
 	post := server.WaitForPosts(1)
@@ -242,7 +242,7 @@ func TestSnoozeFromTheMenu(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	startChild(t, bus, DefaultSettings(), unlockedNow())
+	startChild(t, bus, defaultSettings(), unlockedNow())
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
 	item.choose("Remind me in 1 hour")
@@ -255,7 +255,7 @@ func TestBadSettingsAreTold(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
-	settings := DefaultSettings()
+	settings := defaultSettings()
 	startChildWith(t, bus, order{Settings: &settings, Broken: "cannot use the settings in /x: line 3: unknown key clik"}, lockedAt)
 	post := server.WaitForPosts(1)
 	if post.Summary != "Your settings are not used" || !strings.Contains(post.Body, "line 3: unknown key clik") {
@@ -268,7 +268,7 @@ func TestEndLeavesNothing(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
 	p := startPanel(t, bus)
-	settings := DefaultSettings()
+	settings := defaultSettings()
 	settings.Remind.First, settings.Remind.Every = time.Second, time.Second
 	c := startChild(t, bus, settings, unlockedNow())
 	item := p.item()
@@ -293,7 +293,7 @@ func TestOnlyWhatChangedIsTouched(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	c := startChild(t, bus, defaultSettings(), lockedAt)
 	item := p.item()
 	c.set(partlyAt)
 	eventually(t, "the tooltip", item.tooltip, "Partly locked: /etc: open mount")
@@ -347,7 +347,7 @@ func TestEndOfTheSessionEndsTheApplet(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, DefaultSettings(), lockedAt)
+	c := startChild(t, bus, defaultSettings(), lockedAt)
 	item := p.item()
 	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.Locked, icons.Color)))
 	var pid uint32 // of the bus's own daemon, which this test started
@@ -366,9 +366,9 @@ func TestSecondStartSaysSo(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
-	startChild(t, bus, DefaultSettings(), lockedAt)
+	startChild(t, bus, defaultSettings(), lockedAt)
 	p.item()
-	second := startChild(t, bus, DefaultSettings(), lockedAt)
+	second := startChild(t, bus, defaultSettings(), lockedAt)
 	second.expect("ended: immutray is already running in this session")
 	second.waitEnd()
 }
@@ -378,9 +378,9 @@ func TestEveryEntryHasASlot(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	// As much as a menu can have at once, but for what excludes the other.
-	full := Report{
-		Status:  helper.Status{State: helper.Unknown},
-		Problem: &Problem{Lines: strings.Split(strings.Repeat("why ", maxWhy+3), " ")},
+	full := report{
+		Status:   helper.Status{State: helper.Unknown},
+		NotReady: strings.Split(strings.Repeat("why ", maxWhy+3), " "),
 	}
 	for range maxPaths + 3 {
 		full.Status.Paths = append(full.Status.Paths, path("/p", helper.ReadOnly, helper.ReadOnly))
@@ -389,10 +389,10 @@ func TestEveryEntryHasASlot(t *testing.T) {
 	for i := range 5 {
 		full.Status.StillReadOnly = append(full.Status.StillReadOnly, helper.Bystander{Unit: fmt.Sprintf("docker.%s%d.service", strings.Repeat("long", 20), i)})
 	}
-	past := make(playedPast, maxPast)
-	settings := DefaultSettings()
-	startChildWith(t, bus, order{Settings: &settings, Past: past}, full)
+	windows := make(playedPast, maxPast)
+	settings := defaultSettings()
+	startChildWith(t, bus, order{Settings: &settings, Past: windows}, full)
 	item := p.item()
-	want := strings.Count(Build(Snapshot{Report: full, Past: &Past{Windows: past}}).text(), "\n") - 1 // without the icon's line
+	want := strings.Count(build(snapshot{Report: full, Past: &past{Windows: windows}}).text(), "\n") - 1 // without the icon's line
 	eventually(t, "the number of entries", func() int { return strings.Count(item.text(), "\n") }, want)
 }

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	toldBlocked  = "problem: Lock waits: files in use | The system locks when these are closed: / vim is writing to /etc/fstab"
-	toldQuestion = "problem: Lock anyway? | These may crash or lose unsaved data: / vim is writing to /etc/fstab"
-	toldBusy     = "problem: apt is installing packages | Locking now would leave packages half installed."
-	toldWaiting  = "problem: Locks when apt is done | "
+	toldBlocked  = "obstacle: Lock waits: files in use | The system locks when these are closed: / vim is writing to /etc/fstab"
+	toldQuestion = "obstacle: Lock anyway? | These may crash or lose unsaved data: / vim is writing to /etc/fstab"
+	toldBusy     = "obstacle: apt is installing packages | Locking now would leave packages half installed."
+	toldWaiting  = "obstacle: Locks when apt is done | "
 	toldLocked   = "feedback: Locked | The operating system is read-only."
 )
 
 // press presses a button of the notification.
-func (s *stage) press(action string) { s.c.Act(notify.SlotProblem, action) }
+func (s *stage) press(action string) { s.c.Act(notify.SlotObstacle, action) }
 
 // One notification follows the lock that PID 1 tries, until it is done.
 func TestABlockedEndIsTold(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
 	s.system.set(overdue(blockedBy(vim)))
 	s.waitLog("remind unlocked", toldBlocked)
@@ -30,44 +30,44 @@ func TestABlockedEndIsTold(t *testing.T) {
 	ed := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "ed", Path: "/etc/hosts"}
 	s.clearLog()
 	s.system.set(overdue(blockedBy(ed)))
-	s.waitLog("remind unlocked", "problem: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
+	s.waitLog("remind unlocked", "obstacle: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
 	s.clearLog()
 	s.system.set(lockedAt)
-	s.waitLog("remind locked", "close problem")
+	s.waitLog("remind locked", "close obstacle")
 	s.waitTooltip("Locked")
 }
 
 func TestABlockedEndThatIsExtendedIsNoProblem(t *testing.T) {
-	s := newStage(t, DefaultSettings(), overdue(blockedBy(vim)))
+	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
 	s.waitLog("remind unlocked", toldBlocked)
 	s.system.set(unlockedAt)
-	s.waitLog("remind unlocked", toldBlocked, "remind unlocked", "close problem")
+	s.waitLog("remind unlocked", toldBlocked, "remind unlocked", "close obstacle")
 }
 
 func TestTryAgain(t *testing.T) {
-	s := newStage(t, DefaultSettings(), overdue(blockedBy(vim)))
+	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
 	s.clearLog()
 	s.press(notify.ActionRetry)
 	s.wait("the request", func() bool { return len(s.log) == 2 }) // and the notification closed
 	s.clearLog()
 	s.answer(reply{Result: &helper.Result{Outcome: helper.Blocked, Error: "cannot lock: busy", Writers: []helper.Writer{vim}}}, overdue(blockedBy(vim)))
-	const again = "problem: Not locked: files in use | Close these, then lock again: / vim is writing to /etc/fstab"
+	const again = "obstacle: Not locked: files in use | Close these, then lock again: / vim is writing to /etc/fstab"
 	s.waitLog(again)
 
 	// What the timer finds later is newer than that answer.
 	ed := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "ed", Path: "/etc/hosts"}
 	s.system.set(overdue(blockedBy(ed)))
-	s.waitLog(again, "remind unlocked", "problem: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
+	s.waitLog(again, "remind unlocked", "obstacle: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
 }
 
 func TestLockAnywayAsksOnceMore(t *testing.T) {
 	forced := overdue(blockedBy(vim))
 	forced.Status.State, forced.Status.Paths = helper.PartlyLocked, partlyAt.Status.Paths
 
-	s := newStage(t, DefaultSettings(), overdue(blockedBy(vim)))
+	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
 	s.clearLog()
 	s.press(notify.ActionSure) // of a notification that is none any more
-	s.c.Choose(IDSure)
+	s.c.Choose("sure")
 	s.expectLog()
 	s.press(notify.ActionForce)
 	s.waitLog(toldQuestion)
@@ -75,7 +75,7 @@ func TestLockAnywayAsksOnceMore(t *testing.T) {
 	s.waitLog(toldQuestion, toldBlocked)
 
 	s.clearLog()
-	s.c.Choose(IDForce)
+	s.c.Choose("force")
 	s.waitLog(toldQuestion)
 	s.clearLog()
 	s.press(notify.ActionSure)
@@ -91,31 +91,31 @@ func TestLockAnywayAsksOnceMore(t *testing.T) {
 }
 
 func TestTheQuestionIsMootWhenNobodyIsInTheWay(t *testing.T) {
-	s := newStage(t, DefaultSettings(), overdue(blockedBy(vim)))
+	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
 	s.press(notify.ActionForce)
 	s.settle()
 	s.system.set(unlockedAt)
-	s.waitModel("no question", func(m Model) bool { return m.Tooltip == "Unlocked for 23 min by rrs" })
+	s.waitModel("no question", func(m model) bool { return m.Tooltip == "Unlocked for 23 min by rrs" })
 	s.clearLog()
 	s.press(notify.ActionSure)
 	s.expectLog()
 }
 
 func TestTheMenuForcesAfterItHasClosed(t *testing.T) {
-	s := newStage(t, DefaultSettings(), overdue(blockedBy(vim)))
-	s.c.Choose(IDForce)
+	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
+	s.c.Choose("force")
 	s.settle()
 	s.clearLog()
-	s.c.Choose(IDSure)
-	s.waitLog("close problem")
+	s.c.Choose("sure")
+	s.waitLog("close obstacle")
 	s.clock.Await(t, settle)
 	s.passTime(settle)
-	s.waitLog("close problem", "do lock-force")
+	s.waitLog("close obstacle", "do lock-force")
 }
 
 // busy brings a stage to where a package manager has kept it from locking.
 func busy(t *testing.T) *stage {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.clearLog()
 	s.c.Activate()
 	s.waitLog("do lock")
@@ -130,8 +130,8 @@ func busy(t *testing.T) *stage {
 // look waits until the controller waits for its next look, and lets that come.
 func (s *stage) look() {
 	s.t.Helper()
-	s.clock.Await(s.t, atWorkEvery)
-	s.passTime(atWorkEvery)
+	s.clock.Await(s.t, busyEvery)
+	s.passTime(busyEvery)
 }
 
 func (s *stage) installed() {
@@ -143,7 +143,7 @@ func (s *stage) installed() {
 func TestLockWhenAptIsDone(t *testing.T) {
 	for name, begin := range map[string]func(*stage){
 		"by the button": func(s *stage) { s.press(notify.ActionWait) },
-		"by the menu":   func(s *stage) { s.c.Choose(IDWait) },
+		"by the menu":   func(s *stage) { s.c.Choose("wait") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := busy(t)
@@ -178,15 +178,15 @@ func TestTheNextPackageManagerIsWaitedForToo(t *testing.T) {
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Busy = &helper.Busy{Manager: "dpkg", Program: "unattended-upgr", PID: 100}
 	s.answer(r, unlockedAt)
-	s.waitLog("problem: Locks when unattended-upgr is done | ")
+	s.waitLog("obstacle: Locks when unattended-upgr is done | ")
 	s.look()
-	s.expectLog("problem: Locks when unattended-upgr is done | ")
+	s.expectLog("obstacle: Locks when unattended-upgr is done | ")
 }
 
 func TestWaitingForAptEnds(t *testing.T) {
 	for name, end := range map[string]func(*stage){
 		"by the button":    func(s *stage) { s.press(notify.ActionCancel) },
-		"by the menu":      func(s *stage) { s.c.Choose(IDUnwait) },
+		"by the menu":      func(s *stage) { s.c.Choose("unwait") },
 		"locked elsewhere": func(s *stage) { s.system.set(lockedAt) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestWaitingForAptEnds(t *testing.T) {
 			s.press(notify.ActionWait)
 			s.waitLog(toldWaiting)
 			end(s)
-			s.wait("the end of the wait", func() bool { return s.log[len(s.log)-1] == "close problem" })
+			s.wait("the end of the wait", func() bool { return s.log[len(s.log)-1] == "close obstacle" })
 			s.clearLog()
 			s.installed()
 			s.passTime(time.Minute)
@@ -210,11 +210,11 @@ func TestWaitingForAptEndsWithAnUnlock(t *testing.T) {
 	s.waitLog(toldWaiting)
 	s.clearLog()
 	s.c.Extend() // of a window without an end: nothing
-	s.c.Choose(IDHour)
-	s.waitLog("close problem")
+	s.c.Choose("hour")
+	s.waitLog("close obstacle")
 	s.clock.Await(t, settle)
 	s.passTime(settle)
-	s.waitLog("close problem", "do unlock for 1h0m0s")
+	s.waitLog("close obstacle", "do unlock for 1h0m0s")
 	s.answer(done(helper.Unlock), unlockedAt)
 	s.wait("the feedback", func() bool { return len(s.log) == 3 })
 	s.clearLog()
@@ -239,19 +239,19 @@ func TestWaitingForAptEndsWithAnyOtherAnswer(t *testing.T) {
 
 // Where the end can't be seen, it can't be waited for.
 func TestAPackageManagerThatCannotBeWatched(t *testing.T) {
-	s := newStage(t, DefaultSettings(), unlockedAt)
+	s := newStage(t, defaultSettings(), unlockedAt)
 	s.installed()
 	s.clearLog()
 	s.c.Activate()
 	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
 	r.Result.Busy = apt
 	s.answer(r, unlockedAt)
-	s.waitLog("do lock", "problem: Locking failed | Cannot lock: dpkg is running. / "+client.Hint(r.err()))
+	s.waitLog("do lock", "obstacle: Locking failed | Cannot lock: dpkg is running. / "+client.Hint(r.err()))
 }
 
 func TestTheEndOfTheAppletClosesWhatItAsks(t *testing.T) {
-	s := newStage(t, DefaultSettings(), overdue(blockedBy(vim)))
+	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
 	s.clearLog()
 	s.end()
-	s.waitLog("close problem")
+	s.waitLog("close obstacle")
 }

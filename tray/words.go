@@ -3,7 +3,6 @@ package tray
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,10 +23,8 @@ const (
 	maxText = 400
 )
 
-func (id ID) nth(i int) ID { return id + ID("."+strconv.Itoa(i)) }
-
 // headline is the menu's first line.
-func headline(s Snapshot) string {
+func headline(s snapshot) string {
 	switch s.Asked {
 	case helper.Unlock, helper.LockForce:
 		return "Waiting for the password…"
@@ -41,8 +38,8 @@ func headline(s Snapshot) string {
 		return "Partly locked"
 	case unlocked:
 		return unlockedLine(s.Report.Status.Window, s.Now)
-	case notSetUp:
-		return "Not set up"
+	case notReady:
+		return "Not ready"
 	}
 	return "Unknown"
 }
@@ -70,7 +67,7 @@ func unlockedLine(w *helper.Window, now time.Time) string {
 
 // tooltip is the headline, and the reason where there is one. Hosts show it in one
 // line, so it is not the whole reason.
-func tooltip(s Snapshot) string {
+func tooltip(s snapshot) string {
 	line := headline(s)
 	if s.Asked != "" {
 		return line
@@ -90,7 +87,7 @@ func tooltip(s Snapshot) string {
 
 // reasons says who can write all the same, or why the system is not set up, not locked at
 // the end of a window, or its state unknown.
-func reasons(r Report) []string {
+func reasons(r report) []string {
 	switch r.face() {
 	case locked:
 		if runs := r.Status.Runs; len(runs) > 0 {
@@ -104,8 +101,8 @@ func reasons(r Report) []string {
 		if runs := r.Status.Runs; len(runs) > 0 && runs[0].SystemWide {
 			return []string{"locks when " + runNames(runs[:1]) + " has ended"}
 		}
-	case notSetUp:
-		return r.Problem.Lines
+	case notReady:
+		return r.NotReady
 	case unknown:
 		var errs []string
 		for _, p := range r.Status.Paths {
@@ -127,19 +124,20 @@ func runNames(runs []helper.Run) string {
 	return name
 }
 
-func why(r Report) []string {
+func why(s snapshot) ([]string, int) {
 	var lines []string
-	told := slices.Clone(reasons(r))
-	if r.Status.ConfigError != "" {
-		told = append(told, r.Status.ConfigError+helper.UsedInstead)
+	given := slices.Clone(reasons(s.Report))
+	if bad := s.Report.Status.ConfigError; bad != "" {
+		given = append(given, bad+helper.UsedInstead)
 	}
-	for _, reason := range told {
+	for _, reason := range given {
 		lines = append(lines, wrap(sentence(reason))...)
 	}
-	return lines
+	return lines, 0
 }
 
-func pathLines(status helper.Status) []string {
+func pathLines(s snapshot) ([]string, int) {
+	status := s.Report.Status
 	lines := make([]string, len(status.Paths))
 	for i, p := range status.Paths {
 		lines[i] = pathAndState(p)
@@ -150,7 +148,7 @@ func pathLines(status helper.Status) []string {
 			lines[i] += " (" + layers + ")"
 		}
 	}
-	return lines
+	return lines, 0
 }
 
 func pathAndState(p helper.PathStatus) string {
@@ -194,14 +192,6 @@ func layerWords(p helper.PathStatus) string {
 	return strings.Join(words, ", ")
 }
 
-func writerLines(writers []helper.Writer) []string {
-	lines := make([]string, len(writers))
-	for i, w := range writers {
-		lines[i] = writerLine(w)
-	}
-	return lines
-}
-
 func writerLine(w helper.Writer) string {
 	path := text.Name(w.Path, labelWidth)
 	switch w.Kind {
@@ -225,10 +215,6 @@ func writerName(w helper.Writer) string {
 		return "process"
 	}
 	return text.Name(w.Program, maxName)
-}
-
-func remindersOff(s Snapshot) string {
-	return "Reminders off until " + text.TimeOfDay(s.RemindersOff, s.Now)
 }
 
 func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
