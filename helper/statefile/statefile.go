@@ -1,6 +1,6 @@
-// Package statefile reads and writes what the helper leaves behind for others to
-// show: the window, and the last result. It is a hint for display. Whether the
-// system is locked is always read from the kernel.
+// Package statefile is the content of the state file: the window and the last result, which
+// the helper leaves for other programs to show. Whether the system is locked is always read
+// from the kernel.
 package statefile
 
 import (
@@ -25,8 +25,8 @@ import (
 // result may hold (bound.Result) is a fraction of it.
 const maxSize = 1 << 20
 
-// room is what the file keeps for a state that has to be written when there is none left:
-// most are smaller.
+// room is reserved in the file for a state that has to be written when the file system is
+// full: most are smaller.
 const room = 64 << 10
 
 // A State is the content of the state file.
@@ -35,9 +35,9 @@ type State struct {
 	// Deadline is when the window ends; nil when it has no end. It outlives a window
 	// that ended in a failure half-way.
 	Deadline *Deadline `json:"deadline"`
-	// Opened is the configuration by which something was made writable that is not locked
-	// again yet; nil when there is nothing. Whatever the file says meanwhile, this is to be
-	// locked.
+	// Opened is the configuration with which something was made writable that is not locked
+	// again yet; nil if there is nothing. Whatever the configuration file says meanwhile,
+	// these are the paths to lock.
 	Opened *config.Config `json:"opened,omitempty"`
 	// Overdue says why the system is not locked although the deadline is over.
 	Overdue *helper.Overdue `json:"overdue,omitempty"`
@@ -48,13 +48,13 @@ type State struct {
 	Seal *Seal `json:"seal"`
 }
 
-// A Seal is what remains to be told of a seal when other requests have followed it.
+// A Seal is what stays recorded of a seal when other requests have followed it.
 type Seal struct {
 	Outcome  helper.Outcome `json:"outcome"`
 	Finished time.Time      `json:"finished"`
 }
 
-// A Deadline is the end of a window on a clock that nobody can set.
+// A Deadline is the end of a window on a clock that can't be set.
 type Deadline struct {
 	// ID names the timer that locks then: the id of the request that set it.
 	ID string `json:"id"`
@@ -101,8 +101,8 @@ func Parse(r io.Reader) (State, error) {
 	return s, nil
 }
 
-// StillOpen returns the paths that were made writable and are to be locked again, whether
-// the configuration still names them or not.
+// StillOpen returns the paths that were made writable and are to be locked again, whether or
+// not the configuration still names them.
 func (s State) StillOpen() []string {
 	if s.Opened == nil {
 		return nil
@@ -121,7 +121,7 @@ func Write(dir string, s State) error {
 func write(dir string, s State) error {
 	data, err := encode(s)
 	if err == nil && len(data) > maxSize {
-		// The window is what has to be known; what else there was is in the journal.
+		// The window has to be known; everything else is in the journal.
 		if s.Last != nil {
 			s.Last = &helper.Result{Request: s.Last.Request, Outcome: s.Last.Outcome, Started: s.Last.Started, Finished: s.Last.Finished}
 			s.Last.Error = "its details are too long to be kept"
@@ -134,12 +134,12 @@ func write(dir string, s State) error {
 	switch {
 	case err != nil:
 		return err
-	case len(data) > maxSize: // nobody would read it
+	case len(data) > maxSize: // Read would refuse it
 		return fmt.Errorf("it would be larger than %d bytes", maxSize)
 	}
 	path := statedir.Dir(dir).State()
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
-		// No file can take its place. What is in it is nobody's to remove.
+		// No file can replace it, and its contents must not be removed.
 		if err := os.Rename(path, fmt.Sprintf("%s.%d", path, time.Now().UnixNano())); err != nil {
 			return err
 		}
