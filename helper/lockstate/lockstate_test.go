@@ -64,6 +64,9 @@ func TestReadTellsEveryStateFromTheKernel(t *testing.T) {
 	}
 }
 
+// All of it works on the mount table as well.
+func TestReadOnAnOldKernel(t *testing.T) { lab.OnOldKernel(t, "^TestRead") }
+
 func TestReadNeedsNoRoot(t *testing.T) {
 	s := lab.New(t)
 	run(t, "btrfs", "property", "set", s.Etc, "ro", "true")

@@ -15,6 +15,11 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
+// All of it works on the mount table as well.
+func TestOnAnOldKernel(t *testing.T) {
+	lab.OnOldKernel(t, "^Test(APinnedNamespace|MountsOf|TheFlag|WhatAPath|NoLookup|Numbers)")
+}
+
 func TestEveryNamespaceIsFound(t *testing.T) {
 	f := newFixture(t)
 	own := f.of(os.Getpid())

@@ -21,6 +21,10 @@ func Main(m *testing.M) {
 	}
 	code, inside := Enter()
 	if inside {
+		if err := beOldKernel(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		code = m.Run()
 	}
 	os.Exit(code)
