@@ -27,7 +27,7 @@ func Blocked(writers []helper.Writer, unlisted int, icon string) Notification {
 func Overdue(o helper.Overdue, icon string) Notification {
 	switch {
 	case o.Outcome == helper.Blocked:
-		n := blocked("Lock waits: files in use", icon)
+		n := blocked("Not locked yet: files open", icon)
 		n.Body = withWriters("The system locks when these are closed:", unseen+" The system locks when they are closed.", o.Writers, o.MoreWriters)
 		return n
 	case o.Busy != nil:
@@ -83,7 +83,7 @@ func LockAnyway(writers []helper.Writer, unlisted int, icon string) Notification
 			"Unknown programs may crash or lose unsaved data.", writers, unlisted),
 		Urgency: Critical,
 		Icon:    icon,
-		Actions: []Action{{ActionSure, "Lock anyway"}, {ActionCancel, "Do not lock"}},
+		Actions: []Action{{ActionSure, "Lock anyway"}, {ActionCancel, "Don't lock"}},
 		Command: "To lock anyway, run: immutectl lock --force",
 	}
 }

@@ -17,13 +17,13 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 		actions int
 	}{
 		"overdue": {Overdue(helper.Overdue{Outcome: helper.Blocked, Writers: []helper.Writer{vim}}, "i"),
-			"Lock waits: files in use", "The system locks when these are closed:\nvim is writing to /etc/fstab", Critical, 2},
+			"Not locked yet: files open", "The system locks when these are closed:\nvim is writing to /etc/fstab", Critical, 2},
 		"overdue by nobody that can be seen": {Overdue(helper.Overdue{Outcome: helper.Blocked}, "i"),
-			"Lock waits: files in use", "Immutray cannot tell which program has them open. The system locks when they are closed.", Critical, 2},
+			"Not locked yet: files open", "Immutray cannot tell which program has them open. The system locks when they are closed.", Critical, 2},
 		"overdue by a package manager": {Overdue(helper.Overdue{Outcome: helper.PackageManager, Busy: &apt}, "i"),
 			"apt is installing packages", "The time is over. The system locks when this is done.", Normal, 0},
 		"overdue by more than are listed": {Overdue(helper.Overdue{Outcome: helper.Blocked, Writers: []helper.Writer{vim}, MoreWriters: 688}, "i"),
-			"Lock waits: files in use", "The system locks when these are closed:\nvim is writing to /etc/fstab\nand 688 more", Critical, 2},
+			"Not locked yet: files open", "The system locks when these are closed:\nvim is writing to /etc/fstab\nand 688 more", Critical, 2},
 		"overdue and broken": {Overdue(helper.Overdue{Outcome: helper.Failed, Error: "cannot\nlock"}, "i"),
 			"Not locked yet", "Cannot\\nlock.\nImmutray keeps trying.", Critical, 1},
 		"what is read-only too": {Frozen([]string{`/home/bob needs a subvolume of its own; run "x"`, "/home/e\x1b is"}, "i"),

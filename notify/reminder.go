@@ -68,15 +68,15 @@ func pathLines(status helper.Status) []string {
 		switch len(paths) {
 		case 0:
 		case 1:
-			lines = append(lines, paths[0]+" "+one)
+			lines = append(lines, fmt.Sprintf(one, paths[0]))
 		default:
-			lines = append(lines, text.List(paths)+" "+many)
+			lines = append(lines, fmt.Sprintf(many, text.List(paths)))
 		}
 	}
-	add(helper.Unlocked, "is writable.", "are writable.")
-	add(helper.OpenMount, "can still be written by programs with open files.", "can still be written by programs with open files.")
-	add(helper.MountOnly, "is read-only, but one remount makes it writable.", "are read-only, but one remount makes each writable.")
-	add(helper.Unknown, "cannot be read.", "cannot be read.")
+	add(helper.Unlocked, "%s is writable.", "%s are writable.")
+	add(helper.OpenMount, "Programs with open files can still write to %s.", "Programs with open files can still write to %s.")
+	add(helper.MountOnly, "%s is read-only, but one remount makes it writable.", "%s are read-only, but one remount makes each writable.")
+	add(helper.Unknown, "The state of %s is unknown.", "The states of %s are unknown.")
 	return lines
 }
 

@@ -39,7 +39,7 @@ func Feedback(status helper.Status, now time.Time, icon string) Notification {
 			n.Body = strings.Join(lines, "\n")
 		}
 	default:
-		n.Body = "The state of the operating system cannot be read."
+		n.Body = "Immutray cannot read the state of the operating system."
 	}
 	return n
 }

@@ -79,11 +79,11 @@ func TestReminder(t *testing.T) {
 		}, {
 			"one path open, one unreadable",
 			status(helper.Unlocked, nil, path("/", helper.Unlocked), path("/etc", helper.Unknown)),
-			unlocked, "/ is writable.\n/etc cannot be read.\nThere is no record of who unlocked it, or when.",
+			unlocked, "/ is writable.\nThe state of /etc is unknown.\nThere is no record of who unlocked it, or when.",
 		}, {
 			"open mounts, as the article's script leaves them",
 			status(helper.PartlyLocked, nil, both(helper.OpenMount)...),
-			partly, "/ and /etc can still be written by programs with open files.\nThere is no record of who unlocked it, or when.",
+			partly, "Programs with open files can still write to / and /etc.\nThere is no record of who unlocked it, or when.",
 		}, {
 			"mount only",
 			status(helper.PartlyLocked, window(5*time.Minute, "rrs"), path("/", helper.Locked), path("/etc", helper.MountOnly)),
@@ -131,8 +131,8 @@ func TestFeedback(t *testing.T) {
 		{"unlocked", status(helper.Unlocked, window(0, "rrs"), both(helper.Unlocked)...), "Unlocked", "The operating system can be changed."},
 		{"unlocked for a time", status(helper.Unlocked, until(window(0, "rrs"), 15*time.Minute), both(helper.Unlocked)...), "Unlocked until 14:45", "The operating system can be changed."},
 		{"unlocked in part", status(helper.Unlocked, window(0, "rrs"), path("/", helper.Locked), path("/etc", helper.Unlocked)), "Unlocked", "/etc is writable."},
-		{"partly locked", status(helper.PartlyLocked, nil, path("/", helper.Locked), path("/etc", helper.OpenMount)), "Partly locked", "/etc can still be written by programs with open files."},
-		{"unknown", status(helper.Unknown, nil), "Unknown", "The state of the operating system cannot be read."},
+		{"partly locked", status(helper.PartlyLocked, nil, path("/", helper.Locked), path("/etc", helper.OpenMount)), "Partly locked", "Programs with open files can still write to /etc."},
+		{"unknown", status(helper.Unknown, nil), "Unknown", "Immutray cannot read the state of the operating system."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := Feedback(tt.status, noon, "an-icon")

@@ -143,7 +143,7 @@ func (a *app) host(c *controller) *host {
 func badSettings(err error) notify.Notification {
 	return notify.Notification{
 		Summary: "Your settings are not used",
-		Body:    fmt.Sprintf("%s\nThe defaults are used instead. Correct the file, then start Immutray again.", sentence(err.Error())),
+		Body:    fmt.Sprintf("%s\nImmutray uses the defaults instead. Correct the file, then start Immutray again.", sentence(err.Error())),
 		Urgency: notify.Normal,
 		Icon:    string(icons.Application),
 	}

@@ -58,7 +58,7 @@ func TestABlockedEndAndALockByForce(t *testing.T) {
 	}
 
 	c.set(overdueNow(blockedBy(vim)))
-	post := shows("Lock waits: files in use", "retry", "force")
+	post := shows("Not locked yet: files open", "retry", "force")
 	if !strings.Contains(post.Body, "vim is writing to /etc/fstab") {
 		t.Errorf("it does not say who: %+v", post)
 	}
@@ -69,7 +69,7 @@ func TestABlockedEndAndALockByForce(t *testing.T) {
 	post = shows("Not locked: files in use", "retry", "force")
 	server.InvokeAction(post.ID, "force")
 	post = shows("Lock anyway?", "sure", "cancel")
-	item.hasLines("Lock anyway: vim may crash or lose data…\nDo not lock anyway")
+	item.hasLines("Lock anyway: vim may crash or lose data…\nDon't lock")
 	server.InvokeAction(post.ID, "sure")
 	c.expect("do lock-force")
 	c.set(lockedAt)

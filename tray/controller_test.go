@@ -203,9 +203,9 @@ func TestClickOnTheQuestionMarkExplains(t *testing.T) {
 		want   string
 	}{
 		{"not set up", report{Status: helper.Status{State: helper.Unlocked}, NotReady: []string{"no subvolume: /home", "b"}},
-			"obstacle: Immutray is not set up | No subvolume: /home. / B."},
+			"obstacle: This computer is not ready to be locked | No subvolume: /home. / B."},
 		{"unknown", report{Status: helper.Status{State: helper.Unknown, Paths: []helper.PathStatus{{Path: "/", Error: "cannot read it"}}}},
-			"obstacle: The state cannot be read | Cannot read it."},
+			"obstacle: Immutray cannot read the state | Cannot read it."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -311,7 +311,7 @@ func TestTheResultIsWhatIsReadNotWhatWasAsked(t *testing.T) {
 	s.c.Activate()
 	s.answer(done(helper.Lock), partlyAt)
 	s.wait("the feedback", func() bool {
-		return strings.HasPrefix(s.log[len(s.log)-1], "feedback: Partly locked | /etc can still be written")
+		return strings.HasPrefix(s.log[len(s.log)-1], "feedback: Partly locked | Programs with open files can still write to /etc.")
 	})
 }
 

@@ -43,8 +43,8 @@ Options:
 
 Settings are read from ~/.config/immutray/config.toml:
   remind_first = "5m"      first reminder after login or unlock
-  remind_every = "15m"     and then this often
-  snooze       = "1h"      how long "Remind me in …" is
+  remind_every = "15m"     time from one reminder to the next
+  snooze       = "1h"      how long "Remind me in …" puts reminders off
   click        = "toggle"  "toggle", "lock" (never unlocks) or "menu"
   icon_style   = "color"   "color" or "symbolic"
 
@@ -73,7 +73,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "immutray", helper.Version())
 		return exitDone
 	case refused(os.Geteuid(), os.Getenv(practiceVariable)):
-		complain(stderr, errors.New("it must not run as root"),
+		complain(stderr, errors.New("must not run as root"),
 			"start it as the person at the desk; it asks for the password when it needs it")
 		return exitFailed
 	}
@@ -106,14 +106,14 @@ func (o options) run(ctx context.Context, stdout, stderr io.Writer) int {
 func newApp(logger *slog.Logger) *app {
 	settings, err := ownSettings()
 	if err != nil {
-		logger.Warn("the default settings are used", "error", err)
+		logger.Warn("using the default settings", "error", err)
 	}
 	clock := notify.NewBootClock()
 	return &app{
 		system: &machine{
 			Config: inforce.Machine(),
 			Clock:  clock,
-			Failed: func(err error) { logger.Warn("changes may show late", "error", err) },
+			Failed: func(err error) { logger.Warn("changes may be shown late", "error", err) },
 		},
 		helper:      &client.Client{},
 		services:    services{},

@@ -76,7 +76,7 @@ func rows() []row {
 		{id: "writers", label: when(hasWriters, "Who is writing…"), submenu: []row{{id: "writer", lines: writerLines, most: maxLines}}},
 		{id: "force", label: when(isBlocked, "Lock anyway…"), disabled: isAsking, action: (*controller).askForce},
 		{id: "sure", label: sureLabel, disabled: isAsking, action: func(c *controller) { c.lockForce(settle) }},
-		{id: "unsure", label: when(isSure, "Do not lock anyway"), action: (*controller).takeBack},
+		{id: "unsure", label: when(isSure, "Don't lock"), action: (*controller).takeBack},
 		{id: "failure", label: when(hasFailed, "What went wrong…"), submenu: []row{{id: "failed", lines: failureLines, most: maxLines}}},
 
 		{id: "the-rest", separator: true},

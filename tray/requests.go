@@ -126,9 +126,9 @@ func (c *controller) failed(verb helper.Verb, result *helper.Result, err error) 
 
 // explain says why a click on the question mark does nothing.
 func (c *controller) explain() {
-	n := notify.Notification{Summary: "The state cannot be read", Icon: string(icons.Unknown), Urgency: notify.Normal}
+	n := notify.Notification{Summary: "Immutray cannot read the state", Icon: string(icons.Unknown), Urgency: notify.Normal}
 	if c.report.face() == notReady {
-		n.Summary = "Immutray is not set up"
+		n.Summary = "This computer is not ready to be locked"
 	}
 	for _, reason := range reasons(c.report) {
 		n.Body += sentence(reason) + "\n"

@@ -34,7 +34,7 @@ const (
 var errNoAgent = errors.New("there is no program here that can ask for the password")
 
 // errNoAnswer says that the prompt, or systemd, was left alone for too long.
-var errNoAnswer = errors.New("no answer has come in time")
+var errNoAnswer = errors.New("no answer in time")
 
 // services are those of the system, restarted by systemd itself. It has polkit ask for an
 // administrator's password, once for all of them: org.freedesktop.systemd1.manage-units is
@@ -173,7 +173,7 @@ func (s services) await(ctx context.Context, signals <-chan *dbus.Signal, jobs m
 			unit, ours := jobs[job]
 			delete(jobs, job)
 			if ours && result != "done" && result != "skipped" {
-				failures = append(failures, fmt.Errorf("cannot restart %s: its job ended with %q", unit, result))
+				failures = append(failures, fmt.Errorf("cannot restart %s: systemd reports %q", unit, result))
 			}
 		case <-ctx.Done():
 			late := strings.Join(slices.Sorted(maps.Values(jobs)), ", ")

@@ -114,15 +114,15 @@ func TestSystemdRestartsServices(t *testing.T) {
 		"nobody can ask": {services{}, []string{"nobody-asks.service", "cups.service"}, []string{"nobody-asks.service"},
 			"cannot restart nobody-asks.service: there is no program here that can ask for the password", errNoAgent},
 		"a prompt that is left alone": {services{prompt: time.Millisecond}, []string{"hangs.service", "cups.service"}, []string{"hangs.service"},
-			"cannot restart hangs.service: no answer has come in time", errNoAnswer},
+			"cannot restart hangs.service: no answer in time", errNoAnswer},
 		"a service that hangs": {services{jobs: time.Millisecond}, []string{"slow.service"}, nil,
-			"cannot restart slow.service: no answer has come in time", errNoAnswer},
+			"cannot restart slow.service: no answer in time", errNoAnswer},
 		"gone": {services{}, []string{"gone.service", "cups.service"}, nil,
 			"cannot restart gone.service: Unit gone.service not found.", nil},
 		"down": {services{}, []string{"broken.service", "cups.service"}, nil,
-			`cannot restart broken.service: its job ended with "failed"`, nil},
+			`cannot restart broken.service: systemd reports "failed"`, nil},
 		"down, and dismissed": {services{read: never}, []string{"broken.service", "denied.service"}, nil,
-			`cannot restart broken.service: its job ended with "failed" (and 1 more)`, nil},
+			`cannot restart broken.service: systemd reports "failed" (and 1 more)`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(m.units())

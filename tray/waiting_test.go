@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	toldBlocked  = "obstacle: Lock waits: files in use | The system locks when these are closed: / vim is writing to /etc/fstab"
+	toldBlocked  = "obstacle: Not locked yet: files open | The system locks when these are closed: / vim is writing to /etc/fstab"
 	toldQuestion = "obstacle: Lock anyway? | These may crash or lose unsaved data: / vim is writing to /etc/fstab"
 	toldBusy     = "obstacle: apt is installing packages | Locking now would leave packages half installed."
 	toldWaiting  = "obstacle: Locks when apt is done | "
@@ -30,7 +30,7 @@ func TestABlockedEndIsTold(t *testing.T) {
 	ed := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "ed", Path: "/etc/hosts"}
 	s.clearLog()
 	s.system.set(overdue(blockedBy(ed)))
-	s.waitLog("remind unlocked", "obstacle: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
+	s.waitLog("remind unlocked", "obstacle: Not locked yet: files open | The system locks when these are closed: / ed is writing to /etc/hosts")
 	s.clearLog()
 	s.system.set(lockedAt)
 	s.waitLog("remind locked", "close obstacle")
@@ -57,7 +57,7 @@ func TestTryAgain(t *testing.T) {
 	// What the timer finds later is newer than that answer.
 	ed := helper.Writer{Kind: helper.WriterFile, PID: 7, Program: "ed", Path: "/etc/hosts"}
 	s.system.set(overdue(blockedBy(ed)))
-	s.waitLog(again, "remind unlocked", "obstacle: Lock waits: files in use | The system locks when these are closed: / ed is writing to /etc/hosts")
+	s.waitLog(again, "remind unlocked", "obstacle: Not locked yet: files open | The system locks when these are closed: / ed is writing to /etc/hosts")
 }
 
 func TestLockAnywayAsksOnceMore(t *testing.T) {
@@ -85,7 +85,7 @@ func TestLockAnywayAsksOnceMore(t *testing.T) {
 	done := done(helper.LockForce)
 	done.Result.Notices = []string{`what is open on "/etc" can still be written to, by "vim" (pid 4242, "/etc/fstab")`}
 	s.answer(done, forced)
-	s.waitLog("remind partly-locked", "feedback: Partly locked | /etc can still be written by programs with open files. / "+
+	s.waitLog("remind partly-locked", "feedback: Partly locked | Programs with open files can still write to /etc. / "+
 		`What is open on "/etc" can still be written to, by "vim" (pid 4242, "/etc/fstab").`)
 	s.expectLog(s.log...) // and nothing of the lock that is still tried
 }

@@ -67,7 +67,7 @@ func TestABlockedEndIsForced(t *testing.T) {
 	}
 	defer end()
 
-	n := d.told("Lock waits: files in use")
+	n := d.told("Not locked yet: files open")
 	if late := time.Since(*status.Window.Until); late > 10*time.Second {
 		t.Errorf("told %v after the end of the window, want 10s at most", late)
 	}
