@@ -1,4 +1,4 @@
-// Package polkit holds the policy file, which tells polkit what the helper may be
+// Package polkit holds the policy file, which says what the helper may be
 // asked. It has no code, only a test of the file.
 package polkit
 

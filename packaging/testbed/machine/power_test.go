@@ -68,10 +68,9 @@ var powerRequests = []powerRequest{
 	{who: root, command: "systemctl suspend --check-inhibitors=no", passes: true},
 }
 
-// deskRules let the administrator at the desk decide although root is logged in as well: the
-// tests are. And root may pass over who has the machine wait, as its lid does: since systemd
-// 257 polkit is asked for that whoever asks (POLKIT_ALWAYS_QUERY in logind-dbus.c), and finds
-// nobody who could be asked for a password.
+// deskRules let the administrator at the desk decide although the tests are logged in as root.
+// And they let root ignore inhibitors, as the lid does: since systemd 257, logind asks polkit
+// even for root (POLKIT_ALWAYS_QUERY in logind-dbus.c), and no agent could ask for a password.
 const deskRules = `cat >/etc/polkit-1/rules.d/10-desk.rules <<'RULES'
 polkit.addRule(function(action, subject) {
 	if (/^org\.freedesktop\.login1\.[a-z-]+-multiple-sessions$/.test(action.id) && subject.active) return "yes";
@@ -106,7 +105,7 @@ func installAsked(t *testing.T, v *vm, packages string, dice *rand.Rand, within 
 		part := within / time.Duration(moments)
 		moment := part*time.Duration(i) + time.Duration(dice.Int64N(int64(part)))
 		time.Sleep(time.Until(begun.Add(moment)))
-		// From here on it is at work, and the inhibitor is held.
+		// From here on it is running, and the inhibitor is held.
 		check(t, waitTrying(time.Second/4, "the command to begin", bootTime, func() error {
 			_, err := v.as(root).run("grep --quiet --recursive apt-get /run/immutray/runs")
 			return err
@@ -195,8 +194,8 @@ func installWhileAsked(t *testing.T, v *vm) {
 	}
 }
 
-// asUsual has the machine sleep and go off for the same person, with nobody at work. It is
-// the last step.
+// asUsual makes the machine go off for the same person, without an installation. It is the
+// last step.
 func asUsual(t *testing.T, v *vm) {
 	if list := must(t, v.as(root), "immutectl run -- true && "+listInhibitors); strings.Contains(list, "Immutray") {
 		t.Errorf("the machine waits after the command: %s", list)
@@ -206,6 +205,6 @@ func asUsual(t *testing.T, v *vm) {
 	select {
 	case <-v.ended:
 	case <-time.After(offTime):
-		t.Errorf("with nobody at work the machine does not go off when %s asks it to", admin)
+		t.Errorf("without an installation the machine does not go off when %s asks it to", admin)
 	}
 }

@@ -78,10 +78,10 @@ func installedOf(suite string, pkg []byte) (saved, error) {
 	return saved{booted.base, made}, nil
 }
 
-// manner tells machines apart that were saved in another way, and can't go on in this one.
+// manner is different for machines that were saved in another way, and can't go on in this one.
 const manner = "standing still"
 
-// rest waits in the guest until nobody is logged in any longer, and says so.
+// rest waits in the guest until the last user has logged out, and says so.
 const rest = `systemctl is-system-running --wait >/dev/null
 while test -n "$(loginctl list-sessions --no-legend)"; do sleep 0.2; done
 sync

@@ -75,8 +75,8 @@ func asleepAtTheEnd(t *testing.T, v *vm) {
 }
 
 // expectClosed waits until a timer has closed the window, and fails if that was too
-// early, or later than the machine's slowness explains. The time is the journal's, which
-// nobody can set and which stands still in a sleep.
+// early, or later than the machine's slowness explains. The time is the journal's monotonic
+// one, which can't be set and which stands still in a sleep.
 func expectClosed(t *testing.T, v *vm, after time.Duration) {
 	t.Helper()
 	check(t, v.waitForState(helper.Locked, bootTime))

@@ -34,7 +34,7 @@ func TestAFrozenPerson(t *testing.T) {
 	b.output("systemctl", "thaw", slice)
 	for _, mode := range []string{"--reason=a test", "--system-wide"} {
 		for _, kill := range []bool{false, true} {
-			b.await("nobody", func() bool { return b.try("systemctl", "is-active", "--quiet", "caller.service") != nil })
+			b.await("the end of the caller", func() bool { return b.try("systemctl", "is-active", "--quiet", "caller.service") != nil })
 			b.output("systemd-run", "--slice="+slice, "--unit=caller", "--collect", immutectl, "run", mode, "--",
 				"sh", "-c", "touch /mnt/root/etc/half /run/begun; sleep 2; rm /mnt/root/etc/half")
 			b.await("the command", func() bool { return b.try("rm", "/run/begun") == nil })

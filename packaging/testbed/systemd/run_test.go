@@ -45,7 +45,7 @@ func TestACommandIsKilledWithItsCgroup(t *testing.T) {
 
 // If runner and guardian are killed together or stopped, or the runner is frozen with its
 // cgroup, PID 1 starts the unit that ends the write access.
-func TestNobodyAnswersForACommand(t *testing.T) {
+func TestRunnerAndGuardianAreDead(t *testing.T) {
 	b := boot(t)
 	b.ask("lock")
 	b.output("sh", "-c", `printf '[Unit]\nDefaultDependencies=no\nAllowIsolate=yes\nWants=dbus.service basic.target sysinit.target\n' >/run/units/other.target; systemctl daemon-reload`)
