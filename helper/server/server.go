@@ -190,7 +190,7 @@ func (s *server) haveUnitServe(ctx context.Context, c config.Config, call helper
 		if isNoRoom(err) {
 			why = "there is no room in " + c.StateDir
 		}
-		s.notices.add(why + ", so the helper locked without it")
+		s.notices.add(why + ", so the helper locked without systemd")
 		return s.work(ctx, s.engine(c, call.Config, s.timers), call.Request), nil
 	}
 	if result != nil {
