@@ -25,7 +25,7 @@ const (
 	SlotReminder = "reminder" // belongs to [Reminders]
 	SlotEnding   = "ending"   // belongs to [Reminders] too
 	SlotFeedback = "feedback" // how a request went
-	SlotObstacle  = "obstacle" // what keeps the system from being locked
+	SlotObstacle = "obstacle" // what keeps the system from being locked
 )
 
 // The keys of the actions: the reminder's, and that of the announcement of an end.

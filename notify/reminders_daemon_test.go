@@ -182,7 +182,7 @@ func TestRemindersClosedBeforeNewsOfTheDaemonIsRead(t *testing.T) {
 	r.heard(event{kind: closedByOther, slot: SlotReminder})
 	r.act(context.Background())
 	server.WaitForPosts(1)
-	if at, _ := r.schedule.wake(); at.Sub(clock.Now()) != lockGrace {
-		t.Errorf("the next is due in %v, want %v", at.Sub(clock.Now()), lockGrace)
+	if at, _ := r.schedule.wake(); at.Sub(clock.Now()) != buttonTimeout {
+		t.Errorf("the next is due in %v, want %v", at.Sub(clock.Now()), buttonTimeout)
 	}
 }

@@ -163,7 +163,7 @@ func TestRemindersLockNow(t *testing.T) {
 	s.server.InvokeAction(1, ActionLock)
 	receive(t, s.locks)
 	s.server.WaitForOpen(0) // the daemon has closed it with the button
-	s.clock.Await(t, lockGrace)
+	s.clock.Await(t, buttonTimeout)
 	s.reminders.Update(allLocked)
 	s.clock.AwaitNone(t)
 	s.server.WaitForPosts(1)
@@ -179,7 +179,7 @@ func TestRemindersLockNowBlocked(t *testing.T) {
 	s.server.InvokeAction(1, ActionLock)
 	receive(t, s.locks)
 	s.server.WaitForOpen(0)
-	s.pass(lockGrace)
+	s.pass(buttonTimeout)
 	s.server.WaitForOpen(1)
 	s.server.WaitForPosts(2)
 	s.pass(15 * time.Minute)
@@ -348,7 +348,7 @@ func TestRemindersUpdateBeforeRun(t *testing.T) {
 	clock.Advance(5 * time.Minute)
 	server.WaitForPosts(1)
 	server.InvokeAction(1, ActionLock) // nobody to tell
-	clock.Await(t, lockGrace)
+	clock.Await(t, buttonTimeout)
 	cancel()
 	<-ended
 }

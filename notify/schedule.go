@@ -37,12 +37,12 @@ func (s Settings) orDefault() Settings {
 const (
 	// retryAfter is how long to wait before a daemon that failed is asked again.
 	retryAfter = time.Minute
-	// lockGrace is how long a lock that the reminder's button asked for may take
+	// buttonTimeout is how long a lock that the reminder's button asked for may take
 	// before the reminder comes back: it may wait for writers, and for a password.
-	lockGrace = 30 * time.Second
-	// lockPatience is how long a lock that has no answer yet holds reminders back. One
+	buttonTimeout = 30 * time.Second
+	// lockTimeout is how long a lock that has no answer yet holds reminders back. One
 	// that waits for a password may never get one.
-	lockPatience = 5 * time.Minute
+	lockTimeout = 5 * time.Minute
 	// refreshGap is how long the text of a shown reminder stays although it is no
 	// longer true. A lock goes path by path and waits for writers: what is so in
 	// between is nobody's business. Nor does a script that flips states make the
@@ -179,14 +179,14 @@ func (s *schedule) lockAsked(now time.Time) {
 	if !isOpen(s.known) {
 		return
 	}
-	if back := now.Add(lockGrace); back.Before(s.next) {
+	if back := now.Add(buttonTimeout); back.Before(s.next) {
 		s.next = back
 	}
 }
 
 // lockBegan says that a lock was asked for, in whatever way: it comes by states that
 // are nobody's business, and will make the reminder go.
-func (s *schedule) lockBegan(now time.Time) { s.locking = now.Add(lockPatience) }
+func (s *schedule) lockBegan(now time.Time) { s.locking = now.Add(lockTimeout) }
 
 // lockEnded says that the lock has its answer.
 func (s *schedule) lockEnded() { s.locking = time.Time{} }

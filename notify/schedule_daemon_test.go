@@ -26,13 +26,13 @@ func TestScheduleLockThatDoesNotComeBringsTheReminderBack(t *testing.T) {
 	d.s.lockAsked(d.now)
 	d.s.dismissed() // as a daemon does after a button
 	d.pass(minute)
-	d.want("reminded", d.reminded, 5*minute, 6*minute+lockGrace)
+	d.want("reminded", d.reminded, 5*minute, 6*minute+buttonTimeout)
 	d.s.lockAsked(d.now)
 	d.s.dismissed()
-	d.pass(lockGrace / 2)
+	d.pass(buttonTimeout / 2)
 	d.update(helper.Locked)
 	d.pass(time.Hour)
-	d.want("reminded", d.reminded, 5*minute, 6*minute+lockGrace)
+	d.want("reminded", d.reminded, 5*minute, 6*minute+buttonTimeout)
 }
 
 func TestScheduleDaemon(t *testing.T) {

@@ -250,7 +250,7 @@ func TestScheduleLockUnderWay(t *testing.T) {
 
 	d.pass(14 * time.Minute)
 	d.s.lockBegan(d.now)
-	d.sleep(lockPatience - time.Second)
+	d.sleep(lockTimeout - time.Second)
 	d.want("reminders while one has no answer", d.reminded, 5*time.Minute, 22*time.Minute)
 	d.pass(time.Second)
 	d.want("reminders when one has none for long", d.reminded, 5*time.Minute, 22*time.Minute, 41*time.Minute)

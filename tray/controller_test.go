@@ -174,13 +174,6 @@ func TestMoreTime(t *testing.T) {
 	}
 }
 
-func TestReminderButtonLocksAtOnce(t *testing.T) {
-	s := newStage(t, defaultSettings(), unlockedAt)
-	s.clearLog()
-	s.c.LockNow()
-	s.waitLog("do lock")
-}
-
 func TestClickSettings(t *testing.T) {
 	settings := defaultSettings()
 	settings.Click = clickLock
@@ -351,17 +344,6 @@ func TestNoTrayIsToldOnce(t *testing.T) {
 	if len(s.log) != 1 {
 		t.Errorf("it was told again: %q", s.log)
 	}
-}
-
-func TestTrayThatComesInTimeIsNotMissed(t *testing.T) {
-	s := newStage(t, defaultSettings(), lockedAt)
-	s.clearLog()
-	s.c.TrayPresent(false)
-	s.clock.Await(t, noTrayTimeout)
-	s.c.TrayPresent(true)
-	s.clock.AwaitNone(t)
-	s.passTime(noTrayTimeout)
-	s.expectLog()
 }
 
 func TestAboutAndQuit(t *testing.T) {

@@ -83,11 +83,15 @@ func TestUnderscoresAreNoMnemonics(t *testing.T) {
 	}, true)
 }
 
-func TestActivateReturnsAtOnceAndAsksOnce(t *testing.T) {
+// The life of one unlock: click, password, unlock, reminder, lock.
+func TestClickUnlockRemindLock(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
+	server := notifytest.StartServer(t, bus)
 	p := startPanel(t, bus)
-	c := startChild(t, bus, defaultSettings(), lockedAt)
+	settings := defaultSettings()
+	settings.Remind.First = time.Second
+	c := startChild(t, bus, settings, lockedAt)
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Locked")
 	// The helper does not answer before it is told to, so that Activate returning at
@@ -105,6 +109,28 @@ func TestActivateReturnsAtOnceAndAsksOnce(t *testing.T) {
 	if len(c.lines) != 0 {
 		t.Errorf("the helper was asked again: %s", <-c.lines)
 	}
+	feedback := server.WaitForPosts(1)
+	if feedback.Summary != "Unlocked" {
+		t.Errorf("the feedback is %+v", feedback)
+	}
+	reminder := server.WaitForPosts(2)
+	if reminder.Hints["urgency"].Value() != byte(2) || reminder.Icon != "immutray-unlocked" {
+		t.Errorf("the reminder is %+v", reminder)
+	}
+	server.InvokeAction(reminder.ID, "lock")
+	c.expect("do lock")
+	eventually(t, "the tooltip", item.tooltip, "Locking…")
+	c.set(lockedAt)
+	c.answer(done(helper.Lock))
+	eventually(t, "the tooltip", item.tooltip, "Locked")
+	server.WaitFor("no reminder", func(s notifytest.State) bool {
+		for _, post := range s.Open {
+			if post.ID == reminder.ID {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // unlockedNow is unlockedAt for a child, whose clock is the real one.
@@ -154,34 +180,6 @@ func TestClickMenuLeavesTheClickToThePanel(t *testing.T) {
 	}
 }
 
-func TestBlockedIsShown(t *testing.T) {
-	t.Parallel()
-	bus := notifytest.StartBus(t)
-	server := notifytest.StartServer(t, bus)
-	p := startPanel(t, bus)
-	c := startChild(t, bus, defaultSettings(), unlockedNow())
-	item := p.item()
-	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
-	if err := item.activate(); err != nil {
-		t.Fatal(err)
-	}
-	c.expect("do lock")
-	c.answer(reply{Result: &helper.Result{Outcome: helper.Blocked, Error: "cannot lock: busy", Writers: []helper.Writer{
-		{Kind: helper.WriterFile, PID: 4242, Program: "vim", Path: "/etc/fstab"},
-	}}})
-	if post := server.WaitForPosts(1); !strings.Contains(post.Body, "/etc/fstab") {
-		t.Errorf("the notification does not name the file: %+v", post)
-	}
-	eventually(t, "the submenu", func() bool {
-		return strings.Contains(item.text(), "Who is writing…\n(vim (4242): /etc/fstab)\nLock anyway…\n---")
-	}, true)
-
-	// Locked at the second try: neither the entry nor the notification stays.
-	c.set(lockedAt)
-	eventually(t, "the submenu", func() bool { return strings.Contains(item.text(), "writing") }, false)
-	server.WaitForOpen(0)
-}
-
 func TestPanelThatRestartsGetsTheIconBack(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
@@ -223,17 +221,10 @@ func TestWithoutTrayRemindersGoOn(t *testing.T) {
 	settings := defaultSettings()
 	settings.Remind.First = time.Second
 	c := startChild(t, bus, settings, unlockedNow())
-	post := server.WaitForPosts(1)
-	if post.Hints["urgency"].Value() != byte(2) || post.Icon != "immutray-unlocked" {
-		t.Errorf("the reminder is %+v", post)
-	}
-	server.InvokeAction(post.ID, "lock")
+	server.InvokeAction(server.WaitForPosts(1).ID, "lock")
 	c.expect("do lock")
 	c.set(lockedAt)
 	c.answer(done(helper.Lock))
-	server.WaitFor("Locked", func(s notifytest.State) bool {
-		return len(s.Open) == 1 && s.Open[0].Summary == "Locked"
-	})
 	// A panel that comes later gets the icon.
 	eventually(t, "the tooltip", startPanel(t, bus).item().tooltip, "Locked")
 }

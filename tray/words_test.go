@@ -18,14 +18,3 @@ func TestButtonAndMenuAgree(t *testing.T) {
 		}
 	}
 }
-
-func TestSentence(t *testing.T) {
-	for s, want := range map[string]string{
-		"": "", " \n": `\n.`, "cannot lock: busy": "Cannot lock: busy.", "Done!": "Done!", "ärgerlich": "Ärgerlich.", "a\nb": `A\nb.`,
-		"waiting…": "Waiting…",
-	} {
-		if got := sentence(s); got != want {
-			t.Errorf("sentence(%q) = %q, want %q", s, got, want)
-		}
-	}
-}

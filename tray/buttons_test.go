@@ -90,17 +90,6 @@ func TestLockAnywayAsksOnceMore(t *testing.T) {
 	s.expectLog(s.log...) // and nothing of the lock that is still tried
 }
 
-func TestTheQuestionIsMootWhenNobodyIsInTheWay(t *testing.T) {
-	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
-	s.press(notify.ActionForce)
-	s.settle()
-	s.system.set(unlockedAt)
-	s.waitModel("no question", func(m model) bool { return m.Tooltip == "Unlocked for 23 min by rrs" })
-	s.clearLog()
-	s.press(notify.ActionSure)
-	s.expectLog()
-}
-
 func TestTheMenuForcesAfterItHasClosed(t *testing.T) {
 	s := newStage(t, defaultSettings(), overdue(blockedBy(vim)))
 	s.c.Choose("force")
@@ -162,25 +151,6 @@ func TestLockWhenAptIsDone(t *testing.T) {
 			s.clock.AwaitNone(t)
 		})
 	}
-}
-
-// Another one begins before the lock comes: it is waited for too.
-func TestTheNextPackageManagerIsWaitedForToo(t *testing.T) {
-	s := busy(t)
-	s.press(notify.ActionWait)
-	s.installed()
-	s.look()
-	s.wait("the request", func() bool { return len(s.log) == 3 })
-	s.clearLog()
-	s.system.mu.Lock()
-	s.system.idle = false
-	s.system.mu.Unlock()
-	r := outcome(helper.Lock, helper.PackageManager, "cannot lock: dpkg is running")
-	r.Result.Busy = &helper.Busy{Manager: "dpkg", Program: "unattended-upgr", PID: 100}
-	s.answer(r, unlockedAt)
-	s.waitLog("obstacle: Locks when unattended-upgr is done | ")
-	s.look()
-	s.expectLog("obstacle: Locks when unattended-upgr is done | ")
 }
 
 func TestWaitingForAptEnds(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 const (
 	// watchScreenAgain is how long logind is left alone when it can't be listened to.
 	watchScreenAgain = time.Minute
-	// logoutPatience is how long a lock may hold up the end of the applet. A session
+	// logoutTimeout is how long a lock may hold up the end of the applet. A session
 	// manager waits longer (systemd's: 90 seconds) before it kills.
-	logoutPatience = 10 * time.Second
+	logoutTimeout = 10 * time.Second
 )
 
 // wantsLock reports whether the system is to be locked on an occasion, and can be.
@@ -72,7 +72,7 @@ func (c *controller) lockOnLogout() {
 	if !c.System.Read().wantsLock(helper.Logout) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), logoutPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
 	err := c.MayLock(ctx)
 	if err == nil {

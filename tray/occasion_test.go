@@ -15,19 +15,19 @@ import (
 	"immutray.org/notify/notifytest"
 )
 
-// relocking is a report of a system whose configuration has that in relock_on.
-func relocking(r report, on ...helper.Occasion) report {
+// lockingOn is a report of a system whose configuration has that in relock_on.
+func lockingOn(r report, on ...helper.Occasion) report {
 	r.RelockOn = on
 	return r
 }
 
 func TestLocksWithTheScreen(t *testing.T) {
-	s := newStage(t, defaultSettings(), relocking(unlockedAt, helper.ScreenLock))
+	s := newStage(t, defaultSettings(), lockingOn(unlockedAt, helper.ScreenLock))
 	s.clearLog()
 	s.c.ScreenLocked()
 	s.waitLog("may lock?", "do lock")
 	s.c.ScreenLocked() // logind says it twice
-	s.answer(done(helper.Lock), relocking(lockedAt, helper.ScreenLock))
+	s.answer(done(helper.Lock), lockingOn(lockedAt, helper.ScreenLock))
 	s.waitLog("may lock?", "do lock", "remind locked", "feedback: Locked | The operating system is read-only.")
 	s.c.ScreenLocked()
 	s.expectLog("may lock?", "do lock", "remind locked", "feedback: Locked | The operating system is read-only.")
@@ -35,10 +35,10 @@ func TestLocksWithTheScreen(t *testing.T) {
 
 func TestDoesNotLockWithTheScreenUnlessAsked(t *testing.T) {
 	for name, report := range map[string]report{
-		"off":         relocking(unlockedAt, helper.Sleep, helper.Logout),
-		"locked":      relocking(lockedAt, helper.ScreenLock),
-		"unknown":     relocking(report{Status: helper.Status{State: helper.Unknown}}, helper.ScreenLock),
-		"not set up":  relocking(report{Status: helper.Status{State: helper.Unlocked}, NotReady: []string{"why"}}, helper.ScreenLock),
+		"off":         lockingOn(unlockedAt, helper.Sleep, helper.Logout),
+		"locked":      lockingOn(lockedAt, helper.ScreenLock),
+		"unknown":     lockingOn(report{Status: helper.Status{State: helper.Unknown}}, helper.ScreenLock),
+		"not set up":  lockingOn(report{Status: helper.Status{State: helper.Unlocked}, NotReady: []string{"why"}}, helper.ScreenLock),
 		"off at once": unlockedAt,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestDoesNotLockWithTheScreenUnlessAsked(t *testing.T) {
 
 // No password is ever asked for without a click.
 func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
-	s := newStage(t, defaultSettings(), relocking(partlyAt, helper.ScreenLock))
+	s := newStage(t, defaultSettings(), lockingOn(partlyAt, helper.ScreenLock))
 	s.clearLog()
 	s.mayNot = errNeedsPassword
 	s.c.ScreenLocked()
@@ -61,13 +61,13 @@ func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
 
 // While the password dialog stands, a lock can't be asked for.
 func TestScreenLockedDuringARequest(t *testing.T) {
-	s := newStage(t, defaultSettings(), relocking(partlyAt, helper.ScreenLock))
+	s := newStage(t, defaultSettings(), lockingOn(partlyAt, helper.ScreenLock))
 	s.clearLog()
 	s.c.LockNow()
 	s.waitLog("do lock")
 	s.c.ScreenLocked()
 	s.expectLog("do lock")
-	s.answer(reply{Cancelled: true}, relocking(partlyAt, helper.ScreenLock))
+	s.answer(reply{Cancelled: true}, lockingOn(partlyAt, helper.ScreenLock))
 }
 
 func TestLocksOnLogout(t *testing.T) {
@@ -76,11 +76,11 @@ func TestLocksOnLogout(t *testing.T) {
 		mayNot error
 		want   []string
 	}{
-		"unlocked":       {relocking(unlockedAt, helper.Logout), nil, []string{"may lock?", "do lock"}},
-		"partly locked":  {relocking(partlyAt, helper.Sleep, helper.Logout), nil, []string{"may lock?", "do lock"}},
-		"too late":       {relocking(unlockedAt, helper.Logout), errNeedsPassword, []string{"may lock?"}},
-		"locked":         {relocking(lockedAt, helper.Logout), nil, nil},
-		"off":            {relocking(unlockedAt, helper.ScreenLock), nil, nil},
+		"unlocked":       {lockingOn(unlockedAt, helper.Logout), nil, []string{"may lock?", "do lock"}},
+		"partly locked":  {lockingOn(partlyAt, helper.Sleep, helper.Logout), nil, []string{"may lock?", "do lock"}},
+		"too late":       {lockingOn(unlockedAt, helper.Logout), errNeedsPassword, []string{"may lock?"}},
+		"locked":         {lockingOn(lockedAt, helper.Logout), nil, nil},
+		"off":            {lockingOn(unlockedAt, helper.ScreenLock), nil, nil},
 		"nothing is set": {unlockedAt, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestAppletLocksWithTheScreen(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	s := startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, defaultSettings(), relocking(unlockedNow(), helper.ScreenLock))
+	c := startChild(t, bus, defaultSettings(), lockingOn(unlockedNow(), helper.ScreenLock))
 	p.item()
 	s.awaitListener(t)
 	s.lock(ownSession)
@@ -300,7 +300,7 @@ func TestAppletLocksOnLogout(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, defaultSettings(), relocking(unlockedNow(), helper.Logout))
+	c := startChild(t, bus, defaultSettings(), lockingOn(unlockedNow(), helper.Logout))
 	p.item()
 	if err := c.terminate(); err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func TestQuitIsNoLogout(t *testing.T) {
 	bus := notifytest.StartBus(t)
 	p := startPanel(t, bus)
 	s := startScreens(t, bus, uint32(os.Getuid()))
-	c := startChild(t, bus, defaultSettings(), relocking(unlockedNow(), helper.Logout))
+	c := startChild(t, bus, defaultSettings(), lockingOn(unlockedNow(), helper.Logout))
 	p.item().choose("Quit")
 	c.waitEnd()
 	if n := len(s.asked); n > 0 {
