@@ -19,7 +19,7 @@ const oldKernelVariable = "IMMUTRAY_LAB_OLD_KERNEL"
 // system calls that does not know them.
 func OnOldKernel(t *testing.T, tests string) {
 	t.Helper()
-	if os.Getenv(oldKernelVariable) != "" {
+	if IsOldKernel() {
 		t.Skip("this is the old kernel")
 	}
 	self, err := os.Executable()
@@ -33,10 +33,13 @@ func OnOldKernel(t *testing.T, tests string) {
 	}
 }
 
+// IsOldKernel reports whether this is a run of [OnOldKernel].
+func IsOldKernel() bool { return os.Getenv(oldKernelVariable) != "" }
+
 // beOldKernel installs a filter of system calls, seccomp(2), on all threads if
 // [oldKernelVariable] asks for it.
 func beOldKernel() error {
-	if os.Getenv(oldKernelVariable) == "" {
+	if !IsOldKernel() {
 		return nil
 	}
 	const (
