@@ -8,8 +8,8 @@ import (
 	"immutray.org/helper/text"
 )
 
-// The notifications of this file are for [SlotObstacle]: they tell what keeps the system
-// from being locked, and take the place of each other.
+// The notifications of this file are for [SlotObstacle]: they say what keeps the system
+// from being locked, and replace each other.
 
 // unseen is what is said of writers that could not be found.
 const unseen = "Immutray cannot tell which program has them open."
@@ -89,7 +89,7 @@ func LockAnyway(writers []helper.Writer, unlisted int, icon string) Notification
 }
 
 // Installing returns the notification for a lock that failed because a package manager, or
-// a command of "immutectl run", is at work.
+// a command of "immutectl run", is running.
 func Installing(h helper.Busy, icon string) Notification {
 	half := "packages half installed"
 	if h.Kind() == helper.BusyRun {
@@ -117,15 +117,15 @@ func LocksWhenDone(h helper.Busy, icon string) Notification {
 
 func installing(h helper.Busy) string { return BusyName(h) + " " + h.Doing() }
 
-// BusyName is what a package manager at work is called: its program's name where that
+// BusyName is what a package manager or run is called: its program's name where that
 // is known.
 func BusyName(h helper.Busy) string { return text.Name(h.Name(), maxName) }
 
-// withWriters says who writes below a line that begins so, or else what is said of nobody.
-func withWriters(begin, ofNobody string, writers []helper.Writer, unlisted int) string {
+// withWriters lists the writers below the line begin; without any, it returns withoutAny.
+func withWriters(begin, withoutAny string, writers []helper.Writer, unlisted int) string {
 	lines := writerLines(writers, unlisted)
 	if len(lines) == 0 {
-		return ofNobody
+		return withoutAny
 	}
 	return strings.Join(append([]string{begin}, lines...), "\n")
 }

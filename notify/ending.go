@@ -10,7 +10,7 @@ import (
 const Extension = 15 * time.Minute
 
 // announceAhead is how long before its end a window is announced to end. A window that
-// is no longer than that needs no announcement: whoever opened it has just been told.
+// is no longer than that needs no announcement: the person who opened it has just seen that.
 const announceAhead = 5 * time.Minute
 
 // An ending decides when to announce the end of a window. It is pure, like a schedule.

@@ -22,8 +22,8 @@ const defaultTimeout = 5 * time.Second
 // busTimeout is how long the bus itself has, at the start and at the end.
 const busTimeout = 5 * time.Second
 
-// ErrNoDaemon says that nobody is there to show notifications, and that the bus
-// knows nobody whom it could start.
+// ErrNoDaemon says that no daemon runs that shows notifications, and that the bus
+// knows none that it could start.
 var ErrNoDaemon = errors.New("no notification daemon")
 
 // ErrNoAnswer says that the notification daemon hangs.
@@ -33,8 +33,8 @@ var ErrNoAnswer = errors.New("the notification daemon does not answer")
 type Options struct {
 	// Timeout bounds each Post and Close; 0 means 5 seconds.
 	Timeout time.Duration
-	// OnAction is told of a button that was pressed, in whatever slot; those of
-	// SlotReminder are seen to by Reminders. It must not block: no further signal
+	// OnAction is called when a button is pressed, in any slot; those of SlotReminder
+	// are handled by Reminders. It must not block: no further signal
 	// is read meanwhile.
 	OnAction func(slot, action string)
 	// Fallback shows a notification where there is no daemon; nil: nothing does.
@@ -56,7 +56,7 @@ type Notifier struct {
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	turn    chan struct{} // holds the token of whoever posts or closes
+	turn    chan struct{} // holds the token of the goroutine that posts or closes
 	aside   chan struct{} // holds the token of the fallback that runs
 
 	mu        sync.Mutex
@@ -170,9 +170,9 @@ func (n *Notifier) Stop() {
 	n.running.Wait()
 }
 
-// listen has every event told to tell, until forget is called. Tell must not block.
-func (n *Notifier) listen(tell func(event)) (forget func()) {
-	key := &tell
+// listen calls hear with every event until forget is called. Hear must not block.
+func (n *Notifier) listen(hear func(event)) (forget func()) {
+	key := &hear
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.listeners[key] = struct{}{}
@@ -183,7 +183,7 @@ func (n *Notifier) listen(tell func(event)) (forget func()) {
 	}
 }
 
-func (n *Notifier) tell(events ...event) {
+func (n *Notifier) emit(events ...event) {
 	n.mu.Lock()
 	var listeners []func(event)
 	for l := range n.listeners {
@@ -209,7 +209,7 @@ func (n *Notifier) read() {
 			if !ok {
 				return
 			}
-			n.tell(n.handle(signal)...)
+			n.emit(n.handle(signal)...)
 		case <-n.ctx.Done():
 			return
 		}

@@ -1,6 +1,6 @@
-// Package notify reminds the person at the desk that the operating system is not
-// locked, and tells how a request went: when to remind, in which words, and the
-// client of the desktop's notification daemon.
+// Package notify reminds the person at the computer that the operating system is not
+// locked, and says how a request went. It decides when to remind and in which words, and
+// has the client of the desktop's notification daemon.
 //
 // The daemon is reached as org.freedesktop.Notifications, Desktop Notifications
 // Specification 1.2, the version that every daemon in use reports:

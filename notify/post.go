@@ -71,8 +71,8 @@ func (n *Notifier) Close(ctx context.Context, slot string) error {
 	return fmt.Errorf("cannot close notification: %w", explain(err))
 }
 
-// Shows reports whether the daemon shows what was posted to a slot, as far as it
-// told us.
+// Shows reports whether the daemon shows what was posted to a slot, as far as is
+// known.
 func (n *Notifier) Shows(slot string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -95,7 +95,7 @@ func (n *Notifier) forget(name string) uint32 {
 }
 
 // takeTurn lets one goroutine at a time post or close: two that post to one slot
-// at once would both be told to replace nothing.
+// at once would both replace nothing.
 func (n *Notifier) takeTurn(ctx context.Context) error {
 	select {
 	case n.turn <- struct{}{}:
@@ -126,7 +126,7 @@ func (n *Notifier) post(ctx context.Context, name string, note Notification) err
 	select {
 	case <-call.Done:
 		events, err := n.answered(name, call)
-		n.tell(events...)
+		n.emit(events...)
 		return err
 	case <-ctx.Done():
 		n.answerLater(name, call)
@@ -213,9 +213,9 @@ func (n *Notifier) answerLater(name string, call *dbus.Call) {
 		if dropped && id != 0 {
 			n.object.Go(busName+".CloseNotification", dbus.FlagNoAutoStart|dbus.FlagNoReplyExpected, nil, id)
 		}
-		n.tell(events...)
+		n.emit(events...)
 		if owner != "" {
-			n.tell(event{kind: daemonReady})
+			n.emit(event{kind: daemonReady})
 		}
 	}()
 }

@@ -82,8 +82,8 @@ func pathLines(status helper.Status) []string {
 
 // windowLines says since when the system is open, by whom, why and until when.
 //
-// The time of day stands beside the duration because the text stays as it is for
-// as long as it is shown, and the duration does not stay true.
+// The time of day is given beside the duration because the text does not change while it
+// is shown, and the duration does not stay true.
 func windowLines(status helper.Status, now time.Time) []string {
 	w := status.Window
 	if w == nil {

@@ -24,12 +24,12 @@ type Reminders struct {
 	Extend func()
 	// Changed is called when SnoozedUntil has changed. It must not block.
 	Changed func()
-	// Failed is told of notifications that could not be shown. It must not block.
+	// Failed is called for notifications that could not be shown. It must not block.
 	Failed func(error)
 	// Icon returns the icon for a state; nil means no icon.
 	Icon func(helper.State) string
-	// Wall tells the time of day for texts; nil means time.Now. The Clock does not
-	// know it: somebody may have set it since.
+	// Wall returns the time of day for texts; nil means time.Now. The Clock does not
+	// know it: it may have been set since.
 	Wall func() time.Time
 
 	mail mailbox.Mailbox[func(*run)] // what Run has to do
@@ -70,8 +70,8 @@ func (r *Reminders) LockEnded() {
 	r.mail.Put(func(r *run) { r.schedule.lockEnded() })
 }
 
-// SessionBegan says that the person has just come to the desk: reminding starts
-// anew, as if the system had been unlocked now. Run says so itself at its start.
+// SessionBegan says that the person's session has just begun: reminding starts from the
+// beginning, as if the system had been unlocked now. Run calls it itself at its start.
 func (r *Reminders) SessionBegan() {
 	r.mail.Put(func(r *run) { r.schedule.begin(r.Clock.Now()) })
 }
@@ -113,7 +113,7 @@ func (r *Reminders) Run(ctx context.Context) {
 	defer func() { stop() }()
 	for {
 		state.act(ctx)
-		// The old timer goes only now: whoever watches the clock sees that all that
+		// The old timer goes only now: a test that watches the clock sees that all that
 		// arrived has been dealt with.
 		stopOld := stop
 		timer, stop = state.timer()
@@ -155,8 +155,8 @@ func (r *run) update(status helper.Status) {
 		return
 	}
 	r.status = status
-	// The text is compared for the moment it was made for: that time has passed
-	// alone is no reason to bother anybody.
+	// The text is compared for the moment it was made for: that time has
+	// passed alone is no reason to post it again.
 	if isOpen(status.State) {
 		r.schedule.textIs(now, !r.compose(r.textAt).differs(r.text))
 	}
@@ -177,7 +177,7 @@ func (n Notification) differs(from Notification) bool {
 	return n.Summary != from.Summary || n.Body != from.Body || n.Icon != from.Icon
 }
 
-// heard is told what the daemon did. By now the Notifier may know of later things:
+// heard takes what the daemon did. By now the Notifier may know of later things:
 // what it says counts.
 func (r *run) heard(e event) {
 	now := r.Clock.Now()
@@ -258,9 +258,8 @@ func (r *run) remind(ctx context.Context) {
 	}
 }
 
-// deliveryOf tells a delivery from what show returned. Whether the Notifier shows
-// the slot by now is no question: it may have been closed already, and what was
-// closed was delivered.
+// deliveryOf returns what became of a notification that show returned for. Whether the
+// Notifier still shows the slot does not matter: what was closed was delivered.
 func deliveryOf(byDaemon bool, err error) delivery {
 	switch {
 	case byDaemon:

@@ -44,8 +44,8 @@ const (
 	// that waits for a password may never get one.
 	lockTimeout = 5 * time.Minute
 	// refreshGap is how long the text of a shown reminder stays although it is no
-	// longer true. A lock goes path by path and waits for writers: what is so in
-	// between is nobody's business. Nor does a script that flips states make the
+	// longer true. A lock goes path by path and waits for writers: the states in
+	// between are not worth showing. Nor does a script that flips states make the
 	// screen flicker.
 	refreshGap = 10 * time.Second
 )
@@ -80,10 +80,10 @@ const (
 )
 
 // A schedule decides when to remind. It is pure: no clock, no bus, no goroutine;
-// whoever holds it passes in the time, and carries out what step says.
+// its owner passes in the time, and carries out what step says.
 type schedule struct {
 	settings Settings
-	state    helper.State // the last that was told
+	state    helper.State // the last that update was given
 	known    helper.State // the last but Unknown; "" before the first
 	since    time.Time    // Window.Since of the window, if known
 	began    time.Time    // when the session began
@@ -98,7 +98,7 @@ type schedule struct {
 func isOpen(s helper.State) bool { return s == helper.Unlocked || s == helper.PartlyLocked }
 
 // begin says that the session begins now. A window that is open, however long,
-// starts anew: nobody wants to be met by a reminder at the door.
+// starts from the beginning: a reminder right after the login would only annoy.
 func (s *schedule) begin(now time.Time) {
 	s.began = now
 	if isOpen(s.known) {
@@ -122,7 +122,7 @@ func (s *schedule) drop() {
 }
 
 // update says what state the system is in now, and since when its window is open
-// (zero when nobody knows).
+// (zero when that is not known).
 //
 // Unknown changes nothing. It is no proof of a lock, so the reminder that is shown
 // stays, and the time runs on; and it is no proof of the contrary, so nothing new
@@ -184,8 +184,8 @@ func (s *schedule) lockAsked(now time.Time) {
 	}
 }
 
-// lockBegan says that a lock was asked for, in whatever way: it comes by states that
-// are nobody's business, and will make the reminder go.
+// lockBegan says that a lock was asked for, in whatever way: the states on its way
+// are not worth showing, and the end of it closes the reminder.
 func (s *schedule) lockBegan(now time.Time) { s.locking = now.Add(lockTimeout) }
 
 // lockEnded says that the lock has its answer.

@@ -7,14 +7,14 @@ import (
 	"immutray.org/notify"
 )
 
-// noTrayTimeout is how long there may be no tray before the person is told: at login the
-// applet is often there before the panel.
+// noTrayTimeout is how long there may be no tray before a notification says so: at login
+// the applet is often there before the panel.
 const noTrayTimeout = 30 * time.Second
 
-// An absence is the time without a tray that shows the padlock. The person is told once.
+// An absence is the time without a tray that shows the padlock. A notification says so, once.
 type absence struct {
 	since time.Time // zero while there is a tray
-	told  bool
+	said  bool
 }
 
 // changed says whether there is a tray.
@@ -25,18 +25,18 @@ func (a *absence) changed(now time.Time, present bool) {
 	}
 }
 
-// wait returns how long to wait until the person is to be told; false when that is never.
+// wait returns how long to wait until that is to be said; false when that is never.
 func (a *absence) wait(now time.Time) (time.Duration, bool) {
-	return noTrayTimeout - now.Sub(a.since), !a.told && !a.since.IsZero()
+	return noTrayTimeout - now.Sub(a.since), !a.said && !a.since.IsZero()
 }
 
-// isDue reports whether the person is to be told now, and takes it for done.
+// isDue reports whether to say so now, and takes it for done.
 func (a *absence) isDue(now time.Time) bool {
 	left, waiting := a.wait(now)
 	if !waiting || left > 0 {
 		return false
 	}
-	a.told = true
+	a.said = true
 	return true
 }
 

@@ -50,7 +50,7 @@ func (a *app) run(ctx context.Context) error {
 	if err := beOnly(conn); err != nil {
 		return err
 	}
-	told := ctx // ends when somebody else wants us to end
+	outer := ctx // ends when the session or a signal ends the applet, not with Quit
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(conn.Context(), func() { cancel(errBusGone) })()
@@ -69,11 +69,11 @@ func (a *app) run(ctx context.Context) error {
 	}
 	defer host.Stop()
 	if a.settingsErr != nil {
-		c.Tell(slotSettings, badSettings(a.settingsErr))
+		c.Notify(slotSettings, badSettings(a.settingsErr))
 	}
 	a.runAll(ctx, conn, c, r, host)
 	cause := context.Cause(ctx)
-	if told.Err() != nil || errors.Is(cause, errBusGone) {
+	if outer.Err() != nil || errors.Is(cause, errBusGone) {
 		c.lockOnLogout()
 	}
 	if errors.Is(cause, errBusGone) {

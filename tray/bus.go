@@ -16,7 +16,7 @@ const appletName = "org.immutray.Applet"
 var errAlreadyRunning = errors.New("immutray is already running in this session")
 
 // connectSession returns a connection to the session bus of its own. godbus would
-// start a bus where there is none, and nobody would ever look at that.
+// start a bus where there is none, and no other program would use that.
 func connectSession() (*dbus.Conn, error) {
 	conn, err := dbus.SessionBusPrivateNoAutoStartup()
 	if err != nil {

@@ -121,8 +121,8 @@ func (c *controller) TrayPresent(present bool) {
 	})
 }
 
-// Tell shows a notification that is no answer to a request.
-func (c *controller) Tell(slot string, n notify.Notification) {
+// Notify shows a notification that is no answer to a request. It does not wait.
+func (c *controller) Notify(slot string, n notify.Notification) {
 	c.in.Put(func() { c.post(slot, n) })
 }
 
@@ -188,7 +188,7 @@ func (c *controller) sendAll(ctx context.Context) {
 	}
 }
 
-// took takes a report, whoever brought it.
+// took takes a report, from the watcher or after a request.
 func (c *controller) took(r report) {
 	if c.read && reflect.DeepEqual(r, c.report) {
 		return
@@ -229,7 +229,7 @@ func (c *controller) snapshot() snapshot {
 		Snooze:     c.Settings.Remind.Snooze,
 	}
 	if until, ok := c.Reminders.SnoozedUntil(); ok {
-		// The moment is computed anew each time; a second more or less is no change.
+		// The moment is computed each time; a second more or less is no change.
 		s.RemindersOff = until.Round(time.Minute)
 	}
 	return s

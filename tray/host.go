@@ -72,7 +72,7 @@ func (h *host) Start(m model) error {
 	systray.SetIcon(icons.PNG(m.Icon, h.Style, firstSize))
 	systray.SetTooltip(m.Tooltip)
 	apply(h.slots, m.Menu)
-	// With its own loop, Run, systray would not tell when it is on the bus.
+	// With its own loop, Run, systray would not say when it is on the bus.
 	start, stop := systray.RunWithExternalLoop(nil, nil)
 	start()
 	if err := h.connect(); err != nil {
@@ -89,8 +89,8 @@ func (h *host) Start(m model) error {
 	return nil
 }
 
-// connect finds systray's connection. Its errors it only logs, so what it should
-// have done is looked at.
+// connect finds systray's connection. systray only logs its errors, so
+// connect checks what systray should have done.
 func (h *host) connect() error {
 	conn, err := dbus.SessionBus() // shared in the process: the one systray uses
 	if err != nil {
@@ -152,7 +152,7 @@ func (h *host) Stop() {
 }
 
 // Show shows m instead of what is shown. After an error the icon may be another; it is
-// set anew the next time.
+// set again the next time.
 func (h *host) Show(m model) error {
 	var err error
 	if m.Icon != h.model.Icon {
@@ -216,8 +216,8 @@ func (h *host) makeSlots(in menu, rows []row) []*slot {
 }
 
 func (h *host) newSlot(id entryID, entry *systray.MenuItem) *slot {
-	// systray drops a click that nobody waits for at that moment. With room for one
-	// in the channel, none is lost.
+	// systray drops a click if the channel is full or not read at that moment. With
+	// room for one, none is lost.
 	clicked := make(chan struct{}, 1)
 	entry.ClickedCh = clicked
 	entry.Hide()

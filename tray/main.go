@@ -156,8 +156,8 @@ func complain(w io.Writer, err error, hint string) {
 	fmt.Fprintf(w, "immutray: hint: %s\n", hint)
 }
 
-// newLogger logs as text; when is for whoever keeps the log, as journald does. The
-// libraries that use package log report there what does not concern a user: that
+// newLogger logs as text. The time is left out: journald, which keeps the log, adds it.
+// The libraries that use package log report there what does not concern a user: that
 // there is no tray, for instance, which the applet says itself.
 func newLogger(w io.Writer, verbose bool) *slog.Logger {
 	level := slog.LevelInfo

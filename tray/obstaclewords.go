@@ -148,7 +148,7 @@ func obstacleNote(s snapshot) *notify.Notification {
 }
 
 // closedToNewWrites reports whether all that is missing to a lock are files that are
-// still open: so it is after a lock by force, and whoever wanted that knows.
+// still open: so it is after a lock by force, and the person who forced it knows.
 func closedToNewWrites(status helper.Status) bool {
 	for _, p := range status.Paths {
 		if p.State != helper.Locked && p.State != helper.OpenMount {

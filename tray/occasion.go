@@ -23,7 +23,7 @@ func (r report) wantsLock(on helper.Occasion) bool {
 	return slices.Contains(r.RelockOn, on) && (shown == unlocked || shown == partlyLocked)
 }
 
-// followScreen tells the controller of every locked screen until ctx ends.
+// followScreen passes every lock of the screen to the controller until ctx ends.
 func (a *app) followScreen(ctx context.Context, c *controller) {
 	for ctx.Err() == nil {
 		conn, err := connectSystem(ctx)
@@ -41,7 +41,7 @@ func (a *app) followScreen(ctx context.Context, c *controller) {
 // ScreenLocked says that the person has locked the screen. It does not wait.
 func (c *controller) ScreenLocked() { c.in.Put(c.screenLocked) }
 
-// screenLocked locks if relock_on says so, and if nobody has to be asked for it.
+// screenLocked locks if relock_on says so, and if no password is needed for it.
 func (c *controller) screenLocked() {
 	if !c.wantsLockWithScreen() {
 		return
@@ -66,8 +66,9 @@ func (c *controller) wantsLockWithScreen() bool {
 }
 
 // lockOnLogout locks when Run has ended because the session ends, if relock_on says so.
-// It comes in time where the desktop tells its programs of the end while the session is
-// still there; for the others there is immutray-logout.path. Nobody is left to be told.
+// It comes in time where the desktop ends its programs while the session is still there;
+// for the others there is immutray-logout.path. The outcome goes to the log: no desktop is
+// left to show it.
 func (c *controller) lockOnLogout() {
 	if !c.System.Read().wantsLock(helper.Logout) {
 		return

@@ -8,12 +8,12 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// errNeedsPassword says that a lock which nobody clicked for would ask for a password.
+// errNeedsPassword says that a lock without a click would ask for a password.
 var errNeedsPassword = errors.New("cannot lock automatically: locking needs a password here")
 
 // mayLock returns nil when polkit lets this process lock without a password. Where the
 // rules of the computer want one, or another session has the screen by now, pkexec would
-// ask for it in front of nobody.
+// show its dialog where the person can't see it.
 func mayLock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
@@ -23,7 +23,7 @@ func mayLock(ctx context.Context) error {
 	}
 	defer conn.Close()
 	// The process at the other end of this connection: what pkexec takes for its caller
-	// (pkexec.c). Without flags nobody is asked for a password.
+	// (pkexec.c). Without flags polkit asks for no password.
 	subject := struct {
 		Kind    string
 		Details map[string]dbus.Variant

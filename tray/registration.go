@@ -18,8 +18,8 @@ const (
 
 // pauses are those before each look at whether the tray lists the icon, two minutes in all.
 // Bars of Quickshell, for instance, own the watcher's name for seconds before they answer.
-// The first is for systray, which registers by itself: GNOME draws an icon anew that is
-// registered twice.
+// The first is for systray, which registers by itself: GNOME draws an icon again
+// that is registered twice.
 func pauses() []time.Duration {
 	const s = time.Second
 	return []time.Duration{1 * s, 2 * s, 3 * s, 5 * s, 10 * s, 20 * s, 30 * s, 50 * s}
@@ -37,10 +37,10 @@ type registrant interface {
 type registration struct {
 	icon    registrant
 	clock   notify.Clock
-	present func(bool) // told at every change whether there is a tray that has the icon
+	present func(bool) // called at every change: is there a tray that has the icon
 	log     *slog.Logger
 
-	told *bool // what present was told last
+	said *bool // what present was called with last
 }
 
 // run follows the tray until ctx ends or the bus is gone.
@@ -60,7 +60,7 @@ func (r *registration) run(ctx context.Context, conn *dbus.Conn) error {
 		if owned {
 			left = pauses()
 		} else {
-			r.tell(false)
+			r.say(false)
 		}
 		if err := r.untilNews(ctx, signals, left); err != nil {
 			return err
@@ -112,7 +112,8 @@ func (r *registration) untilNews(ctx context.Context, signals <-chan *dbus.Signa
 	}
 }
 
-// isNews tells the signals that are meant from those of matches that others added.
+// isNews reports whether a signal is one of those: other parts of the applet have matches
+// on the connection too.
 func (r *registration) isNews(s *dbus.Signal) bool {
 	var first string
 	if len(s.Body) > 0 {
@@ -134,7 +135,7 @@ func (r *registration) isNews(s *dbus.Signal) bool {
 func (r *registration) lookAfter(ctx context.Context, last bool) bool {
 	listed, unlisted := r.icon.isRegistered(ctx)
 	if listed {
-		r.tell(true)
+		r.say(true)
 		return true
 	}
 	err := r.icon.register(ctx)
@@ -145,7 +146,7 @@ func (r *registration) lookAfter(ctx context.Context, last bool) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	r.tell(done)
+	r.say(done)
 	switch {
 	case done:
 	case !last:
@@ -156,9 +157,9 @@ func (r *registration) lookAfter(ctx context.Context, last bool) bool {
 	return done
 }
 
-func (r *registration) tell(present bool) {
-	if r.told == nil || *r.told != present {
-		r.told = &present
+func (r *registration) say(present bool) {
+	if r.said == nil || *r.said != present {
+		r.said = &present
 		r.present(present)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // request asks the helper, one thing at a time, after the given delay.
 //
-// A request may wait for hours: the password dialog stands behind a locked screen
+// A request may wait for hours: the password dialog stays behind a locked screen
 // until that is unlocked.
 func (c *controller) request(r helper.Request, delay time.Duration) {
 	if c.asked != "" {
@@ -85,7 +85,7 @@ func (c *controller) answered(verb helper.Verb, result *helper.Result, err error
 		c.Log.Info("done", "verb", verb, "state", c.report.Status.State)
 		c.post(notify.SlotFeedback, c.feedback(result))
 	case errors.Is(err, client.ErrNoDialog):
-		c.failed(verb, result, err) // it is an ErrCancelled too, but nobody cancelled
+		c.failed(verb, result, err) // it is an ErrCancelled too, but the person did not cancel
 	case errors.Is(err, client.ErrCancelled):
 		c.Log.Info("cancelled", "verb", verb)
 	case c.ctx.Err() != nil:
@@ -110,7 +110,7 @@ func (c *controller) feedback(result *helper.Result) notify.Notification {
 	return n
 }
 
-// failed keeps a failure, to be shown and told.
+// failed keeps a failure, to be shown in the menu and in a notification.
 func (c *controller) failed(verb helper.Verb, result *helper.Result, err error) {
 	c.Log.Warn("failed", "verb", verb, "error", err)
 	f := &failure{Verb: verb, Err: err, Hint: client.Hint(err)}

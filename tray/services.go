@@ -26,14 +26,14 @@ const (
 	// jobsLimit is how long services may take to be restarted: systemd gives each 90 s to
 	// stop and 90 s to start, unless its unit says otherwise (systemd-system.conf(5)).
 	jobsLimit = 4 * time.Minute
-	// readLimit is the time within which nobody reads a dialog and closes it.
+	// readLimit is less than a person needs to read a dialog and close it.
 	readLimit = 500 * time.Millisecond
 )
 
-// errNoAgent says that polkit found nobody who could ask for the password.
+// errNoAgent says that polkit found no program that could ask for the password.
 var errNoAgent = errors.New("there is no program here that can ask for the password")
 
-// errNoAnswer says that the prompt, or systemd, was left alone for too long.
+// errNoAnswer says that the prompt, or systemd, took too long.
 var errNoAnswer = errors.New("no answer in time")
 
 // services are those of the system, restarted by systemd itself. It has polkit ask for an
@@ -93,7 +93,7 @@ func polkitLast(units []string) []string {
 	return append(slices.DeleteFunc(slices.Clone(units), last), "polkit.service")
 }
 
-// subscribe has systemd tell of the end of jobs: it does so only while somebody wants to know
+// subscribe has systemd send a signal at the end of a job: it does so only for subscribers
 // (org.freedesktop.systemd1(5)).
 func subscribe(ctx context.Context, conn *dbus.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
@@ -125,7 +125,7 @@ func (s services) begin(ctx context.Context, conn *dbus.Conn, unit string) (job 
 		return "", errNoAgent
 	case "org.freedesktop.DBus.Error.AccessDenied":
 		// systemd says the same of a prompt that was dismissed, of a wrong password, and
-		// of rules that allow nobody (src/shared/bus-polkit.c).
+		// of rules that allow no one (src/shared/bus-polkit.c).
 		if time.Since(asked) < limit(s.read, readLimit) {
 			return "", client.ErrNoDialog
 		}

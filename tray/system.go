@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// configEvery is how often the configuration is looked at. Nobody waits for it,
+	// configEvery is how often the configuration is looked at. No one waits for it,
 	// and each look wakes the machine.
 	configEvery = time.Minute
 	// watchAgain is how soon the state is read where it can't be watched: when the
@@ -34,7 +34,8 @@ type machine struct {
 	// Config is where the configuration comes from.
 	Config inforce.Source
 	Clock  notify.Clock
-	// Failed is told once why the state can't be watched, only read now and then.
+	// Failed is called once with the reason why the state can't be watched, only read now
+	// and then.
 	Failed func(error)
 
 	loadConfig  func() config.Config // nil means that of Config
@@ -51,7 +52,7 @@ func (s *machine) Read() report {
 }
 
 // IsBusy reports whether a package manager that a lock was refused for still has its
-// own lock, or a command of "immutectl run" is still at work.
+// own lock, or a command of "immutectl run" still runs.
 func (s *machine) IsBusy(h helper.Busy) bool {
 	if h.Kind() != helper.BusyRun {
 		return packagemanager.StillRuns(h)
@@ -61,13 +62,13 @@ func (s *machine) IsBusy(h helper.Busy) bool {
 
 // Watch calls changed with a report now, and with every new one, until ctx ends.
 func (s *machine) Watch(ctx context.Context, changed func(report)) error {
-	told := false
+	failed := false
 	for ctx.Err() == nil {
 		s.load()
 		if err := s.watchOnce(ctx, changed); err != nil {
-			if !told && s.Failed != nil {
+			if !failed && s.Failed != nil {
 				s.Failed(err)
-				told = true
+				failed = true
 			}
 			changed(s.report(nil))
 			s.sleep(ctx, watchAgain)
@@ -129,7 +130,7 @@ func (s *machine) inForce() config.Config {
 	return s.Config.Load()
 }
 
-// sameConfig tells one configuration from another by all that is shown of it.
+// sameConfig reports whether two configurations are alike in all that is shown of them.
 func sameConfig(a, b config.Config) bool {
 	why := fmt.Sprint(a.Refused) == fmt.Sprint(b.Refused)
 	a.Refused, b.Refused = nil, nil

@@ -115,7 +115,7 @@ func reasons(r report) []string {
 	return nil
 }
 
-// runNames names commands at work.
+// runNames names commands that run.
 func runNames(runs []helper.Run) string {
 	name := text.Name(runs[0].Program(), maxName)
 	if more := len(runs) - 1; more > 0 {

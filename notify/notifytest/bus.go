@@ -37,7 +37,7 @@ type busConfig struct {
 }
 
 // WithServices makes the services described in dir activatable. Without it a bus
-// activates none: the services installed on the machine are no business of a test.
+// activates none: a test must not start the services that the machine has installed.
 func WithServices(dir string) BusOption {
 	return func(c *busConfig) { c.serviceDirs = append(c.serviceDirs, dir) }
 }
@@ -154,7 +154,7 @@ func (b *Bus) Connect(t testing.TB) *dbus.Conn {
 	return conn
 }
 
-// WaitForOwner waits until somebody owns name, and returns his unique name.
+// WaitForOwner waits until name has an owner, and returns the owner's unique name.
 func (b *Bus) WaitForOwner(t testing.TB, name string) string {
 	t.Helper()
 	conn := b.Connect(t)
@@ -173,7 +173,7 @@ func (b *Bus) WaitForOwner(t testing.TB, name string) string {
 		select {
 		case <-changes:
 		case <-ctx.Done():
-			t.Fatalf("nobody owns %s after %v", name, timeout)
+			t.Fatalf("%s has no owner after %v", name, timeout)
 		}
 	}
 }

@@ -12,7 +12,7 @@ type Clock struct {
 	mu      sync.Mutex
 	now     time.Time
 	timers  map[*timer]struct{}
-	changed chan struct{} // closed, and made anew, at every change of timers
+	changed chan struct{} // closed, and made again, at every change of timers
 }
 
 type timer struct {
@@ -20,12 +20,12 @@ type timer struct {
 	fired chan time.Time
 }
 
-// NewClock returns a clock that stands at now.
+// NewClock returns a clock that shows now.
 func NewClock(now time.Time) *Clock {
 	return &Clock{now: now, timers: map[*timer]struct{}{}, changed: make(chan struct{})}
 }
 
-// Now returns where the clock stands.
+// Now returns what the clock shows.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -52,7 +52,7 @@ func (c *Clock) After(d time.Duration) (<-chan time.Time, func()) {
 }
 
 // Advance moves the clock by d in one jump, as a machine that slept so long does,
-// and then fires what fell due meanwhile, each timer once. Where somebody is about
+// and then fires what fell due meanwhile, each timer once. Where a goroutine is about
 // to start a timer, wait for it first with [Clock.Await].
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
@@ -67,7 +67,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.wake()
 }
 
-// Await waits until somebody waits for the moment d from now.
+// Await waits until a timer is due d from now.
 func (c *Clock) Await(t testing.TB, d time.Duration) {
 	t.Helper()
 	due := c.Now().Add(d)
@@ -81,7 +81,7 @@ func (c *Clock) Await(t testing.TB, d time.Duration) {
 	})
 }
 
-// AwaitNone waits until nobody waits for any moment.
+// AwaitNone waits until no timer is left.
 func (c *Clock) AwaitNone(t testing.TB) {
 	t.Helper()
 	c.await(t, "no timer", func() bool { return len(c.timers) == 0 })

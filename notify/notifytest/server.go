@@ -36,7 +36,7 @@ type Post struct {
 	Expire   int32
 }
 
-// State is what a server was told and shows.
+// State is what a server was asked for and shows.
 type State struct {
 	Posts []Post         // every Notify that was answered, in order
 	Open  []Post         // what is on the screen
@@ -51,7 +51,7 @@ type Server struct {
 	t   testing.TB
 
 	mu           sync.Mutex
-	changed      chan struct{} // closed, and made anew, at every change
+	changed      chan struct{} // closed, and made again, at every change
 	conn         *dbus.Conn    // nil while there is no server
 	nextID       uint32
 	state        State
@@ -236,7 +236,7 @@ func (s *Server) Emit(member string, args ...any) {
 	s.emit(member, args...)
 }
 
-// State returns a copy of what the server was told and shows.
+// State returns a copy of what the server was asked for and shows.
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
