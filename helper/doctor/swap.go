@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper/mount"
+	"immutray.org/helper/swaps"
 )
 
 func checkSwap(f Facts) []Finding {
@@ -86,7 +87,7 @@ func (g *gatherer) swaps() {
 	defer f.Close()
 	g.resume()
 	g.swapPoint()
-	files, err := mount.ReadSwapFiles(f)
+	files, err := swaps.Read(f)
 	if err != nil {
 		g.unseen("swap", "the swap files: %v", err)
 	}

@@ -130,7 +130,11 @@ func parseLine(bytes []byte) (Info, error) {
 	line := string(bytes)
 	// The kernel escapes blanks in every field, so that a blank only ever separates
 	// (mangle in fs/proc_namespace.c).
-	fields := strings.Split(line, " ")
+	var usual [16]string // more need memory of their own
+	fields := usual[:0]
+	for field := range strings.SplitSeq(line, " ") {
+		fields = append(fields, field)
+	}
 	separator := -1
 	for i := 6; i < len(fields); i++ {
 		if fields[i] == "-" {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
-	"immutray.org/helper/mount"
+	"immutray.org/helper/swaps"
 )
 
 // loopDevices returns what stands for each loop device among the PIDs.
@@ -44,7 +44,7 @@ func (s *scan) swapFiles() {
 	}
 	f := os.NewFile(uintptr(fd), "swaps")
 	defer f.Close()
-	files, err := mount.ReadSwapFiles(f)
+	files, err := swaps.Read(f)
 	if err != nil {
 		s.cannotPlace(err)
 	}

@@ -1,4 +1,5 @@
-package mount
+// Package swaps reads the list of active swap files.
+package swaps
 
 import (
 	"bufio"
@@ -6,22 +7,24 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"immutray.org/helper/mount"
 )
 
-// A SwapFile is an active swap file.
-type SwapFile struct {
+// A File is an active swap file.
+type File struct {
 	Path string
 	KiB  int64 // 0 if the kernel does not say
 }
 
-// ReadSwapFiles parses /proc/swaps (swap_show in mm/swapfile.c) and leaves out partitions:
+// Read parses /proc/swaps (swap_show in mm/swapfile.c) and leaves out partitions:
 //
 //	Filename				Type		Size		Used		Priority
 //	/swap/swap\040file                      file		524284		0		-2
 //
 // An error comes with the files before it.
-func ReadSwapFiles(r io.Reader) ([]SwapFile, error) {
-	var files []SwapFile
+func Read(r io.Reader) ([]File, error) {
+	var files []File
 	lines := bufio.NewScanner(r)
 	lines.Scan() // the heading
 	for lines.Scan() {
@@ -32,7 +35,7 @@ func ReadSwapFiles(r io.Reader) ([]SwapFile, error) {
 		if fields[1] != "file" {
 			continue
 		}
-		file := SwapFile{Path: Unescape(fields[0])}
+		file := File{Path: mount.Unescape(fields[0])}
 		if len(fields) > 2 {
 			file.KiB, _ = strconv.ParseInt(fields[2], 10, 64)
 		}

@@ -1,4 +1,4 @@
-package mount
+package swaps
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestReadSwapFiles(t *testing.T) {
+func TestRead(t *testing.T) {
 	const heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 	data, err := os.ReadFile("testdata/swaps")
 	if err != nil {
@@ -29,39 +29,39 @@ func TestReadSwapFiles(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			files, err := ReadSwapFiles(strings.NewReader(test.data))
+			files, err := Read(strings.NewReader(test.data))
 			var got []string
 			for _, f := range files {
 				got = append(got, f.Path)
 			}
 			if err != nil || !slices.Equal(got, test.want) {
-				t.Errorf("ReadSwapFiles = %q, %v, want %q", got, err, test.want)
+				t.Errorf("Read = %q, %v, want %q", got, err, test.want)
 			}
 		})
 	}
 	for _, bad := range []string{heading + "one\n", heading + "\n", heading + strings.Repeat("x", 1<<20)} {
-		if got, err := ReadSwapFiles(strings.NewReader(bad)); err == nil {
-			t.Errorf("ReadSwapFiles(%.60q) = %q, want an error", bad, got)
+		if got, err := Read(strings.NewReader(bad)); err == nil {
+			t.Errorf("Read(%.60q) = %q, want an error", bad, got)
 		}
 	}
 }
 
-func TestSizeOfASwapFile(t *testing.T) {
+func TestSizeOfAFile(t *testing.T) {
 	const swaps = "Filename\tType\tSize\tUsed\tPriority\n/swap file 524284 0 -2\n/none file\n"
-	files, err := ReadSwapFiles(strings.NewReader(swaps))
-	if want := []SwapFile{{"/swap", 524284}, {"/none", 0}}; err != nil || !slices.Equal(files, want) {
-		t.Errorf("ReadSwapFiles() = %+v, %v, want %+v", files, err, want)
+	files, err := Read(strings.NewReader(swaps))
+	if want := []File{{"/swap", 524284}, {"/none", 0}}; err != nil || !slices.Equal(files, want) {
+		t.Errorf("Read() = %+v, %v, want %+v", files, err, want)
 	}
 }
 
-func FuzzReadSwapFiles(f *testing.F) {
+func FuzzRead(f *testing.F) {
 	data, err := os.ReadFile("testdata/swaps")
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		files, err := ReadSwapFiles(bytes.NewReader(data))
+		files, err := Read(bytes.NewReader(data))
 		if err != nil {
 			return
 		}
