@@ -8,15 +8,15 @@ import (
 	"immutray.org/helper"
 )
 
-// endingDesk plays an ending against a clock that nobody sets.
-type endingDesk struct {
+// playedEnding plays an ending against a clock that is moved by hand.
+type playedEnding struct {
 	e         ending
 	now       time.Time
 	announced []time.Duration // since noon
 	withdrawn []time.Duration
 }
 
-func (d *endingDesk) act() {
+func (d *playedEnding) act() {
 	for {
 		switch d.e.step(d.now, d.now) {
 		case endingAnnounce:
@@ -29,7 +29,7 @@ func (d *endingDesk) act() {
 	}
 }
 
-func (d *endingDesk) pass(span time.Duration) {
+func (d *playedEnding) pass(span time.Duration) {
 	end := d.now.Add(span)
 	for at, ok := d.e.wake(); ok && !at.After(end); at, ok = d.e.wake() {
 		d.now = at
@@ -39,7 +39,7 @@ func (d *endingDesk) pass(span time.Duration) {
 	d.act()
 }
 
-func (d *endingDesk) update(s helper.Status) {
+func (d *playedEnding) update(s helper.Status) {
 	d.e.update(d.now, d.now, s)
 	d.act()
 }
@@ -53,72 +53,72 @@ func TestEnding(t *testing.T) {
 	type steps = []time.Duration
 	for _, test := range []struct {
 		name                 string
-		play                 func(d *endingDesk)
+		play                 func(d *playedEnding)
 		announced, withdrawn steps
 	}{
-		{"five minutes before the end", func(d *endingDesk) {
+		{"five minutes before the end", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(58 * minute)
 		}, steps{55 * minute}, nil},
-		{"locked in time", func(d *endingDesk) {
+		{"locked in time", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(57 * minute)
 			d.update(allLocked)
 		}, steps{55 * minute}, steps{57 * minute}},
-		{"locked before", func(d *endingDesk) {
+		{"locked before", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(10 * minute)
 			d.update(allLocked)
 			d.pass(2 * time.Hour)
 		}, nil, nil},
-		{"the lock is blocked", func(d *endingDesk) {
+		{"the lock is blocked", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(2 * time.Hour)
 		}, steps{55 * minute}, steps{60 * minute}},
-		{"a short window", func(d *endingDesk) {
+		{"a short window", func(d *playedEnding) {
 			d.update(unlockedFor(5 * minute))
 			d.pass(time.Hour)
 		}, nil, nil},
-		{"a window a little longer", func(d *endingDesk) {
+		{"a window a little longer", func(d *playedEnding) {
 			d.update(unlockedFor(6 * minute))
 			d.pass(2 * minute)
 		}, steps{minute}, nil},
-		{"no end", func(d *endingDesk) {
+		{"no end", func(d *playedEnding) {
 			d.update(unlockedBy("rrs"))
 			d.pass(48 * time.Hour)
 		}, nil, nil},
-		{"extended", func(d *endingDesk) {
+		{"extended", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(56 * minute)
 			d.update(unlockedFor(75 * minute))
 			d.pass(16 * minute)
 		}, steps{55 * minute, 70 * minute}, steps{56 * minute}},
-		{"shortened", func(d *endingDesk) {
+		{"shortened", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(10 * minute)
 			d.update(unlockedFor(13 * minute))
 			d.pass(minute)
 		}, steps{10 * minute}, nil},
-		{"begun late", func(d *endingDesk) {
+		{"begun late", func(d *playedEnding) {
 			d.now = d.now.Add(57 * minute)
 			d.update(unlockedFor(time.Hour))
 		}, steps{57 * minute}, nil},
-		{"overdue", func(d *endingDesk) {
+		{"overdue", func(d *playedEnding) {
 			d.now = d.now.Add(90 * minute)
 			d.update(unlockedFor(time.Hour))
 			d.pass(time.Hour)
 		}, nil, nil},
-		{"unknown for a while", func(d *endingDesk) {
+		{"unknown for a while", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.update(status(helper.Unknown, nil))
 			d.pass(56 * minute)
 		}, steps{55 * minute}, nil},
-		{"asleep over the end", func(d *endingDesk) {
+		{"asleep over the end", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.now = d.now.Add(8 * time.Hour)
 			d.act()
 		}, nil, nil},
-		{"closed by the person", func(d *endingDesk) {
+		{"closed by the person", func(d *playedEnding) {
 			d.update(unlockedFor(time.Hour))
 			d.pass(56 * minute)
 			d.e.dismissed()
@@ -126,7 +126,7 @@ func TestEnding(t *testing.T) {
 		}, steps{55 * minute}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := &endingDesk{now: noon}
+			d := &playedEnding{now: noon}
 			test.play(d)
 			if !slices.Equal(d.announced, test.announced) || !slices.Equal(d.withdrawn, test.withdrawn) {
 				t.Errorf("announced at %v, withdrawn at %v, want %v, %v", d.announced, d.withdrawn, test.announced, test.withdrawn)

@@ -135,15 +135,6 @@ func TestRemindersCloseOnLock(t *testing.T) {
 	s.server.WaitForPosts(2)
 }
 
-func TestRemindersWindowOpenLongBeforeLogin(t *testing.T) {
-	s := begin(t)
-	s.reminders.Update(status(helper.Unlocked, window(75*time.Hour, "rrs"), both(helper.Unlocked)...))
-	s.pass(5 * time.Minute)
-	if post := s.server.WaitForPosts(1); post.Body != "Unlocked for 3 days by rrs, since Sun 11:30." {
-		t.Errorf("body %q", post.Body)
-	}
-}
-
 func TestRemindersSessionBegan(t *testing.T) {
 	s := begin(t)
 	s.reminders.Update(unlockedBy("rrs"))
@@ -268,18 +259,6 @@ func TestRemindersEightHoursAsleepAreOne(t *testing.T) {
 	s.server.WaitForOpen(1)
 	s.pass(15 * time.Minute)
 	s.server.WaitForPosts(3)
-}
-
-func TestRemindersEightHoursAwakeAreThirtyTwo(t *testing.T) {
-	s := begin(t)
-	s.reminders.Update(unlockedBy("rrs"))
-	s.pass(5 * time.Minute)
-	for n := 1; n < 32; n++ {
-		s.server.WaitForPosts(n)
-		s.pass(15 * time.Minute)
-	}
-	s.server.WaitForPosts(32)
-	s.server.WaitForOpen(1)
 }
 
 func TestRemindersPartlyLocked(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestScheduleDismissedIsNotRefreshed(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(5 * minute)
 	d.s.dismissed()
@@ -20,7 +20,7 @@ func TestScheduleDismissedIsNotRefreshed(t *testing.T) {
 }
 
 func TestScheduleLockThatDoesNotComeBringsTheReminderBack(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * minute)
 	d.s.lockAsked(d.now)
@@ -37,7 +37,7 @@ func TestScheduleLockThatDoesNotComeBringsTheReminderBack(t *testing.T) {
 
 func TestScheduleDaemon(t *testing.T) {
 	t.Run("restarts", func(t *testing.T) {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.update(helper.Unlocked)
 		d.pass(6 * minute)
 		d.s.lost()
@@ -47,7 +47,7 @@ func TestScheduleDaemon(t *testing.T) {
 		d.want("reminded", d.reminded, 5*minute, 7*minute)
 	})
 	t.Run("restarts after the person dismissed", func(t *testing.T) {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.update(helper.Unlocked)
 		d.pass(6 * minute)
 		d.s.dismissed()
@@ -57,7 +57,7 @@ func TestScheduleDaemon(t *testing.T) {
 		d.want("reminded", d.reminded, 5*minute)
 	})
 	t.Run("restarts while snoozed", func(t *testing.T) {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.update(helper.Unlocked)
 		d.pass(6 * minute)
 		d.s.snooze(d.now)
@@ -68,7 +68,7 @@ func TestScheduleDaemon(t *testing.T) {
 		d.want("reminded", d.reminded, 5*minute)
 	})
 	t.Run("is missing, then appears", func(t *testing.T) {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.how = noDaemon
 		d.update(helper.Unlocked)
 		d.pass(21 * minute)
@@ -79,7 +79,7 @@ func TestScheduleDaemon(t *testing.T) {
 		d.want("reminded", d.reminded, 5*minute, 20*minute, 21*minute)
 	})
 	t.Run("is missing, then appears after the lock", func(t *testing.T) {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.how = noDaemon
 		d.update(helper.Unlocked)
 		d.pass(6 * minute)
@@ -89,7 +89,7 @@ func TestScheduleDaemon(t *testing.T) {
 		d.want("tried", d.reminded, 5*minute)
 	})
 	t.Run("fails", func(t *testing.T) {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.how = undelivered
 		d.update(helper.Unlocked)
 		d.pass(7*minute + 30*time.Second)

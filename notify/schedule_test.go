@@ -7,8 +7,8 @@ import (
 	"immutray.org/helper"
 )
 
-// desk plays a schedule against a clock and notes when it reminds.
-type desk struct {
+// playedSession plays a schedule against a clock and notes when it reminds.
+type playedSession struct {
 	t        *testing.T
 	s        schedule
 	now      time.Time
@@ -19,15 +19,15 @@ type desk struct {
 	how      delivery
 }
 
-func newDesk(t *testing.T) *desk {
+func newPlayedSession(t *testing.T) *playedSession {
 	start := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
-	d := &desk{t: t, s: schedule{settings: DefaultSettings()}, now: start, start: start}
+	d := &playedSession{t: t, s: schedule{settings: DefaultSettings()}, now: start, start: start}
 	d.s.begin(start)
 	return d
 }
 
 // act carries out all that is to be done now.
-func (d *desk) act() {
+func (d *playedSession) act() {
 	d.t.Helper()
 	for range 10 {
 		at := d.now.Sub(d.start)
@@ -49,7 +49,7 @@ func (d *desk) act() {
 }
 
 // pass lets time go by, waking when the schedule asks for it.
-func (d *desk) pass(span time.Duration) {
+func (d *playedSession) pass(span time.Duration) {
 	d.t.Helper()
 	end := d.now.Add(span)
 	for {
@@ -65,17 +65,17 @@ func (d *desk) pass(span time.Duration) {
 }
 
 // sleep lets time go by without anybody waking in between.
-func (d *desk) sleep(span time.Duration) {
+func (d *playedSession) sleep(span time.Duration) {
 	d.now = d.now.Add(span)
 	d.act()
 }
 
-func (d *desk) update(state helper.State) {
+func (d *playedSession) update(state helper.State) {
 	d.s.update(d.now, state, time.Time{})
 	d.act()
 }
 
-func (d *desk) want(what string, got []time.Duration, want ...time.Duration) {
+func (d *playedSession) want(what string, got []time.Duration, want ...time.Duration) {
 	d.t.Helper()
 	if len(got) != len(want) {
 		d.t.Fatalf("%s at %v, want %v", what, got, want)
@@ -91,7 +91,7 @@ const minute = time.Minute
 
 func TestScheduleFirstAfterFiveMinutesThenEveryFifteen(t *testing.T) {
 	for _, state := range []helper.State{helper.Unlocked, helper.PartlyLocked} {
-		d := newDesk(t)
+		d := newPlayedSession(t)
 		d.update(helper.Locked)
 		d.pass(60 * minute)
 		d.update(state)
@@ -102,7 +102,7 @@ func TestScheduleFirstAfterFiveMinutesThenEveryFifteen(t *testing.T) {
 }
 
 func TestScheduleLockedNeverReminds(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Locked)
 	d.pass(24 * time.Hour)
 	d.want("reminded", d.reminded)
@@ -112,7 +112,7 @@ func TestScheduleLockedNeverReminds(t *testing.T) {
 }
 
 func TestScheduleWindowOpenBeforeLogin(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	// The state is known a moment after the session began; that changes nothing.
 	d.now = d.now.Add(2 * time.Second)
 	d.s.update(d.now, helper.Unlocked, d.start.Add(-72*time.Hour))
@@ -121,7 +121,7 @@ func TestScheduleWindowOpenBeforeLogin(t *testing.T) {
 }
 
 func TestScheduleStateReadLateAfterLogin(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unknown)
 	d.pass(20 * minute)
 	d.want("reminded", d.reminded)
@@ -130,7 +130,7 @@ func TestScheduleStateReadLateAfterLogin(t *testing.T) {
 }
 
 func TestScheduleClosesWhenLocked(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(7 * minute)
 	d.update(helper.Locked)
@@ -139,8 +139,8 @@ func TestScheduleClosesWhenLocked(t *testing.T) {
 	d.want("closed", d.closed, 7*minute)
 }
 
-func TestScheduleNewWindowStartsAnew(t *testing.T) {
-	d := newDesk(t)
+func TestScheduleNewWindowStartsOver(t *testing.T) {
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * minute)
 	d.update(helper.Locked)
@@ -150,8 +150,8 @@ func TestScheduleNewWindowStartsAnew(t *testing.T) {
 	d.want("reminded", d.reminded, 5*minute, 12*minute)
 }
 
-func TestScheduleNewWindowThatNobodySawBegin(t *testing.T) {
-	d := newDesk(t)
+func TestScheduleNewWindowThatWasNotSeenToBegin(t *testing.T) {
+	d := newPlayedSession(t)
 	first := d.start.Add(-time.Hour)
 	d.s.update(d.now, helper.Unlocked, first)
 	d.pass(6 * minute)
@@ -164,7 +164,7 @@ func TestScheduleNewWindowThatNobodySawBegin(t *testing.T) {
 }
 
 func TestScheduleWindowRecordedAfterTheFlags(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Locked)
 	d.pass(10 * minute)
 	d.update(helper.Unlocked)
@@ -178,7 +178,7 @@ func TestScheduleWindowRecordedAfterTheFlags(t *testing.T) {
 }
 
 func TestSchedulePartlyLockedDoesNotRestart(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(4 * minute)
 	d.update(helper.PartlyLocked)
@@ -190,7 +190,7 @@ func TestSchedulePartlyLockedDoesNotRestart(t *testing.T) {
 }
 
 func TestScheduleRefreshesAShownTextWithoutAStorm(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.s.textIs(d.now, false)
 	d.pass(5 * minute)
@@ -209,7 +209,7 @@ func TestScheduleRefreshesAShownTextWithoutAStorm(t *testing.T) {
 }
 
 func TestScheduleEightHoursAsleepIsOneReminder(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * minute)
 	d.sleep(8 * time.Hour)
@@ -220,7 +220,7 @@ func TestScheduleEightHoursAsleepIsOneReminder(t *testing.T) {
 }
 
 func TestScheduleEightHoursAwakeAreThirtyTwo(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(8 * time.Hour)
 	if len(d.reminded) != 32 {
@@ -231,7 +231,7 @@ func TestScheduleEightHoursAwakeAreThirtyTwo(t *testing.T) {
 // Whoever looks while a lock is under way finds nothing to do, however long overdue it
 // is; afterwards what is due is done.
 func TestScheduleLockUnderWay(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * time.Minute)
 	d.want("reminders before the lock", d.reminded, 5*time.Minute)
@@ -257,7 +257,7 @@ func TestScheduleLockUnderWay(t *testing.T) {
 }
 
 func TestScheduleSnooze(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * minute)
 	d.s.snooze(d.now)
@@ -276,7 +276,7 @@ func TestScheduleSnooze(t *testing.T) {
 }
 
 func TestScheduleSnoozeEndsWithTheWindow(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.s.snooze(d.now)
 	d.pass(minute)
@@ -294,7 +294,7 @@ func TestScheduleSnoozeEndsWithTheWindow(t *testing.T) {
 }
 
 func TestScheduleUnknownKeepsWhatWas(t *testing.T) {
-	d := newDesk(t)
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * minute)
 	d.update(helper.Unknown)
@@ -307,7 +307,7 @@ func TestScheduleUnknownKeepsWhatWas(t *testing.T) {
 	d.update(helper.Unlocked) // overdue by now
 	d.want("reminded", d.reminded, 5*minute, 36*minute)
 
-	d = newDesk(t)
+	d = newPlayedSession(t)
 	d.update(helper.Locked)
 	d.update(helper.Unknown)
 	d.pass(30 * minute)
@@ -316,8 +316,8 @@ func TestScheduleUnknownKeepsWhatWas(t *testing.T) {
 	d.want("reminded after a lock that was known", d.reminded, 35*minute)
 }
 
-func TestScheduleSessionBeginsAnew(t *testing.T) {
-	d := newDesk(t)
+func TestScheduleSessionBeginsAgain(t *testing.T) {
+	d := newPlayedSession(t)
 	d.update(helper.Unlocked)
 	d.pass(6 * minute)
 	d.s.begin(d.now)

@@ -74,7 +74,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	case refused(os.Geteuid(), os.Getenv(practiceVariable)):
 		complain(stderr, errors.New("must not run as root"),
-			"start it as the person at the desk; it asks for the password when it needs it")
+			"start it as the user who is logged in; it asks for the password when it needs it")
 		return exitFailed
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
