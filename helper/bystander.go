@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// A Bystander is a program that sees the protected paths through mounts of its own, in a
-// mount namespace that could not be brought along with the others.
+// A Bystander is a program that sees the protected paths through mounts of its own, in a mount
+// namespace that an unlock could not change.
 type Bystander struct {
-	// Unit is the system's unit it belongs to, "" outside any.
+	// Unit is its unit of the system's systemd, "" if it has none.
 	Unit    string `json:"unit"`
 	Program string `json:"program"`
 	PID     int    `json:"pid"`

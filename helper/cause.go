@@ -1,7 +1,7 @@
 package helper
 
-// A Cause is what made a request: a person, or something that acts by itself. The cause
-// of the lock that ends a window is how the window ended.
+// A Cause is the origin of a request: a person, or a part of the system. The cause of the lock
+// that ends a window says how the window ended.
 type Cause string
 
 // The causes. The journal has them in IMMUTRAY_CAUSE; others may be added.
@@ -15,7 +15,7 @@ const (
 	ByLogout = Cause(Logout)
 )
 
-// Cause returns what made the request.
+// Cause returns the cause of the request.
 func (r Request) Cause() Cause {
 	switch {
 	case r.Verb == Seal:

@@ -12,10 +12,9 @@ import (
 // escaped.
 const MaxReason = 200
 
-// CleanReason returns a reason as it is recorded and shown everywhere: without blanks
-// around it, and with escapes in place of what a terminal would act on, of line breaks,
-// and of what turns the direction of writing. A reason that is too long, or not UTF-8,
-// is an error. What is clean already stays as it is.
+// CleanReason returns a reason as it is recorded and shown: without blanks around it, and with
+// escapes in place of control characters, line breaks and characters that turn the direction of
+// writing. A reason that is too long, or not UTF-8, is an error. A clean one stays as it is.
 func CleanReason(text string) (string, error) {
 	if !utf8.ValidString(text) {
 		return "", errors.New("cannot record the reason: it is not UTF-8 text")

@@ -11,10 +11,10 @@ import (
 // result, in the state file.
 type Request struct {
 	Verb Verb `json:"verb"`
-	// ID tells this request from every other; the result carries it back.
+	// ID is unique; the result has it too.
 	ID string `json:"id"`
-	// UID is who asked: the user behind pkexec, else root. For the record and
-	// for messages only; polkit has decided already.
+	// UID is the user who asked: the one behind pkexec, else root. It is for records and
+	// messages: polkit has decided already.
 	UID uint32 `json:"uid"`
 	// User is the name of UID, or its number when it has no name.
 	User string `json:"user"`

@@ -13,21 +13,21 @@ type Result struct {
 	Outcome Outcome `json:"outcome"`
 	// Error is one line without a full stop; empty when the outcome is Done.
 	Error string `json:"error,omitempty"`
-	// Limit is the name of the errno, such as EDQUOT, where a limit of the system was in the
-	// way: of disk space, of a quota, of open files.
+	// Limit is the name of the errno, such as EDQUOT, if a limit of the system was reached: of
+	// disk space, of a quota, of open files.
 	Limit string `json:"limit,omitempty"`
-	// Unfit says, for ConfigRefused, that the configuration was understood, or is the
-	// default, but that this machine has not what it names.
+	// Unfit says, for ConfigRefused, that this machine does not have the paths that the
+	// configuration names. It is valid, or the default.
 	Unfit bool `json:"unfit,omitempty"`
-	// Notices say what went otherwise than planned without making the request fail.
+	// Notices are what the person should know although the request did not fail.
 	Notices  []string  `json:"notices,omitempty"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
 	// Before and Status are the state at the start and at the end.
 	Before *Status `json:"before,omitempty"`
 	Status *Status `json:"status,omitempty"`
-	// Writers is who blocks, for Blocked. It may be empty: the kernel says busy,
-	// but not who (a file in flight in a socket, another PID namespace).
+	// Writers are the writers that were found, for Blocked. There may be none: the kernel says
+	// busy, but not why (a file in flight in a socket, another PID namespace).
 	Writers []Writer `json:"writers,omitempty"`
 	// MoreWriters is how many others there are that are not listed.
 	MoreWriters int `json:"more_writers,omitempty"`
@@ -39,8 +39,8 @@ type Result struct {
 	Busy *Busy `json:"holder,omitempty"`
 }
 
-// A Backup is a process that reads a subvolume with "btrfs send". Until it ends nobody can
-// make the subvolume writable.
+// A Backup is a process that reads a subvolume with "btrfs send". Until it ends the subvolume
+// can't be made writable.
 type Backup struct {
 	PID     int    `json:"pid"`
 	Program string `json:"program"`

@@ -2,21 +2,20 @@ package helper
 
 import "time"
 
-// A State is the word for how locked a protected path, or the whole system, is.
+// A State is the state of a protected path, or of the whole system.
 type State string
 
-// The states. OpenMount and MountOnly are a path's, PartlyLocked is the system's;
-// the others are both's.
+// The states. Only a path has OpenMount and MountOnly, only the system has PartlyLocked.
 const (
 	Locked       State = "locked"        // property and mount flag both read-only
 	Unlocked     State = "unlocked"      // both writable
 	OpenMount    State = "open-mount"    // property read-only, mount writable: files already open can still be written
 	MountOnly    State = "mount-only"    // property writable: one "mount -o remount,rw" from unlocked
 	PartlyLocked State = "partly-locked" // neither locked nor unlocked
-	Unknown      State = "unknown"       // it can't be read
+	Unknown      State = "unknown"       // a layer can't be read
 )
 
-// A Flag is what one layer says: read-only, writable, or that the layer does not exist.
+// A Flag is the value of one layer.
 type Flag string
 
 // The values of a layer. The empty Flag means that it could not be read.
@@ -31,20 +30,19 @@ const (
 type Status struct {
 	State State        `json:"state"`
 	Paths []PathStatus `json:"paths"`
-	// Window is the time since the unlock; nil when the system is locked, or
-	// when nothing recorded who unlocked it.
+	// Window is the window that is open; nil when the system is locked, and when there is no
+	// record of the unlock.
 	Window *Window `json:"window"`
-	// Overdue says what keeps a window from ending that is over; nil when nothing does.
+	// Overdue says why the system is not locked although the window is over; else nil.
 	Overdue *Overdue `json:"overdue,omitempty"`
-	// Runs are the commands of "immutectl run" that can write, the oldest first. The
-	// system is locked all the same, for everything else; see [Status.SetRuns].
+	// Runs are the commands of "immutectl run", the oldest first. For all other programs the
+	// system is locked; see [Status.SetRuns].
 	Runs []Run `json:"runs,omitempty"`
 	// StillReadOnly are the programs to which an unlocked system is still read-only: they
 	// have mounts of their own that could not be changed. A restart gives them new ones.
 	StillReadOnly []Bystander `json:"still_read_only,omitempty"`
-	// ConfigError is why the file of the configuration is refused, "" when it is not. All
-	// else is true nevertheless: what was opened, else the last configuration that was good,
-	// else the default says what is protected meanwhile.
+	// ConfigError is why the file of the configuration is refused, "" when it is not. The rest
+	// is about the configuration that is used instead.
 	ConfigError string `json:"config_error,omitempty"`
 }
 
@@ -60,8 +58,8 @@ type PathStatus struct {
 	Property    Flag   `json:"property"`
 	Mount       Flag   `json:"mount"`
 	Superblock  Flag   `json:"superblock"`
-	// OnTop is the file system that is mounted over the subvolume and hides it, an overlay
-	// of systemd-confext(8) perhaps; mostly "". The mount flag is that of what is on top, the
+	// OnTop is the file system that is mounted over the subvolume and hides it, such as an
+	// overlay of systemd-confext(8); mostly "". The mount flag is that of the upper mount, the
 	// rest is the subvolume's.
 	OnTop string `json:"on_top,omitempty"`
 	State State  `json:"state"`
@@ -78,7 +76,7 @@ type Window struct {
 	Reason string     `json:"reason"`
 }
 
-// PathState returns the state that the layers of one path add up to.
+// PathState returns the state of a path with these layers.
 //
 // A read-only superblock below a writable property counts as MountOnly, like a
 // read-only mount: one "mount -o remount,rw" undoes either. Below a read-only
@@ -105,9 +103,8 @@ func PathState(property, mount, superblock Flag) State {
 	return Unlocked
 }
 
-// OverallState returns the state of the system from the states of its paths:
-// unlocked when any path is, locked when every path is. Between the two, a path
-// that can't be read makes the whole unknown.
+// OverallState returns the state of the system: unlocked if any path is, locked if every path is,
+// else unknown if any path is.
 func OverallState(paths []PathStatus) State {
 	locked, unknown := 0, 0
 	for _, p := range paths {

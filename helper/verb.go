@@ -6,8 +6,8 @@
 // work.
 package helper
 
-// A Verb is what root's helper can be asked to do: its first argument, and the
-// part of the command line that a polkit action is bound to.
+// A Verb is what root's helper can be asked to do. It is the first argument, to which the polkit
+// actions are bound.
 type Verb string
 
 // The verbs of the helper. There are no others: an unknown one is refused.
@@ -22,7 +22,7 @@ const (
 	LockForce Verb = "lock-force"
 )
 
-// Verbs lists every verb, in the order usage texts show them.
+// Verbs lists every verb, in the order of usage texts.
 func Verbs() []Verb { return []Verb{Lock, LockForce, Unlock, Seal, Unseal} }
 
 // AtBoot reports whether the verb is the boot's: no user may ask for it.

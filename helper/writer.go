@@ -10,9 +10,9 @@ const (
 	WriterMapping WriterKind = "mapping" // a mapping of a file opened for writing, its descriptor closed
 	WriterLoop    WriterKind = "loop"    // a loop device whose backing file is there
 	WriterSwap    WriterKind = "swap"    // an active swap file
-	// WriterUnknown is a process that could not be looked into, mostly because it hangs
-	// and everyone who looks at it hangs too: it may be writing. Protected and Path are
-	// empty, and Program is what the process calls itself.
+	// WriterUnknown is a process that could not be inspected and may be writing. Mostly it
+	// hangs, and so does every program that inspects it. Protected and Path are empty, and
+	// Program is what the process calls itself.
 	WriterUnknown WriterKind = "unknown"
 )
 
@@ -28,7 +28,7 @@ type Writer struct {
 	Program string `json:"program"`
 	UID     uint32 `json:"uid"`
 	User    string `json:"user"`
-	// Unit is the systemd unit from the process's cgroup, "" outside any.
+	// Unit is the systemd unit from the process's cgroup, "" if it has none.
 	Unit string `json:"unit"`
 	// Device is the loop device, for WriterLoop.
 	Device string `json:"device,omitempty"`

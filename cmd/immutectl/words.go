@@ -282,17 +282,11 @@ func pathsAre(paths []helper.PathStatus) string {
 
 // enumerate joins names as in "/, /etc and /usr".
 func enumerate(names []string) string {
-	var b strings.Builder
+	quoted := make([]string, len(names))
 	for i, name := range names {
-		switch {
-		case i > 0 && i == len(names)-1:
-			b.WriteString(" and ")
-		case i > 0:
-			b.WriteString(", ")
-		}
-		b.WriteString(text.Quote(name))
+		quoted[i] = text.Quote(name)
 	}
-	return b.String()
+	return text.List(quoted)
 }
 
 // doctorText is a line per finding and what mends it, and at last whether the computer

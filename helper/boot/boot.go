@@ -1,8 +1,7 @@
-// Package boot decides what a boot does to the system: seal it, unlock it, or leave it
-// as it is.
+// Package boot decides whether a boot seals the system, unlocks it, or leaves it as it is.
 //
-// A boot is sealed, unless whoever sits at the computer asks for something else, or
-// being sealed would keep it from coming up.
+// It seals, unless the kernel command line asks for something else, or a sealed system would
+// not come up.
 package boot
 
 import (
@@ -15,23 +14,21 @@ import (
 	"immutray.org/helper/cmdline"
 )
 
-// Patience is how many boots in a row may be sealed and not come up. The next one is
-// unlocked.
-const Patience = 3
+// MaxUnfinished is how many sealed boots in a row may fail to come up. The next one is unlocked.
+const MaxUnfinished = 3
 
 // Facts are what the decision depends on.
 type Facts struct {
 	CommandLine []byte // the kernel's
-	// UpdateWaits says that an offline update is to be installed by the next boot that
-	// has no target of its own on the command line (systemd.offline-updates(7)).
+	// UpdateWaits says that the next boot without a target on its command line installs an
+	// offline update (systemd.offline-updates(7)).
 	UpdateWaits bool
-	// Unfinished is how many boots before this one were sealed and have not come up,
-	// since the last that has.
+	// Unfinished is how many boots before this one were sealed and did not come up, since the
+	// last that did.
 	Unfinished int
 }
 
-// Decide returns which of the boot's verbs is to be carried out, "" for none, and why it
-// is not the seal.
+// Decide returns the verb for this boot, "" for none, and why it is not the seal.
 func (f Facts) Decide() (verb helper.Verb, why string) {
 	target := cmdline.Target(f.CommandLine)
 	switch {
@@ -41,7 +38,7 @@ func (f Facts) Decide() (verb helper.Verb, why string) {
 		return "", "the computer was started in " + strings.TrimSuffix(target, ".target") + " mode"
 	case f.UpdateWaits && target == "":
 		return helper.Unseal, "an update is waiting to be installed"
-	case f.Unfinished >= Patience:
+	case f.Unfinished >= MaxUnfinished:
 		return helper.Unseal, fmt.Sprintf("the last %d boots did not come up", f.Unfinished)
 	}
 	return helper.Seal, ""
@@ -49,16 +46,15 @@ func (f Facts) Decide() (verb helper.Verb, why string) {
 
 // A Machine is where the facts are found.
 type Machine struct {
-	// Root is the directory of its root file system. "" is none: its updates are not
-	// looked for.
+	// Root is the directory of its root file system; without one, no update is looked for.
 	Root string
-	// Kept is a directory of root's that stays writable and is kept over boots. "" is
-	// none: its boots are not counted.
+	// Kept is a directory of root's that stays writable and survives a reboot; without one,
+	// boots are not counted.
 	Kept string
 }
 
-// Facts returns the facts of this boot. Boots before it whose record can't be read are
-// taken for none: toward locked is always the safe side.
+// Facts returns the facts of this boot. If the record of earlier boots can't be read, there are
+// none: locked is the safe side.
 func (m Machine) Facts() (Facts, error) {
 	line, err := os.ReadFile(cmdline.Path)
 	if err != nil {
@@ -68,9 +64,8 @@ func (m Machine) Facts() (Facts, error) {
 	return Facts{CommandLine: line, UpdateWaits: m.UpdateWaits(), Unfinished: len(others)}, nil
 }
 
-// UpdateWaits reports whether an offline update is to be installed by the next boot. The
-// links may lead nowhere, and count all the same (system-update-generator.c in systemd);
-// the second is looked at since systemd 255.
+// UpdateWaits reports whether the next boot installs an offline update. A link that leads nowhere
+// counts too (system-update-generator.c in systemd); the second one exists since systemd 255.
 func (m Machine) UpdateWaits() bool {
 	if m.Root == "" {
 		return false

@@ -16,27 +16,26 @@ import (
 	"immutray.org/helper/wholefile"
 )
 
-// unfinishedName is the file that has the ids of the boots that were sealed and have not
-// come up, one a line, as "journalctl --boot=ID" takes them. immutray-came-up.service
-// removes it.
+// unfinishedName is the file with the ids of the boots that were sealed and did not come up, one
+// per line, as in "journalctl --boot=ID". immutray-came-up.service removes it.
 const unfinishedName = "unfinished-boots"
 
-// maxUnfinished bounds what is read of it: more ids than are ever written.
+// maxUnfinished is more than the ids that are ever written take.
 const maxUnfinished = 1024
 
 // idPath has the id of this boot.
 const idPath = "/proc/sys/kernel/random/boot_id"
 
-// Begin puts this boot on record as one that has not come up yet, before it is sealed. It
-// is on the disk when Begin returns. protected are the devices (st_dev) of the subvolumes
-// to be sealed: a record in one of them could not be removed any more.
+// Begin records this boot as one that has not come up yet, before it is sealed. The record is on
+// the disk when Begin returns. protected are the devices (st_dev) of the subvolumes to be sealed:
+// a record in one of them could not be removed any more.
 func (m Machine) Begin(protected []uint64) error {
 	if m.Kept == "" {
 		return nil
 	}
 	const cannot = "cannot record that this boot has begun: "
-	// Where it will be made: an island that is not mounted yet has a directory of its
-	// name on the subvolume that will be sealed.
+	// An island that is not mounted yet has a directory of its name on the subvolume that will
+	// be sealed.
 	var st unix.Stat_t
 	parent := filepath.Dir(m.Kept)
 	if err := unix.Stat(parent, &st); err != nil {
@@ -52,7 +51,7 @@ func (m Machine) Begin(protected []uint64) error {
 	if err != nil {
 		return fmt.Errorf(cannot+"%w", err)
 	}
-	others, _ := m.unfinished() // what can't be read is replaced
+	others, _ := m.unfinished() // an unreadable record is replaced
 	lines := strings.Join(append(others, own), "\n") + "\n"
 	if err := wholefile.WriteDurably(filepath.Join(m.Kept, unfinishedName), []byte(lines)); err != nil {
 		return fmt.Errorf(cannot+"%w", err)

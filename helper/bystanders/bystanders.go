@@ -1,4 +1,4 @@
-// Package bystanders says which programs an unlock has not reached, and what to do about them.
+// Package bystanders words which programs still see an unlocked system read-only.
 package bystanders
 
 import (
@@ -9,8 +9,8 @@ import (
 	"immutray.org/helper"
 )
 
-// unrestarted are services that nobody restarts below a running desktop: it ends with them,
-// or what they keep at work does.
+// unrestarted are services that can't be restarted below a running desktop: it would end with
+// them, or containers and virtual machines would.
 var unrestarted = []string{
 	"dbus.", "dbus-broker.", "systemd-logind.", "user@", "getty@", "serial-getty@",
 	"display-manager.", "gdm.", "gdm3.", "sddm.", "lightdm.", "lxdm.", "greetd.", "ly.",

@@ -20,18 +20,18 @@ type noDialogError struct{}
 func (noDialogError) Error() string        { return "the password prompt could not be shown" }
 func (noDialogError) Is(target error) bool { return target == ErrCancelled }
 
-// ErrNoResult is in the chain when the helper began, and ended or fell silent
-// without saying how it went. Only the state of the system can tell.
+// ErrNoResult is in the chain when the helper began, and then ended or fell silent without a
+// result. Only the state of the system shows what it has done.
 var ErrNoResult = errors.New("the helper started, but did not report how it ended")
 
 // An AuthorizationKind says why a request never reached the helper.
 type AuthorizationKind int
 
-// The kinds of authorization failure that pkexec's words tell apart.
+// The kinds of authorization failure, by what pkexec prints.
 const (
 	AuthorizationFailed      AuthorizationKind = iota // something else; Detail has pkexec's words
 	NotAuthorized                                     // a wrong password, or the policy says no
-	NoAgent                                           // nobody is there to ask for the password
+	NoAgent                                           // no program that asks for the password
 	NoPolkit                                          // polkit's service does not answer
 	PkexecMissing                                     // pkexec is not installed
 	PkexecPowerless                                   // pkexec can't become root: setuid bit, no_new_privs, sandbox
@@ -70,10 +70,9 @@ func authorizationReasons() map[AuthorizationKind]string {
 	}
 }
 
-// pkexecWords maps what pkexec prints to what it means. The exit code does not
-// tell these apart: it is 127 for all of them. The messages are not translated
-// (polkit, src/programs/pkexec.c); measured with pkexec 122. The first that is found
-// counts.
+// pkexecWords maps what pkexec prints to its meaning: the exit code is 127 for all of these. The
+// messages are not translated (polkit, src/programs/pkexec.c); measured with pkexec 122. The
+// first one found counts.
 func pkexecWords() []struct {
 	words string
 	kind  AuthorizationKind
@@ -98,7 +97,7 @@ func pkexecWords() []struct {
 	}
 }
 
-// exitDismissed is pkexec's for a dialog that the user closed.
+// exitDismissed is pkexec's exit code for a dialog that the user closed.
 const exitDismissed = 126
 
 // pkexecError explains a pkexec that ended without the helper's handshake.

@@ -9,8 +9,8 @@ import (
 	"immutray.org/helper/text"
 )
 
-// readAfterEnd is how long the output of a child that has ended is still read. Somebody
-// else may keep the pipe open; nobody should.
+// readAfterEnd is how long the output of a child that has ended is still read: another process
+// may keep the pipe open.
 const readAfterEnd = time.Second
 
 // A child is a pkexec or a helper that was started. A helper may live on when it has

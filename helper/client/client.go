@@ -32,7 +32,7 @@ type Client struct {
 	timeout time.Duration // 0 is helper.ClientTimeout; shorter in tests
 }
 
-// promptAtLeast is the time within which nobody reads a dialog and closes it.
+// promptAtLeast is less than the time in which a person reads a dialog and closes it.
 const promptAtLeast = 500 * time.Millisecond
 
 // Do sends one request and waits for the answer. ID, UID and User of the request are
@@ -42,8 +42,8 @@ const promptAtLeast = 500 * time.Millisecond
 //   - an *AuthorizationError when the helper was never started,
 //   - an error that wraps ErrNoResult when it was, but did not answer.
 //
-// When ctx ends before the helper has begun, the request is withdrawn. A helper at
-// work is never stopped: Do then only waits no longer, unless ToTheEnd is set.
+// When ctx ends before the helper has begun, the request is withdrawn. A helper that has begun is
+// never stopped: Do only stops waiting, unless ToTheEnd is set.
 func (c *Client) Do(ctx context.Context, r helper.Request) (*helper.Result, error) {
 	cmd, err := c.command(r)
 	if err != nil {
@@ -62,8 +62,7 @@ func (c *Client) Do(ctx context.Context, r helper.Request) (*helper.Result, erro
 	return c.judge(r.Verb, child.out, code, words, tooSoon)
 }
 
-// command builds the command line. Nothing ties the child's life to ours: it must
-// be free to finish when we are gone.
+// command builds the command line. The child must be able to finish after we have ended.
 func (c *Client) command(r helper.Request) (*exec.Cmd, error) {
 	program := c.Helper
 	if program == "" {
@@ -89,10 +88,9 @@ func (c *Client) command(r helper.Request) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// cleanEnvironment is what pkexec gets to see. It refuses to work for a SHELL that
-// /etc/shells does not know (fish, nix), and for locale variables with / % or ..
-// in them; its messages are told apart in English. Passed on is only what finds
-// programs and the session.
+// cleanEnvironment returns the environment for pkexec, which refuses a SHELL that is not in
+// /etc/shells (fish, nix) and locale variables with / % or .. in them. Its messages have to be
+// English. Only the variables that find programs and the session are passed on.
 func cleanEnvironment(environ []string) []string {
 	env := []string{"SHELL=/bin/sh", "LC_ALL=C.UTF-8"}
 	for _, variable := range environ {
@@ -123,8 +121,7 @@ func (c *Client) startError(err error) error {
 	return &AuthorizationError{Kind: PkexecMissing}
 }
 
-// wait returns nil when the child has answered or ended, else why nobody waits any
-// longer.
+// wait returns nil when the child has answered or ended, else why it stopped waiting.
 func (c *Client) wait(ctx context.Context, child *child) error {
 	begun, asked := child.out.begun, ctx.Done()
 	var late <-chan time.Time
@@ -141,7 +138,8 @@ func (c *Client) wait(ctx context.Context, child *child) error {
 			begun = nil
 			timeout := c.timeout
 			if timeout == 0 {
-				// There is no limit before: a password dialog behind a locked screen waits for hours.
+				// Before the handshake there is none: a password prompt behind a locked screen
+				// may wait for hours.
 				timeout = helper.ClientTimeout
 			}
 			timer := time.NewTimer(timeout)
@@ -158,8 +156,8 @@ func (c *Client) wait(ctx context.Context, child *child) error {
 				return fmt.Errorf("cannot wait for the helper any longer: %w: %w", ErrNoResult, context.Cause(ctx))
 			}
 			if !c.Direct {
-				// Before the password is given pkexec still is the user's to end, and its
-				// dialog goes with it. Afterwards it is root's, and this fails.
+				// Until the password is given the user can end pkexec, and its dialog with it.
+				// Afterwards pkexec is root's, and this fails.
 				_ = child.cmd.Process.Signal(unix.SIGTERM)
 			}
 			return fmt.Errorf("cannot get authorization: %w", context.Cause(ctx))

@@ -27,8 +27,8 @@ func hintOn(err error, d distribution.Distribution) string {
 	case errors.As(err, &auth):
 		return authorizationHints(d)[auth.Kind]
 	case limitHints()[helper.LimitOf(err)] != "":
-		// Before any other: a file that could not be opened for want of descriptors need
-		// not be corrected.
+		// Before those of the configuration: a file that could not be opened because a limit
+		// was reached need not be corrected.
 		return limitHints()[helper.LimitOf(err)]
 	case errors.Is(err, ErrNoDialog):
 		return "Close open menus and dialogs, then try again."
@@ -59,7 +59,7 @@ func resultHint(r *helper.Result) string {
 		return "The kernel does not say which program it is. Close programs and containers that may be writing, then lock again."
 	}
 	if r.Outcome == helper.Blocked && !slices.ContainsFunc(r.Writers, func(w helper.Writer) bool { return w.Kind != helper.WriterUnknown }) {
-		return `Such a process hangs, and so does every program that inspects it. End it, or the server of the file system that it waits for, then lock again. Or lock nevertheless, with "immutectl lock --force".`
+		return `Such a process hangs, and so does every program that inspects it. End it, or the server of the file system that it waits for, then lock again. To lock anyway, run "immutectl lock --force".`
 	}
 	if r.Outcome == helper.PackageManager && r.Busy != nil && r.Busy.Kind() == helper.BusyRun {
 		return `Wait until it ends, or take away its write access with "immutectl lock --force".`
@@ -113,7 +113,7 @@ func authorizationHints(d distribution.Distribution) map[AuthorizationKind]strin
 		NoAgent:                  "Start the polkit agent of your desktop. " + useSudo,
 		NoPolkit:                 `Start it with "sudo systemctl start polkit". ` + useSudo,
 		PkexecMissing:            install + useSudo,
-		PkexecPowerless:          "Programs started here can't become root: this is a container or a sandbox, or pkexec lost its setuid bit. " + useSudo,
+		PkexecPowerless:          "Programs started here can't become root, because this is a container or a sandbox, or because pkexec has lost its setuid bit. " + useSudo,
 		PkexecRefusedEnvironment: useSudo,
 		HelperMissing:            "Install Immutray again.",
 		OtherVersion:             "Immutray was updated while it was running. Log out and in again; if that does not help, install it again.",

@@ -1,9 +1,8 @@
 // Package cmdline reads the kernel command line.
 //
-// Words are told apart as the kernel does it (next_arg in lib/cmdline.c): blanks
-// separate them but not between double quotes, and quotes around a word, or around
-// the value after the first =, fall away. There is no escape character. What words
-// mean is kernel-command-line(7)'s.
+// It separates words as the kernel does (next_arg in lib/cmdline.c): at blanks that are not
+// between double quotes. Quotes around a word, or around the value after the first =, are
+// removed. There is no escape character. kernel-command-line(7) says what the words mean.
 package cmdline
 
 import "strings"
@@ -11,8 +10,8 @@ import "strings"
 // Path is where the kernel shows its command line.
 const Path = "/proc/cmdline"
 
-// HasWord reports whether the command line has the word standing alone: neither
-// part of another, nor with a value.
+// HasWord reports whether the command line has the word, without a value and not as a part of
+// another.
 func HasWord(data []byte, word string) bool {
 	for _, w := range Words(data) {
 		if w == word {
@@ -22,7 +21,7 @@ func HasWord(data []byte, word string) bool {
 	return false
 }
 
-// Targets that a system is started in to be repaired.
+// Targets that a system is started in for repairs.
 const (
 	Rescue    = "rescue.target"
 	Emergency = "emergency.target"

@@ -1,9 +1,8 @@
-// Package config reads root's configuration, /etc/immutray/config.toml: which
-// paths are protected, and how. The file is optional; what it does not say is the
-// default.
+// Package config reads root's configuration, /etc/immutray/config.toml. The file is optional,
+// and so is each of its keys.
 //
-// The file is TOML, and refused unless only root can have written it: the helper runs as
-// root on what it reads here.
+// The file is TOML. It is refused unless only root can have written it, because the helper does
+// as root what it says.
 package config
 
 import (
@@ -17,8 +16,8 @@ import (
 // Path is where the configuration is read from.
 const Path = "/etc/immutray/config.toml"
 
-// A Config says what is protected, and how. As JSON it is what Immutray itself keeps of
-// one; times are in nanoseconds there.
+// A Config says what is protected, and how. Immutray keeps copies of one as JSON, with times in
+// nanoseconds.
 type Config struct {
 	// Paths are the protected paths, each a mount point.
 	Paths []string `json:"paths"`
@@ -33,12 +32,12 @@ type Config struct {
 	AllowReadonly []string `json:"allow_readonly"`
 	// Drain is how long a lock waits for writers to finish.
 	Drain time.Duration `json:"drain"`
-	// UnlockDefault is how long an unlock lasts for which nothing else is asked;
-	// UntilLocked is until someone locks.
+	// UnlockDefault is how long an unlock lasts if the request does not say; UntilLocked is
+	// until someone locks.
 	UnlockDefault time.Duration `json:"unlock_default"`
 	// UnlockMax is how long an unlock may last at most; UntilLocked is without a limit.
 	UnlockMax time.Duration `json:"unlock_max"`
-	// RelockOn is when the system is locked again besides the end of the window.
+	// RelockOn are the occasions that lock the system.
 	RelockOn []helper.Occasion `json:"relock_on"`
 	// LogCommandLines has the journal keep whole command lines of "immutectl run", which
 	// may hold a password, instead of the program's name.
@@ -50,9 +49,9 @@ type Config struct {
 	// unlocked. The file has no word for it; see package inforce.
 	OnBtrfs []string `json:"on_btrfs,omitempty"`
 
-	// Refused is why the file says something else, or nothing: it can't be trusted, read
-	// or understood, or what it names is not there. It wraps ErrRefused. Package inforce
-	// decides what holds then.
+	// Refused is why this is not the configuration in the file: that can't be trusted, read or
+	// understood, or this machine does not have the paths that it names. It wraps ErrRefused.
+	// Package inforce finds the substitute.
 	Refused error `json:"-"`
 }
 
@@ -84,7 +83,7 @@ const HomeIsland = "/home"
 // VarIsland is satisfied in the same way.
 const VarIsland = "/var"
 
-// Default returns the configuration that holds where the file says nothing.
+// Default returns the configuration without a file.
 func Default() Config {
 	return Config{
 		Paths:           []string{"/", "/etc"},

@@ -13,11 +13,11 @@ import (
 )
 
 // ErrRefused is in the chain of every error of this package's Load functions: the
-// configuration can't be trusted, or not be understood.
+// configuration can't be trusted, read or understood.
 var ErrRefused = errors.New("configuration refused")
 
-// LoadFile returns the configuration in the file at path, which must be absolute.
-// Whatever stands in the way is an error that wraps ErrRefused. Any user may call it.
+// LoadFile returns the configuration in the file at path, which must be absolute. Every error
+// wraps ErrRefused. Any user may call it.
 func LoadFile(path string) (Config, error) {
 	f, err := OpenTrusted(path)
 	if err != nil {
@@ -63,7 +63,7 @@ func ParseKept(data []byte) (Config, error) {
 	return c, c.Check()
 }
 
-// Check refuses what the file could not have said, of a configuration that was kept.
+// Check refuses values that no configuration file can have.
 func (c Config) Check() error {
 	least := 1
 	for _, list := range [][]string{c.Paths, c.Islands, c.OptionalIslands, c.AllowReadonly} {
@@ -86,7 +86,7 @@ func (c Config) Check() error {
 	return nil
 }
 
-// keys is every key of the file.
+// keys returns every key that the file may have.
 func (c *Config) keys() []Key {
 	return []Key{
 		{"paths", func(v Value) error { return setPaths(&c.Paths, v, 1) }},
@@ -144,7 +144,7 @@ func checkPaths(paths []string, least int) error {
 	return nil
 }
 
-// checkPath refuses a path that could be read in two ways.
+// checkPath refuses a path that is not absolute, or not in its shortest form.
 func checkPath(p string) error {
 	switch {
 	case p == "":

@@ -13,7 +13,7 @@ import (
 	"immutray.org/helper/text"
 )
 
-// maxSize is far more than any configuration needs; what is larger is not one.
+// maxSize is far more than any configuration needs.
 const maxSize = 64 << 10
 
 // A Table is the content of a configuration file: keys with their values, in the order
@@ -26,7 +26,7 @@ type entry struct {
 	value Value
 }
 
-// ParseTable reads a table. What is no TOML is an error that names the line.
+// ParseTable reads a table. An error in the syntax names the line.
 func ParseTable(r io.Reader) (Table, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
 	if err != nil {
@@ -49,8 +49,8 @@ func ParseTable(r io.Reader) (Table, error) {
 	return t, nil
 }
 
-// lineOf returns the first line that looks like that of a key, which the library does not
-// tell; 0 when none does.
+// lineOf returns the first line that looks like that of a key, 0 if none does: the library does
+// not say where a key is.
 func lineOf(key string, data []byte) int {
 	name := regexp.QuoteMeta(key)
 	place := regexp.MustCompile(`(?m)^[ \t]*["'\[]*` + name + `["'\] \t]*[=.\]\r\n]`).FindIndex(data)
@@ -60,7 +60,7 @@ func lineOf(key string, data []byte) int {
 	return 1 + bytes.Count(data[:place[0]], []byte("\n"))
 }
 
-// atLine says in which line something is wrong, where that is known.
+// atLine is fmt.Errorf for a line of the file; line is 0 if it is not known.
 func atLine(line int, format string, args ...any) error {
 	if line > 0 {
 		format, args = "line %d: "+format, append([]any{line}, args...)

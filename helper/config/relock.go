@@ -8,7 +8,7 @@ import (
 	"immutray.org/helper"
 )
 
-// RelocksOn reports whether the system is to be locked on an occasion.
+// RelocksOn reports whether an occasion locks the system.
 func (c Config) RelocksOn(o helper.Occasion) bool { return slices.Contains(c.RelockOn, o) }
 
 func setOccasions(to *[]helper.Occasion, v Value) error {

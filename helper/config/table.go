@@ -17,8 +17,8 @@ type Key struct {
 	Set  func(Value) error
 }
 
-// Apply hands every value of the table to its key. An unknown key is an error: a
-// word mistyped must not mean the default in silence.
+// Apply passes every value of the table to its key. An unknown key is an error, so that a
+// mistyped one does not silently mean the default.
 func (t Table) Apply(keys []Key) error {
 	for _, e := range t.entries {
 		set := find(keys, e.key)

@@ -13,10 +13,10 @@ import (
 	"immutray.org/helper/nofollow"
 )
 
-// OpenTrusted opens the file at name for reading if root alone can have written it:
-// the file and every directory above it belong to root, nobody else may write
-// there, and none is a symbolic link. Each is opened once, relative to the one
-// before, and judged on the descriptor, so what is checked is what is read.
+// OpenTrusted opens the file at name for reading if only root can have written it: the file and
+// every directory above it belong to root, no other user may write there, and none is a
+// symbolic link. Each is opened once, relative to the one before, and checked by its
+// descriptor. So the file that is read is the one that was checked.
 func OpenTrusted(name string) (*os.File, error) {
 	if err := checkPath(name); err != nil {
 		return nil, err
@@ -73,8 +73,8 @@ func openAt(dir int, part, whole string, flags int) (int, error) {
 	return -1, &fs.PathError{Op: "open", Path: whole, Err: err}
 }
 
-// checkTrust judges an open file or directory. Permissions of an ACL count too:
-// its mask stands in the group's bits (acl(5)).
+// checkTrust checks an open file or directory. Permissions of an ACL count too: its mask is in
+// the group's bits (acl(5)).
 func checkTrust(fd int, name string, kind uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

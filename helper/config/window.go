@@ -12,8 +12,7 @@ import (
 // UntilLocked, as the length of a window, means that it has no end of its own.
 const UntilLocked time.Duration = 0
 
-// shortestSet is the shortest that the file may set: what is shorter is a slip of
-// the unit.
+// shortestSet is the shortest window that the file may set. A shorter one has the wrong unit.
 const shortestSet = time.Minute
 
 // ErrTooLong is in the chain of the error for a window that UnlockMax does not allow.
@@ -31,7 +30,7 @@ func (c Config) Allows(length time.Duration) error {
 	return &tooLong{fmt.Sprintf("cannot unlock for %s: at most %s is allowed", text.ExactDuration(length), text.ExactDuration(c.UnlockMax))}
 }
 
-// exceeds compares two windows, either of which may have no end.
+// exceeds reports whether a window is longer than another. Either may have no end.
 func exceeds(length, most time.Duration) bool {
 	return most != UntilLocked && (length == UntilLocked || length > most)
 }

@@ -1,5 +1,5 @@
-// Package distribution knows how the distributions install what Immutray needs, and
-// what each of them calls it. Whoever tells a person to install something asks here.
+// Package distribution knows the commands by which distributions install what Immutray needs.
+// Every hint to install something gets the command here.
 package distribution
 
 import (
@@ -20,8 +20,8 @@ const (
 	AppIndicator Package = "gnome-shell-extension-appindicator"
 )
 
-// A Distribution is what os-release says of itself: its ID, then those of ID_LIKE, which
-// are the closest first (os-release(5)). It is empty where that is not known.
+// A Distribution is the ID in os-release, then those in ID_LIKE, the closest first
+// (os-release(5)). It is empty if there is no os-release.
 type Distribution []string
 
 // Here is the distribution that we run on.
@@ -48,16 +48,16 @@ func parse(r io.Reader) Distribution {
 	return strings.Fields(values["ID"] + " " + values["ID_LIKE"])
 }
 
-// A family is the distributions that install alike.
+// A family is a group of distributions with the same package manager.
 type family struct {
 	install string
-	// names are the packages as the family calls them, none where it has none.
+	// names are the family's names of the packages; it has no others.
 	names map[Package]string
 }
 
-// families are found by what stands in ID and ID_LIKE. Where a package is called what
-// follows from the specification that builds it: pkexec is part of polkit on Fedora and
-// Arch, and a package of its own on Debian and openSUSE.
+// families maps the values of ID and ID_LIKE to families. The names of the packages are those
+// in the files that build them: pkexec is part of polkit on Fedora and Arch, and a package of
+// its own on Debian and openSUSE.
 func families() map[string]family {
 	debian := family{"apt install", map[Package]string{Pkexec: "pkexec", Agent: "mate-polkit", AppIndicator: "gnome-shell-extension-appindicator"}}
 	fedora := family{"dnf install", map[Package]string{Pkexec: "polkit", Agent: "mate-polkit", AppIndicator: "gnome-shell-extension-appindicator"}}

@@ -35,23 +35,23 @@ type System struct {
 	Scratch string
 	// Session looks at the caller's desktop.
 	Session func(context.Context) Session
-	// Patience is how long anything of it may take to answer; 0 is for ever.
-	Patience time.Duration
+	// Timeout is how long each step may take; 0 is without a limit.
+	Timeout time.Duration
 }
 
 // Here returns the machine that we run on, with the configuration out of a file.
 func Here(c config.Config, file string) *System {
 	return &System{
-		Config: c, ConfigFile: file, Root: "/", Proc: "/proc", Scratch: "/run", Session: session, Patience: 5 * time.Second,
+		Config: c, ConfigFile: file, Root: "/", Proc: "/proc", Scratch: "/run", Session: session, Timeout: 5 * time.Second,
 	}
 }
 
 // Gather reads the facts. Any user may; what he may not see stands in Facts.Unseen, and
 // so does what did not answer.
 func (s *System) Gather(ctx context.Context) Facts {
-	if s.Patience > 0 {
+	if s.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 8*s.Patience) // for the programs that it asks
+		ctx, cancel = context.WithTimeout(ctx, 8*s.Timeout) // for the programs that it asks
 		defer cancel()
 	}
 	g := &gatherer{System: s}

@@ -3,7 +3,8 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"immutray.org/helper/text"
 )
 
 func checkProtected(f Facts) []Finding {
@@ -64,12 +65,12 @@ func (f Facts) coveredPaths(covered []Path) Finding {
 	}
 	finding := Finding{
 		Severity: Problem, Check: "protected-path",
-		What: fmt.Sprintf("%s %s no subvolume and mount of its own", inWords(names), have),
+		What: fmt.Sprintf("%s %s no subvolume and mount of its own", text.List(names), have),
 		Why:  fmt.Sprintf(`the lock of %s covers %s anyway, but Immutray refuses to lock as long as "paths" names %s`, covered[0].Point, them, them),
 	}
 	why := ""
 	if f.Settings.Exists {
-		why = fmt.Sprintf("%s exists already; change \"paths\" in it to name only %s", f.Settings.File, inWords(others))
+		why = fmt.Sprintf("%s exists already; change \"paths\" in it to name only %s", f.Settings.File, text.List(others))
 	}
 	f.mendOr(&finding, why, func() string { return f.leaveOut(others) })
 	return finding
@@ -104,7 +105,7 @@ func checkIslands(f Facts) []Finding {
 		}
 		finding := Finding{
 			Severity: Problem, Check: "writable-island",
-			What: inWords(names) + " would become read-only with the system",
+			What: text.List(names) + " would become read-only with the system",
 			Why:  "programs write there, so Immutray refuses to lock",
 		}
 		switch {
@@ -157,12 +158,4 @@ func checkNested(f Facts) []Finding {
 		found = []Finding{{Severity: OK, Check: "nested-subvolume", What: "no subvolume is hidden below a protected path", Why: "the lock covers all of it"}}
 	}
 	return found
-}
-
-// inWords lists names as in a sentence.
-func inWords(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }

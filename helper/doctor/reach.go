@@ -75,7 +75,7 @@ func (g *gatherer) follow(name string) (real, link string, err error) {
 // within lets a step look for as long as the patience of the system lasts. A step that
 // has not ended then is left to itself, with all that it found; it works on a copy.
 func (g *gatherer) within(what string, checks []string, look func(*gatherer)) {
-	if g.Patience == 0 {
+	if g.Timeout == 0 {
 		look(g)
 		return
 	}
@@ -88,10 +88,10 @@ func (g *gatherer) within(what string, checks []string, look func(*gatherer)) {
 	select {
 	case <-done:
 		*g = *part
-	case <-time.After(g.Patience):
+	case <-time.After(g.Timeout):
 		g.abandoned = true
 		for _, check := range checks {
-			g.unseen(check, "%s: gave up after %v without an answer", what, g.Patience)
+			g.unseen(check, "%s: gave up after %v without an answer", what, g.Timeout)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func TestFileSystemsThatNeverAnswer(t *testing.T) {
 				mkdir(t, place)
 				mounted(t, place)
 				p.Config.Islands = append(s.IslandPaths(), config.HomeIsland, filepath.Join(s.Root, "srv"))
-				p.Patience = time.Minute
+				p.Timeout = time.Minute
 				reports := make(chan Report, 1)
 				go func() { reports <- p.examine() }()
 				select {
@@ -97,7 +97,7 @@ func TestGatherGivesUp(t *testing.T) {
 	never := make(chan struct{})
 	t.Cleanup(func() { close(never) })
 	s := Here(config.Default(), config.Path)
-	s.Patience = time.Second
+	s.Timeout = time.Second
 	s.Session = func(context.Context) Session {
 		<-never
 		return Session{Bus: true, Tray: true}

@@ -86,7 +86,7 @@ func TestUnsealWithoutRwChangesNothing(t *testing.T) {
 func TestABootThatCouldNotComeUpIsUnlocked(t *testing.T) {
 	const id = "%08d-1111-1111-1111-111111111111\n"
 	lost := ""
-	for n := range boot.Patience {
+	for n := range boot.MaxUnfinished {
 		lost += fmt.Sprintf(id, n)
 	}
 	for reason, arrange := range map[string]func(m boot.Machine) error{

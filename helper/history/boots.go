@@ -7,14 +7,14 @@ import (
 	"immutray.org/helper"
 )
 
-// A present is how things stand now.
+// A present is the state now.
 type present struct {
 	boot   string // the id of this boot
 	locked bool
-	atWork []string // the ids of the commands that alone can write
+	atWork []string // the ids of the runs that have write access
 }
 
-// isOpen reports whether a window of this boot that nothing is known to have ended is.
+// isOpen reports whether a window of this boot is open, of whose end there is no record.
 func (p present) isOpen(w *Window) bool {
 	if w.began.verb == helper.RunCommand {
 		return slices.Contains(p.atWork, w.began.request)
@@ -22,8 +22,8 @@ func (p present) isOpen(w *Window) bool {
 	return !p.locked
 }
 
-// windows returns the windows that the records tell of, the newest first. The records
-// come as the journal has them.
+// windows returns the windows in the records, the newest first. The records are in the order of
+// the journal.
 func windows(records []record, now present) []*Window {
 	b := &builder{}
 	for _, boot := range byBoot(records) {
@@ -33,8 +33,8 @@ func windows(records []record, now present) []*Window {
 	return b.all
 }
 
-// byBoot returns the records of each boot. Within a boot their order is that of the
-// monotonic clock, which nobody can set; of boots it is that of the journal.
+// byBoot returns the records of each boot. Within a boot they are ordered by the monotonic
+// clock, which can't be set; the boots are in the order of the journal.
 func byBoot(records []record) [][]record {
 	var boots [][]record
 	index := map[string]int{}
@@ -56,11 +56,11 @@ func byBoot(records []record) [][]record {
 // A builder makes windows of records.
 type builder struct {
 	all  []*Window
-	left []*Window // were open when an earlier boot ended, and that is all since
+	left []*Window // were open when an earlier boot ended; no record since says more
 
-	// Of the boot at hand:
+	// Of the current boot:
 	open  *Window   // is open as far as is known
-	runs  []*Window // of commands that are at work as far as is known
+	runs  []*Window // of runs that have not ended as far as is known
 	begun *record   // the intent of an unlock that has no outcome
 	down  *record   // the machine is being shut down
 }
@@ -90,13 +90,13 @@ func (b *builder) addBoot(records []record, now present) {
 	b.endBoot(records[len(records)-1], now)
 }
 
-// addSeal takes what was done first after a boot: it tells of those before.
+// addSeal takes the first record of a boot: it says how the boots before it ended.
 func (b *builder) addSeal(r record) {
 	for _, w := range b.left {
 		w.sealed(r)
 	}
 	b.left = nil
-	b.down = nil // what was done after it says that it was none, or that it is over
+	b.down = nil // a request since then: there was no shutdown, or it is over
 }
 
 // addRun takes a record of a command. It opens no window and ends none.
@@ -108,9 +108,9 @@ func (b *builder) addRun(r record) {
 		b.all, b.runs = append(b.all, w), append(b.runs, w)
 		return
 	case r.kind == intent:
-		return // who answered for it was killed, and another goes on
+		return // its guardian was killed, and another one has taken over
 	case i < 0:
-		return // it was never begun, or has lost its write access before
+		return // it never began, or lost its write access earlier
 	}
 	w := b.runs[i]
 	b.runs = slices.Delete(b.runs, i, i+1)

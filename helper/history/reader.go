@@ -22,12 +22,12 @@ import (
 )
 
 const (
-	// patience is how long one look into the journal may take.
-	patience = 20 * time.Second
-	// maxOutput bounds what is read of it: some ten thousands of records.
+	// timeout is for one reading of the journal.
+	timeout = 20 * time.Second
+	// maxOutput bounds one reading: some ten thousands of records.
 	maxOutput = 64 << 20
 	maxWords  = 16 << 10
-	// socket is there where records can be written.
+	// socket exists if there is a journal.
 	socket = "/run/systemd/journal/socket"
 	bootID = "/proc/sys/kernel/random/boot_id"
 )
@@ -40,11 +40,11 @@ type Reader struct {
 	Config string
 
 	socket, bootID string        // "" are those of the machine
-	patience       time.Duration // 0 is patience
+	timeout        time.Duration // 0 is the constant
 }
 
-// Read returns the last windows, most at most, the newest first; all of them if most
-// is 0. now is how things stand, which the journal need not know.
+// Read returns the last windows, the newest first: at most that many, or all if most is 0. now
+// is the present state, which the journal need not have.
 // The error may wrap journal.ErrMissing or journal.ErrNotAllowed.
 func (r *Reader) Read(ctx context.Context, most int, now helper.Status) ([]Window, error) {
 	found, err := r.read(ctx, most, now)
@@ -84,7 +84,7 @@ func (r *Reader) read(ctx context.Context, most int, status helper.Status) ([]Wi
 	return result, nil
 }
 
-// lastWindows reads as much of the journal as it takes to know the last windows.
+// lastWindows reads as much of the journal as the last windows take.
 func (r *Reader) lastWindows(ctx context.Context, most int, now present) ([]*Window, error) {
 	// A window without extensions has four records, and a boot without windows two.
 	for lines := 200 + 20*most; ; lines *= 10 {
@@ -116,8 +116,7 @@ func (r *Reader) isOthers(rec record) bool {
 	return rec.kind != shutdown && rec.config != named
 }
 
-// lastOfBoot puts the end of a window that nothing ended at the last moment that the
-// journal has of its boot.
+// lastOfBoot sets the end of a window without one to the last record of its boot.
 func (r *Reader) lastOfBoot(ctx context.Context, w *Window) error {
 	out, err := r.run(ctx, "--lines=1", "--output-fields=_BOOT_ID", "_BOOT_ID="+w.began.boot)
 	if err != nil || len(bytes.TrimSpace(out)) == 0 { // that boot has just left the journal
@@ -141,14 +140,14 @@ func (r *Reader) records(ctx context.Context, args ...string) ([]record, int, er
 	return parse(bytes.NewReader(out))
 }
 
-// run runs journalctl on the system's journal, to which no user can write, and returns
-// what it printed.
+// run runs journalctl on the system's journal and returns what it printed. Users can't write to
+// that journal.
 func (r *Reader) run(ctx context.Context, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.patience, patience))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.timeout, timeout))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, cmp.Or(r.Journalctl, "journalctl"),
 		append([]string{"--system", "--quiet", "--no-pager", "--output=json"}, args...)...)
-	cmd.Env = []string{"LC_ALL=C"} // and not what changes what journalctl prints
+	cmd.Env = []string{"LC_ALL=C"} // without the variables that change what journalctl prints
 	cmd.WaitDelay = time.Second
 	out, words := &text.Clip{Most: maxOutput}, &text.Clip{Most: maxWords}
 	cmd.Stdout, cmd.Stderr = out, words
@@ -164,7 +163,7 @@ func (r *Reader) run(ctx context.Context, args ...string) ([]byte, error) {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(words.Data)), "\n")
 		return nil, fmt.Errorf("journalctl: %w: %s", err, line)
 	case out.Cut:
-		return nil, errors.New("there is too much of it in the journal")
+		return nil, errors.New("the journal has too many records")
 	}
 	return out.Data, nil
 }

@@ -159,7 +159,7 @@ func TestReadFails(t *testing.T) {
 		{"not allowed", "echo No journal files were opened due to insufficient permissions. >&2; exit 1", journal.ErrNotAllowed, prefix + journal.ErrNotAllowed.Error()},
 		{"damaged", "printf 'Failed to open files: Bad message\\nand more\\n' >&2; exit 1", nil, prefix + "journalctl: exit status 1: Failed to open files: Bad message"},
 		{"other words", "echo -- No entries --", nil, prefix + "could not understand the journal: "},
-		{"too much", "head -c 70000000 /dev/zero", nil, prefix + "there is too much of it in the journal"},
+		{"too much", "head -c 70000000 /dev/zero", nil, prefix + "the journal has too many records"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -195,11 +195,11 @@ func TestReadWithoutAJournal(t *testing.T) {
 
 func TestReadEnds(t *testing.T) {
 	r, _ := fakeJournal(t, "exec sleep 1000")
-	r.patience = 50 * time.Millisecond
+	r.timeout = 50 * time.Millisecond
 	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Read() of a journal that hangs: %v", err)
 	}
-	r.patience = time.Hour
+	r.timeout = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Read(ctx, 5, helper.Status{State: helper.Locked}); !errors.Is(err, context.Canceled) {

@@ -12,7 +12,7 @@ import (
 	"immutray.org/helper/journal"
 )
 
-// A kind is what a record is of.
+// A kind is what a record is about.
 type kind int
 
 const (
@@ -21,7 +21,7 @@ const (
 	shutdown
 )
 
-// A record is one of the journal's, understood. A shutdown has only a moment and a boot.
+// A record is a parsed record of the journal. That of a shutdown has only a moment and a boot.
 type record struct {
 	moment
 	kind    kind
@@ -36,10 +36,10 @@ type record struct {
 	command string         // of "immutectl run"
 	outcome helper.Outcome // of the outcome
 	state   helper.State   // of the system, after the outcome
-	window  *helper.Window // open after the outcome, or ended by it; nil: none is known
+	window  *helper.Window // open after the outcome, or ended by it; may be nil
 }
 
-// opens reports whether it is the record of what opens a window.
+// opens reports whether the request opens a window.
 func (r record) opens() bool { return r.verb == helper.Unlock || r.verb == helper.Unseal }
 
 // Message ids of systemd (sd-messages.h).
@@ -55,10 +55,10 @@ const (
 // matches selects the records, as arguments of journalctl(1): of one field the values
 // are alternatives, fields must all match, and "+" parts alternatives.
 //
-// Anyone may send records to the journal, with any field, but those that begin with an
-// underscore are journald's own: _UID is what the kernel says of the sender
-// (systemd.journal-fields(7)). So what root wrote is believed. That it was the helper is
-// not asked for: of a process that ends at once journald can't read the program any more.
+// Any user may send records to the journal, with any fields except those that begin with an
+// underscore: those are journald's own, and _UID is what the kernel says of the sender
+// (systemd.journal-fields(7)). So every record of root's is believed. Its program is not
+// compared: journald can't read that of a process that has just ended.
 func matches() []string {
 	return []string{
 		"_UID=0", "MESSAGE_ID=" + journal.Intent, "MESSAGE_ID=" + journal.Outcome, "MESSAGE_ID=" + shuttingDown,
@@ -67,7 +67,7 @@ func matches() []string {
 	}
 }
 
-// fields are what is wanted of a record; with it come its times and its boot.
+// fields are the fields to read; the times and the boot come with every record.
 func fields() []string {
 	return []string{
 		"MESSAGE_ID", "_UID", "UNIT",
@@ -77,12 +77,12 @@ func fields() []string {
 	}
 }
 
-// An entry is a record as "journalctl --output=json" has it.
+// An entry is a record as "journalctl --output=json" prints it.
 type entry map[string]value
 
-// A value is that of one field: a string; an array of numbers, its bytes, if it is not
-// plain text; an array of such when the record has the field more than once, of which
-// the first counts; or null when it is too large.
+// A value is the value of a field. In JSON it is a string; an array of numbers, its bytes, if it
+// is not plain text; an array of those if the record has the field more than once, of which the
+// first counts; or null if it is too large.
 type value string
 
 func (v *value) UnmarshalJSON(data []byte) error {
@@ -120,8 +120,7 @@ func bytesOf(data []byte) ([]byte, bool) {
 	return bytes, true
 }
 
-// parse reads what journalctl printed. It returns the records that are ours, and how
-// many there were of all.
+// parse reads what journalctl printed. It returns our records, and the number of all records.
 func parse(r io.Reader) (records []record, all int, err error) {
 	for d := json.NewDecoder(r); ; all++ {
 		var e entry
@@ -138,8 +137,8 @@ func parse(r io.Reader) (records []record, all int, err error) {
 	}
 }
 
-// record understands an entry; false when it is not of root's helper or of a shutdown,
-// or lacks what every record has.
+// record parses an entry. It returns false if the entry is not of root's helper or of a
+// shutdown, or lacks what every record has.
 func (e entry) record() (record, bool) {
 	r := record{boot: string(e["_BOOT_ID"])}
 	var ok bool
@@ -179,7 +178,7 @@ func (e entry) moment() (moment, bool) {
 	return moment{time.Unix(0, int64(wall)), monotonic, sinceBoot}, ok1 && ok2
 }
 
-// window returns the window that an outcome tells of, or nil.
+// window returns the window in the fields of an outcome, or nil.
 func (e entry) window() *helper.Window {
 	since, err := time.Parse(time.RFC3339, string(e[journal.WindowSince]))
 	if err != nil {
@@ -193,7 +192,7 @@ func (e entry) window() *helper.Window {
 	return w
 }
 
-// microseconds reads a number of them that a Duration can hold.
+// microseconds reads a number of microseconds that a Duration can hold.
 func (e entry) microseconds(field string) (time.Duration, bool) {
 	n, err := strconv.ParseInt(string(e[field]), 10, 64)
 	const most = int64(1<<63-1) / int64(time.Microsecond)

@@ -6,8 +6,7 @@ import (
 	"immutray.org/helper"
 )
 
-// Why says why there was a window, in the words of who asked, and which command it was
-// for.
+// Why returns the reason of the window and the command that it was for.
 func (w Window) Why() string {
 	if w.Command == "" {
 		return w.Reason
@@ -15,8 +14,8 @@ func (w Window) Why() string {
 	return cmp.Or(w.Reason, helper.RunManager) + ": " + w.Command
 }
 
-// EndWords says how the window ended, in words for people; of one that has not, that it
-// is open. The name of the user is as it was recorded.
+// EndWords says in words how the window ended, or that it is open. The name of the user is not
+// made safe to show.
 func (w Window) EndWords() string {
 	switch w.End {
 	case Open:
@@ -46,5 +45,5 @@ func (w Window) EndWords() string {
 		}
 		return "crash or power cut"
 	}
-	return string(w.End) // a cause that has no words of its own yet
+	return string(w.End) // a cause of a newer version
 }

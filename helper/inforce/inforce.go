@@ -1,10 +1,10 @@
-// Package inforce finds the configuration that is in force: root's file, or what stands
-// in for it when that is refused.
+// Package inforce finds the configuration that is in force: root's file, or its substitute if
+// the file is refused.
 //
-// Nothing toward locked depends on that file. A word mistyped, a wrong owner, a disk that
-// can't be read: none of them may keep the system from being locked, or its state from
-// being told. Then what was opened stands in, until it is locked again; else the
-// configuration that was last used with success, which root keeps; else the defaults.
+// A lock and a status must not depend on that file. A mistyped word, a wrong owner or an
+// unreadable disk may not keep the system from being locked. The substitute is what was opened,
+// until it is locked again; else the configuration that was last used with success, of which
+// root keeps a copy; else the default.
 package inforce
 
 import (
@@ -25,7 +25,7 @@ import (
 )
 
 // KeptPath is where root keeps the configuration that was last used with success. The
-// seal reads it, for which local file systems are mounted; everyone may read it.
+// seal reads it, after local file systems are mounted; everyone may read it.
 const KeptPath = "/var/lib/immutray/config.json"
 
 // maxKept is more than a configuration file of the size that is allowed comes to.
@@ -40,8 +40,8 @@ type Source struct {
 // Machine returns the source that the machine itself has.
 func Machine() Source { return Source{File: config.Path, Kept: KeptPath} }
 
-// Load returns the configuration in force. Config.Refused is set when that is not what
-// the file says. Any user may call it.
+// Load returns the configuration in force. Config.Refused is set if it is not that of the
+// file. Any user may call it.
 func (s Source) Load() config.Config {
 	name, own, refused := s.own()
 	kept, lost := s.kept()
@@ -73,8 +73,8 @@ func (s Source) Load() config.Config {
 	return c
 }
 
-// own returns what the file says, and what to call that. When it is refused, or missing,
-// that is the default.
+// own returns the configuration in the file and a name for it in errors. If the file is refused
+// or missing, it is the default.
 func (s Source) own() (name string, c config.Config, refused error) {
 	c, err := config.LoadFile(s.File)
 	switch {
@@ -86,9 +86,8 @@ func (s Source) own() (name string, c config.Config, refused error) {
 	return s.File, c, nil
 }
 
-// unfit returns why the file called name is refused when it names something that can't be
-// protected on this machine as it is, and nil when it does not. What can't be found out is
-// no reason.
+// unfit returns an error if the file called name names paths that can't be protected on this
+// machine. What can't be found out is no reason to refuse it.
 func unfit(name string, paths []string) error {
 	for _, path := range paths {
 		p, err := protected.Open(path)
@@ -120,9 +119,9 @@ func (s Source) kept() (*config.Config, error) {
 	return &c, nil
 }
 
-// opened returns the first of the directories in which something is on record as opened,
-// and by which configuration. A file that names another directory meanwhile has to wait:
-// the window, its timer and the commands at work are on record where they began.
+// opened returns the first of the directories whose state file says that paths are opened, and
+// the configuration that opened them. If the file names another directory meanwhile, that has to
+// wait: the window, its timer and the runs are recorded in the first one.
 func opened(dirs ...string) (dir string, by *config.Config) {
 	for _, dir := range dirs {
 		if state, err := statefile.Read(dir); err == nil && state.Opened != nil {
@@ -150,9 +149,9 @@ func (s Source) Keep(c config.Config) error {
 	return nil
 }
 
-// Named returns the configuration in the file that someone named, or what is in force
-// when name is "". A named file that is refused is an error: what stands in for it would
-// lock the machine itself where a test system was meant.
+// Named returns the configuration in the file called name, or the one in force if name is "". A
+// named file that is refused is an error: a substitute would lock the machine itself where a
+// test system was meant.
 func Named(name string) (config.Config, error) {
 	if name == "" {
 		return Machine().Load(), nil

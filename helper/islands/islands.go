@@ -2,10 +2,10 @@
 // that must stay writable, but are kept on a protected path's own mount or subvolume.
 // Debian's installer makes such systems: everything in one subvolume.
 //
-// Who asks may be root at boot, so no file system is ever asked that could fail to
-// answer: one of the network, of a user's own program, of an automount. The mount table
-// says where those are, and such a mount is an island whatever it would answer. Only what
-// is on the file system of a protected path is looked at.
+// The caller may be root at boot, so no file system is asked that may never answer: on the
+// network, of a user's own program, of an automount. The mount table says where those are, and
+// such a mount is an island in any case. Only directories on the file system of a protected path
+// are looked at.
 package islands
 
 import (
@@ -26,8 +26,8 @@ import (
 type Frozen struct {
 	// Path is the island, or what is mounted below it.
 	Path string
-	// Why is how it hangs together with a protected path, such as `a bind mount of
-	// "/@/opt"`; "" for a directory that simply lies there.
+	// Why says how it depends on a protected path, such as `a bind mount of "/@/opt"`; "" for a
+	// directory on the protected path itself.
 	Why string
 }
 
@@ -38,11 +38,11 @@ func (f Frozen) String() string {
 	return f.Path + " (" + f.Why + ")"
 }
 
-// Found is what there is of the writable islands, each list sorted.
+// Found are the islands that exist, each list sorted.
 type Found struct {
 	// Frozen would become read-only with the protected paths.
 	Frozen []Frozen
-	// Writable are those islands of the configuration that would not.
+	// Writable are the islands of the configuration that would stay writable.
 	Writable []string
 }
 
@@ -55,8 +55,8 @@ func Paths(all []Frozen) []string {
 	return paths
 }
 
-// Find looks at the islands of the configuration. Those that do not exist, and those the
-// configuration allows to be read-only, are left out.
+// Find looks at the islands of the configuration. It leaves out those that do not exist and those
+// in allow_readonly.
 func Find(cfg config.Config, paths []*protected.Path) (Found, error) {
 	mounts, err := mount.List()
 	if err != nil {
@@ -77,8 +77,7 @@ func Find(cfg config.Config, paths []*protected.Path) (Found, error) {
 	return l.found, nil
 }
 
-// FindOptional is Find for the islands that a lock makes read-only all the same, apart from
-// those that it does not.
+// FindOptional does the same for the optional islands.
 func FindOptional(cfg config.Config, paths []*protected.Path) (Found, error) {
 	cfg.AllowReadonly = slices.Concat(cfg.AllowReadonly, cfg.Islands)
 	cfg.Islands = cfg.OptionalIslands
@@ -105,9 +104,8 @@ func (l *look) island(name string) ([]Frozen, error) {
 	return l.parts(name, p.real)
 }
 
-// parts looks at each person's home, for a /home that is not an island itself, and at the
-// directories of /var. It is on the file system of a protected path, which is there to be
-// read.
+// parts looks at the directories in /home or /var if that is not an island itself. It is on the
+// file system of a protected path, which can be read safely.
 func (l *look) parts(name, dir string) ([]Frozen, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -127,15 +125,14 @@ func (l *look) parts(name, dir string) ([]Frozen, error) {
 	return frozen, nil
 }
 
-// leftBehind reports whether a directory is what another one was before it got a
-// subvolume and a mount of its own: doctor's commands used to leave it there as NAME.old.
+// leftBehind reports whether a directory is the old NAME.old of an island: doctor's commands
+// used to leave it when they gave the island a subvolume and a mount of its own.
 func (l *look) leftBehind(dir string) bool {
 	name, ok := strings.CutSuffix(dir, ".old")
 	return ok && slices.ContainsFunc(l.tree.Mounts, func(m mount.Info) bool { return m.Point == name && l.tree.Shows(m) })
 }
 
-// below looks at what is mounted below an island: a directory of the system, say, that is
-// bound there.
+// below looks at the mounts below an island, such as a bind mount of a directory of the system.
 func (l *look) below(dir string) []Frozen {
 	var frozen []Frozen
 	for _, m := range l.tree.Mounts {

@@ -10,8 +10,8 @@ import (
 	"immutray.org/helper/mount"
 )
 
-// freezes reports whether a place becomes read-only with a protected path: by the mount
-// flag, by the property of the subvolume, or by what it is made of.
+// freezes reports whether a directory becomes read-only with a protected path: by the mount
+// flag, by the property of the subvolume, or because its files are kept there.
 func (l *look) freezes(p place) (why string, frozen bool) {
 	if !l.isOurs(p.mount) {
 		return l.standsOn(p)
@@ -39,7 +39,7 @@ func sameSubvolume(a, b mount.Info) bool {
 }
 
 // standsOn reports whether a mount of another file system keeps its files in a protected
-// subvolume. A mount that is read-only anyway is none that a lock freezes.
+// subvolume. A mount that is read-only already does not count.
 func (l *look) standsOn(p place) (why string, frozen bool) {
 	m := p.mount
 	if m.ReadOnly() || m.SuperReadOnly() {
@@ -49,7 +49,7 @@ func (l *look) standsOn(p place) (why string, frozen bool) {
 	for _, dir := range dirs {
 		kept := l.place(dir)
 		if kept.absent || !l.isOurs(kept.mount) {
-			continue // on yet another file system: one layer is looked through, not more
+			continue // on a third file system, which is not followed
 		}
 		if _, frozen := l.freezes(kept); frozen {
 			return fmt.Sprintf("%s %q", what, dir), true
@@ -58,15 +58,15 @@ func (l *look) standsOn(p place) (why string, frozen bool) {
 	return "", false
 }
 
-// madeOf returns where a mount keeps what is written to it.
+// madeOf returns the directories in which a mount keeps its files.
 func (l *look) madeOf(m mount.Info) (what string, dirs []string) {
 	switch {
 	case m.Filesystem == "overlay":
 		upper, _ := m.SuperOption("upperdir")
 		return "an overlay whose upper directory is", absolute(upper)
 	case strings.HasPrefix(m.Filesystem, "fuse"):
-		// Whoever may mount with fusermount(1) gives it what name and source he likes: a
-		// user must not be able to have a lock refused. Root's are of user 0.
+		// With fusermount(1) every user may mount, with any name and source, and must not be
+		// able to have a lock refused. So only mounts of user 0 count.
 		if user, _ := m.SuperOption("user_id"); user != "0" {
 			return "", nil
 		}
@@ -80,7 +80,7 @@ func (l *look) madeOf(m mount.Info) (what string, dirs []string) {
 
 func absolute(dir string) []string {
 	if !path.IsAbs(dir) {
-		return nil // from a directory that is not known any more
+		return nil // relative to an unknown directory
 	}
 	return []string{path.Clean(dir)}
 }

@@ -11,9 +11,9 @@ import (
 // fstabPath is where the mounts at boot are.
 const fstabPath = "/etc/fstab"
 
-// branches returns the branches of a mergerfs that can be written to. It gives the mount
-// table only what is left when the beginning that they share is taken away: "1:2" for
-// /mnt/disk1:/mnt/disk2 (its option fsname). fstab has them whole.
+// branches returns the writable branches of a mergerfs. The mount table has them without the
+// beginning that they share: "1:2" for /mnt/disk1:/mnt/disk2 (its option fsname). fstab has the
+// whole names.
 func (l *look) branches(m mount.Info) []string {
 	fstab, _ := os.ReadFile(fstabPath)
 	list := mergerfsIn(string(fstab), m.Point)
@@ -26,14 +26,14 @@ func (l *look) branches(m mount.Info) []string {
 		if dir == "" || mode == "RO" || strings.HasPrefix(mode, "RO,") {
 			continue
 		}
-		// What they share is mostly the "/" alone.
+		// What they share is mostly only the "/".
 		all = append(all, l.expand(path.Join("/", dir))...)
 	}
 	return all
 }
 
-// expand returns the mount points that a pattern of shell wildcards fits. To look into
-// directories for others could take for ever.
+// expand returns the mount points that match a pattern of shell wildcards. Reading directories
+// for other matches could take forever.
 func (l *look) expand(pattern string) []string {
 	if !strings.ContainsAny(pattern, "*?[") {
 		return []string{pattern}

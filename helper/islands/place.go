@@ -41,8 +41,8 @@ func (l *look) protects(m mount.Info) bool {
 	return ok
 }
 
-// isOurs reports whether a mount is of the same file system as a protected path, so that
-// it can be looked at.
+// isOurs reports whether a mount is of the file system of a protected path, so that it can be
+// looked at.
 func (l *look) isOurs(m mount.Info) bool {
 	for _, own := range l.own {
 		if own.Device == m.Device {
@@ -76,9 +76,8 @@ func (l *look) place(name string) place {
 	return place{absent: true}
 }
 
-// follow goes along a path, from the last protected path on it. It returns where the path
-// goes on when it meets a link. What can't be looked at, or must not, is where the mount
-// table says.
+// follow goes along a path, from the last protected path on it. At a link it returns the target.
+// For what can't or must not be looked at, the mount table counts.
 func (l *look) follow(name string) (found place, target string) {
 	over := l.tree.Over(name)
 	found = place{real: name}
@@ -149,8 +148,8 @@ func (p *place) stat(fd int) error {
 // openMount opens the root of a mount.
 func openMount(point string, m mount.Info) (int, error) { return openAt(unix.AT_FDCWD, point, m) }
 
-// openAt opens what is called name in a directory, a link itself. It is an error if that
-// is not on the mount that the table says: another has come meanwhile.
+// openAt opens the file name in a directory, or the link itself. It is an error if that is on
+// another mount than the table says, which has been mounted meanwhile.
 func openAt(dir int, name string, m mount.Info) (int, error) {
 	// O_PATH asks no file system, and without O_DIRECTORY triggers no automount (open(2)).
 	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -164,8 +163,8 @@ func openAt(dir int, name string, m mount.Info) (int, error) {
 	return fd, nil
 }
 
-// mountID returns the mount that a descriptor is on. statx(2) could tell as well, but
-// would ask the file system (proc_pid_fdinfo(5)).
+// mountID returns the id of a descriptor's mount (proc_pid_fdinfo(5)). statx(2) has it too, but
+// would ask the file system.
 func mountID(fd int) (uint64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
 	if err != nil {

@@ -18,13 +18,13 @@ import (
 	"immutray.org/helper/wholefile"
 )
 
-// RecordPath is where the machine's record is. The seal reads it, for which local file
-// systems are mounted.
+// RecordPath is where the machine's record is. The seal reads it, after local file systems are
+// mounted.
 const RecordPath = "/var/lib/immutray/prepared.json"
 
-// RecordOf returns where the record is for the configuration file that root named, "" for
-// the machine's own. With another it is not the machine that is locked, and nothing of it
-// has to outlive a restart.
+// RecordOf returns where the record is for a configuration file that root named; "" is the
+// machine's own. With another file not the machine itself is locked, so the record need not
+// survive a reboot.
 func RecordOf(configFile, stateDir string) string {
 	if configFile == "" || configFile == config.Path {
 		return RecordPath
@@ -32,18 +32,18 @@ func RecordOf(configFile, stateDir string) string {
 	return statedir.Dir(stateDir).Prepared()
 }
 
-// maxRecord is more than the paths of a configuration file come to.
+// maxRecord is more than the paths in a configuration file take.
 const maxRecord = 1 << 20
 
-// A Record is of the last lock that would freeze no island. It tells a machine that is
-// prepared to be locked, and has a new directory since, from one that never was.
+// A Record is about the last lock that froze no island. With it, a machine that is prepared but
+// has a new directory differs from one that was never prepared.
 type Record struct {
 	Paths    []string `json:"paths"`    // the protected paths
-	Writable []string `json:"writable"` // the islands of the configuration that there were
+	Writable []string `json:"writable"` // the islands of the configuration that existed
 }
 
-// ReadRecord reads the record in a file of root's. A missing file is the empty Record: no
-// lock was ever allowed.
+// ReadRecord reads the record in a file of root's. A missing file is the empty Record: the
+// machine was never prepared.
 func ReadRecord(file string) (Record, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maxTold is how many islands are told of one by one.
+// maxTold is how many islands have a line of their own.
 const maxTold = 3
 
-// Tell says of islands that are read-only while the system is locked what each needs. The
-// lines begin with its path, and have no full stop.
+// Tell returns a line for each island that is read-only while the system is locked, with what it
+// needs. The lines begin with the path and have no full stop.
 func Tell(all []Frozen) []string {
 	var lines []string
 	for i, f := range all {
@@ -37,7 +37,7 @@ func (f Frozen) tell() string {
 	return line
 }
 
-// IsPlain reports whether a shell, and a person, take a path as it stands.
+// IsPlain reports whether a path needs no quotes in a shell.
 func IsPlain(path string) bool {
 	return !strings.ContainsFunc(path, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("/._-@+", c))

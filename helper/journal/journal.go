@@ -21,9 +21,9 @@ type Entry struct {
 	Message   string // one line
 	// Fields are further fields, names in capitals as systemd.journal-fields(7) wants them.
 	Fields map[string]string
-	// Durable has journald write to the disk soon what it has, this record included. By
-	// itself it does so every 5 minutes (SyncIntervalSec= in journald.conf(5)), which a
-	// record that is to outlive a power cut can't wait for.
+	// Durable has journald write its records to the disk at once. By itself it does so every 5
+	// minutes (SyncIntervalSec= in journald.conf(5)): too late for a record that has to survive
+	// a power cut.
 	Durable bool
 }
 
@@ -34,11 +34,11 @@ const (
 	control = "/run/systemd/journal/io.systemd.journal"
 )
 
-// identifier is what "journalctl -t" finds the records by.
+// identifier finds the records with "journalctl -t".
 const identifier = "immutray-helper"
 
-// Send writes one record. Where there is no journal it returns an error, which
-// the caller may well ignore: nothing depends on the record.
+// Send writes one record. Without a journal it returns an error. The caller may ignore that:
+// nothing depends on the record.
 func Send(e Entry) error {
 	if err := sendTo(socket, e); err != nil {
 		return err
@@ -86,8 +86,8 @@ func put(b *bytes.Buffer, name, value string) {
 	b.WriteString(value + "\n")
 }
 
-// checkName refuses what journald would drop in silence: it wants capitals, digits
-// and underscores, an underscore in front being its own, 64 characters at most.
+// checkName refuses names that journald would silently drop: it takes at most 64 capitals,
+// digits and underscores, and keeps names with an underscore in front for itself.
 func checkName(name string) error {
 	switch name {
 	case "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "MESSAGE_ID":

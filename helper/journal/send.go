@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a journal that reads nothing may hold us up.
-const patience = time.Second
+// timeout is how long to wait for a journal that does not read.
+const timeout = time.Second
 
 func sendTo(socket string, e Entry) error {
 	if err := send(socket, e); err != nil {
@@ -30,7 +30,7 @@ func send(socket string, e Entry) error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	_, err = conn.Write(data)

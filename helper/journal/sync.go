@@ -7,15 +7,15 @@ import (
 )
 
 // synchronize is the call of "journalctl --sync" (varlink.org; vl_method_synchronize in
-// systemd's journald-server.c). journald works off first what was sent to it before.
+// systemd's journald-server.c). journald first stores what was sent to it before.
 const synchronize = `{"method":"io.systemd.Journal.Synchronize"}` + "\x00"
 
-// syncBy asks for it, and waits for no answer: to write takes as long as the disk does.
+// syncBy sends the call, and does not wait for the disk.
 func syncBy(control string) error {
-	conn, err := net.DialTimeout("unix", control, patience)
+	conn, err := net.DialTimeout("unix", control, timeout)
 	if err == nil {
 		defer conn.Close()
-		if err = conn.SetWriteDeadline(time.Now().Add(patience)); err == nil {
+		if err = conn.SetWriteDeadline(time.Now().Add(timeout)); err == nil {
 			_, err = conn.Write([]byte(synchronize))
 		}
 	}

@@ -1,6 +1,5 @@
-// Package lockstate tells what is locked now, and watches it. It needs no
-// privileges: the layers are read from the kernel, and only the window, which the
-// kernel does not know, from the helper's state file.
+// Package lockstate reads and watches the state of the system. It needs no privileges: it reads
+// the layers from the kernel, and the window from the helper's state file.
 package lockstate
 
 import (
@@ -18,14 +17,14 @@ import (
 // A Reader reads the state of the system.
 type Reader struct {
 	Paths    []string // the protected paths
-	StateDir string   // where the helper leaves its state file
-	// Refused is why they are not what the configuration's file says; see package inforce.
+	StateDir string   // the directory of the helper's state file
+	// Refused is why the file of the configuration is refused; see [config.Config].
 	Refused error
 	// OnBtrfs are those of them that are known to have been on btrfs.
 	OnBtrfs []string
 }
 
-// For returns a reader of what a configuration protects.
+// For returns a reader of the paths that a configuration protects.
 func For(c config.Config) *Reader {
 	return &Reader{Paths: c.Paths, StateDir: c.StateDir, Refused: c.Refused, OnBtrfs: c.OnBtrfs}
 }
@@ -35,11 +34,11 @@ func For(c config.Config) *Reader {
 func (r *Reader) Read() helper.Status {
 	status := readPaths(r.Protected(), r.OnBtrfs)
 	status.ConfigError = config.Refusal(r.Refused)
-	// A record of a command that can't be read costs the command, never the state.
+	// Without a record that can't be read the state is right nevertheless.
 	found, _ := records.List(r.StateDir)
 	status.SetRuns(found)
-	// A state file that is damaged or missing costs the window, never the state. Who opens
-	// one is on record before the paths are open, so it is read after them.
+	// Without the state file only the window is missing. An unlock writes it before it opens the
+	// paths, so it is read after them.
 	if file, err := statefile.Read(r.StateDir); err == nil {
 		status.Window = ShownWindow(status.State, file.Window)
 		if status.State != helper.Locked {
@@ -58,10 +57,10 @@ func present(recorded []helper.Bystander) []helper.Bystander {
 	})
 }
 
-// Protected returns the names of the protected paths now: with those of the configuration,
-// what was opened and is not locked again yet, as long as that is still a path that can be.
+// Protected returns the names of the protected paths now: those of the configuration, and those
+// that were opened and are not locked again yet, if they can still be.
 func (r *Reader) Protected() []string {
-	file, _ := statefile.Read(r.StateDir) // what can't be read names no path
+	file, _ := statefile.Read(r.StateDir) // an unreadable one names no path
 	all := config.Config{Paths: r.Paths}.With(file.StillOpen()).Paths
 	return slices.DeleteFunc(all, func(name string) bool {
 		return !slices.Contains(r.Paths, name) && errors.Is(isFit(name), protected.ErrUnfit)

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// recheckEvery is how often the property is read again: nothing in the kernel
-	// tells of a change to it. A change made by hand must show within 10 s, also on a
-	// machine that is busy, and the machine must not be woken 12 times a minute.
+	// recheckEvery is how often the property is read again: the kernel has no event for a
+	// change to it. A change made by hand must show within 10 s, even on a busy machine, but
+	// the machine must be woken less than 12 times a minute.
 	recheckEvery = 6 * time.Second
-	// settle keeps a storm of mounts from being a storm of reads. The first event of
-	// a storm is acted on at once.
+	// settle is how long to wait after a reading, so that many mounts do not cause as many
+	// readings. The first event is acted on at once.
 	settle = 200 * time.Millisecond
 )
 
@@ -36,7 +36,7 @@ func (r *Reader) watch(ctx context.Context, every time.Duration, changed func(he
 	}
 	defer w.close()
 	stop := context.AfterFunc(ctx, w.stop)
-	// Not before the callback is done with the descriptor may it be closed.
+	// The descriptor must stay open until the callback has ended.
 	defer func() {
 		if !stop() {
 			<-w.stopped
@@ -75,7 +75,7 @@ const (
 	stopAsked
 )
 
-// A waker waits, in one poll(2), for whatever may have changed the state.
+// A waker waits, in one poll(2), for everything that may change the state.
 type waker struct {
 	stateDir string
 	mounts   int // /proc/self/mountinfo: POLLPRI on every change of the mount table, proc_pid_mounts(5)
@@ -102,8 +102,8 @@ func newWaker(stateDir string) (*waker, error) {
 	return w, nil
 }
 
-// watchStateDir watches the state directory, or while it does not exist the one it
-// will be made in. Failing that, the state is still read every few seconds.
+// watchStateDir watches the state directory, or its parent while it does not exist. If that fails,
+// the state is still read every few seconds.
 func (w *waker) watchStateDir() {
 	const ofDirectory = unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 	if _, err := unix.InotifyAddWatch(w.files, w.stateDir, ofDirectory); err == nil {
@@ -149,8 +149,8 @@ func (w *waker) wait(atMost time.Duration) (event, error) {
 	return timePassed, nil
 }
 
-// pause waits for the given time whatever happens to the mounts; the helper's state
-// file, or being asked to stop, cuts it short.
+// pause waits for the given time. A change to the state file and stop end it early, a change to
+// the mounts does not.
 func (w *waker) pause(d time.Duration) error {
 	return poll([]unix.PollFd{
 		{Fd: int32(w.stopping), Events: unix.POLLIN},
@@ -158,8 +158,8 @@ func (w *waker) pause(d time.Duration) error {
 	}, d)
 }
 
-// poll is poll(2). A signal ends it early, as if something had happened: to look
-// once too often costs nothing.
+// poll is poll(2). A signal ends it early, as if something had happened: one reading too many is
+// cheap.
 func poll(fds []unix.PollFd, atMost time.Duration) error {
 	if _, err := unix.Poll(fds, int(atMost.Milliseconds())); err != nil && err != unix.EINTR {
 		return fmt.Errorf("poll: %w", err)
@@ -167,8 +167,8 @@ func poll(fds []unix.PollFd, atMost time.Duration) error {
 	return nil
 }
 
-// drainFiles empties the inotify queue and looks again for the state directory: it
-// may have come or gone. What the events say does not matter.
+// drainFiles empties the inotify queue, whatever the events are, and looks for the state directory
+// again: it may have been created or removed.
 func (w *waker) drainFiles() {
 	buffer := make([]byte, 4096)
 	for {

@@ -15,9 +15,9 @@ import (
 	"immutray.org/helper"
 )
 
-// StillRuns reports whether the holder of a lock, as [Running] told it, still has it. It
-// needs no privileges: the lock file is root's to open, but every lock stands in
-// /proc/locks (proc_locks(5)). What can't be read is no lock.
+// StillRuns reports whether a process that [Running] returned still has its lock. It needs no
+// privileges: only root can open the lock file, but every lock is in /proc/locks
+// (proc_locks(5)). If that can't be read, the answer is no.
 func StillRuns(h helper.Busy) bool {
 	var st unix.Stat_t
 	if unix.Lstat(h.Lock, &st) != nil {
@@ -36,14 +36,13 @@ func StillRuns(h helper.Busy) bool {
 	return isListed(f, st.Ino, h.PID)
 }
 
-// isListed looks for a write lock on an inode in the text of /proc/locks, of a process
-// or, when pid is 0, of whomever. The device is not looked at: on btrfs it is another
-// one there than stat(2) tells.
+// isListed looks for a write lock on an inode in the text of /proc/locks: of the process pid, or
+// of any if pid is 0. It ignores the device, which on btrfs is not that of stat(2).
 func isListed(locks io.Reader, inode uint64, pid int) bool {
 	lines := bufio.NewScanner(locks)
 	for lines.Scan() {
-		// "1: POSIX  ADVISORY  WRITE 1234 00:2d:257 0 EOF"; who waits for the lock has
-		// a line like it, with an arrow in the second place.
+		// "1: POSIX  ADVISORY  WRITE 1234 00:2d:257 0 EOF"; a process that waits for the
+		// lock has a similar line, with an arrow as its second word.
 		words := strings.Fields(lines.Text())
 		if len(words) < 6 || words[3] != "WRITE" {
 			continue

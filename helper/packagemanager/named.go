@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// programs are what packages are installed with.
+// programs lists the programs that install packages.
 func programs() []string {
 	return []string{
 		"apt", "apt-get", "aptitude", "dpkg", "nala", "synaptic", "unattended-upgrade", "unattended-upgrades",
@@ -15,8 +15,8 @@ func programs() []string {
 	}
 }
 
-// IsNamed reports whether a command line names a package manager, be it as an argument of
-// env, nice or a shell. One that only looks like it does counts as well.
+// IsNamed reports whether a command line names a package manager, perhaps as an argument of env,
+// nice or a shell. An argument that only looks like one counts too.
 func IsNamed(command []string) bool {
 	return slices.ContainsFunc(command, func(argument string) bool {
 		words := strings.FieldsFunc(argument, func(r rune) bool { return strings.ContainsRune(" \t\n;&|()'\"`$", r) })

@@ -1,5 +1,5 @@
-// Package packagemanager tells whether a package manager is at work, by asking who
-// holds its lock. The lock itself is never taken.
+// Package packagemanager finds out whether a package manager is running, by asking which
+// process holds its lock. It never takes the lock itself.
 package packagemanager
 
 import (
@@ -29,8 +29,8 @@ type lock struct {
 type kind int
 
 const (
-	// record is a lock of fcntl(2) for writing. A lock for reading is none: rpm takes
-	// one for every query, on a file that everybody can read and so lock.
+	// record is a write lock of fcntl(2). A read lock does not count: rpm takes one for every
+	// query, and every user can take one, because the file is readable.
 	record kind = iota
 	// openFile is a file that exists as long as its maker has it open for writing. One that
 	// was killed leaves it behind.
@@ -39,9 +39,9 @@ const (
 	pidFile
 )
 
-// locks, in the order they are taken: dpkg holds lock for a moment, its front ends
-// hold lock-frontend for the whole run. Who may open the files for writing, root alone, is
-// who can hold them.
+// locks lists the locks in the order in which they are taken: dpkg holds lock for a moment, its
+// front ends hold lock-frontend for the whole run. Only root may open the files for writing, so
+// only root can hold them.
 func locks() []lock {
 	return []lock{
 		// Mode 0640, F_WRLCK on all of it: file_lock in dpkg's lib/dpkg/file.c, GetLock in
@@ -65,7 +65,7 @@ func locks() []lock {
 	}
 }
 
-// Running returns who holds a package manager's lock, nil when nobody does.
+// Running returns the process that holds a package manager's lock, nil if none does.
 func Running() (*helper.Busy, error) {
 	for _, l := range locks() {
 		pid, held, err := l.holder()
@@ -79,8 +79,8 @@ func Running() (*helper.Busy, error) {
 	return nil, nil
 }
 
-// LeftBehind returns the lock files of package managers that were killed. They keep nobody
-// from locking, but that package manager from working.
+// LeftBehind returns the lock files of package managers that were killed. They do not keep the
+// system from being locked, but that package manager from running.
 func LeftBehind() []string {
 	var left []string
 	for _, l := range locks() {
@@ -111,10 +111,9 @@ func (l lock) holder() (pid int, held bool, err error) {
 		pid, held = runner(f)
 		return pid, held, nil
 	}
-	// F_OFD_GETLK sees locks of both kinds, asked with F_RDLCK those for writing; for a
-	// traditional one it tells the holder, for an open file description's it says -1,
-	// and 0 for a process outside the PID namespace (fcntl(2), locks_translate_pid in
-	// fs/locks.c).
+	// F_RDLCK conflicts only with write locks. F_OFD_GETLK finds those of both kinds. It returns
+	// the process of a traditional one, -1 for one of an open file description, and 0 for a
+	// process outside the PID namespace (fcntl(2), locks_translate_pid in fs/locks.c).
 	asked := unix.Flock_t{Type: unix.F_RDLCK, Whence: unix.SEEK_SET}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &asked); err != nil {
 		return 0, false, &fs.PathError{Op: "F_OFD_GETLK", Path: l.path, Err: err}
@@ -125,9 +124,9 @@ func (l lock) holder() (pid int, held bool, err error) {
 	return max(int(asked.Pid), 0), true, nil
 }
 
-// isOpenForWriting reports whether anybody has a file open for writing: then the kernel
-// gives no lease for reading (F_SETLEASE in fcntl(2), check_conflicting_open in
-// fs/locks.c). Where a file system gives none at all, as if somebody had.
+// isOpenForWriting reports whether a process has a file open for writing: then the kernel gives
+// no lease for reading (F_SETLEASE in fcntl(2), check_conflicting_open in fs/locks.c). On a file
+// system without leases it always reports true.
 func isOpenForWriting(f *os.File) bool {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
 		return true
@@ -136,8 +135,8 @@ func isOpenForWriting(f *os.File) bool {
 	return false
 }
 
-// runner returns the process whose number is in a file, if it is running: as root, since
-// root's number may be anybody's when root's process was killed.
+// runner returns the process whose number is in a file, if root runs it: once root's process
+// was killed, another user's may get its number.
 func runner(f io.Reader) (pid int, running bool) {
 	text, err := io.ReadAll(io.LimitReader(f, 32))
 	if err != nil {
@@ -159,8 +158,8 @@ func runner(f io.Reader) (pid int, running bool) {
 	return pid, true
 }
 
-// program returns what the process calls itself, "" when it is not known. What it executes
-// would make us wait for a process that hangs.
+// program returns what the process calls itself, "" if that is not known. Asking for its
+// executable would have us wait for a process that hangs.
 func program(pid int) string {
 	if pid == 0 {
 		return ""

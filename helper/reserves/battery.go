@@ -27,12 +27,12 @@ const (
 // A cell is a battery as UPower describes it.
 type cell struct {
 	kind, state            uint32
-	supplies, present      bool // whether it feeds the computer, and is in it
+	supplies, present      bool // whether it powers the computer, and is built in now
 	percentage, have, hold float64
 }
 
 // charge returns how full the computer's own batteries are, in percent, and whether they
-// are being emptied. UPower's DisplayDevice would not do: it is the UPS where there is one.
+// are discharging. UPower's DisplayDevice is no alternative: it may be a UPS.
 func charge(cells []cell) (percent float64, emptying bool) {
 	var sum, have, hold float64
 	known, n, fed := true, 0, false
@@ -76,7 +76,7 @@ func batteries(ctx context.Context, address string) ([]cell, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("cannot ask for the battery: %w", ctx.Err())
 		}
-		if err == nil { // else it is gone since
+		if err == nil { // else it has been removed
 			cells = append(cells, cellOf(device))
 		}
 	}

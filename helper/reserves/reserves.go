@@ -1,5 +1,4 @@
-// Package reserves tells what an installation could run out of in the middle: the battery,
-// and room on the disk.
+// Package reserves warns of what an installation could run out of: battery and disk space.
 package reserves
 
 import (
@@ -19,21 +18,20 @@ const (
 	leastData = 1 << 30
 	// leastMetadata is room for some hundred thousand files.
 	leastMetadata = 128 << 20
-	// batteryPatience bounds the talk with UPower: a bus that is silent keeps no command
-	// from its work for long.
-	batteryPatience = 2 * time.Second
+	// batteryTimeout bounds the calls to UPower: a silent bus must not delay a command for long.
+	batteryTimeout = 2 * time.Second
 
 	systemBus = "unix:path=/run/dbus/system_bus_socket"
 )
 
-// Short returns a sentence for everything there is too little of for an installation into
-// one of the paths, of which the first counts that is short. What can't be found out is not
-// told: it is no reason for doubt.
+// Short returns a sentence for the battery and one for the disk if an installation into the paths
+// may not have enough. Of the paths it takes the first that is short. There is no sentence about
+// what can't be found out.
 func Short(ctx context.Context, paths []string) []string { return short(ctx, paths, systemBus) }
 
 func short(ctx context.Context, paths []string, bus string) []string {
 	var all []string
-	ctx, cancel := context.WithTimeout(ctx, batteryPatience)
+	ctx, cancel := context.WithTimeout(ctx, batteryTimeout)
 	defer cancel()
 	if cells, err := batteries(ctx, bus); err == nil {
 		if percent, emptying := charge(cells); emptying && percent < leastCharge {
@@ -48,7 +46,7 @@ func short(ctx context.Context, paths []string, bus string) []string {
 	return all
 }
 
-// little says what there is too little of on the file system of a path.
+// little returns a sentence if the file system of a path is nearly full, else "".
 func little(path string) string {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
