@@ -81,7 +81,7 @@ func TestReminder(t *testing.T) {
 			status(helper.Unlocked, nil, path("/", helper.Unlocked), path("/etc", helper.Unknown)),
 			unlocked, "/ is writable.\nThe state of /etc is unknown.\nThere is no record of who unlocked it, or when.",
 		}, {
-			"open mounts, as the article's script leaves them",
+			"open mounts, as the classic script leaves them",
 			status(helper.PartlyLocked, nil, both(helper.OpenMount)...),
 			partly, "Programs with open files can still write to / and /etc.\nThere is no record of who unlocked it, or when.",
 		}, {

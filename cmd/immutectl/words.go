@@ -130,7 +130,7 @@ func propertyWord(p helper.PathStatus) string {
 	return flagWord(p.Property)
 }
 
-// effectiveState is the article's word, where it had one.
+// effectiveState is the word of the classic script, where it had one.
 func effectiveState(s helper.State, color palette) string {
 	switch s {
 	case helper.Locked:

@@ -20,7 +20,7 @@ func TestDecide(t *testing.T) {
 		verb       helper.Verb
 		why        string
 	}{
-		{"the article's", "BOOT_IMAGE=/vmlinuz root=UUID=1 ro rootflags=subvol=ROOTVOL quiet splash\n", helper.Seal, ""},
+		{"the classic layout", "BOOT_IMAGE=/vmlinuz root=UUID=1 ro rootflags=subvol=ROOTVOL quiet splash\n", helper.Seal, ""},
 		{"nothing", "", helper.Seal, ""},
 		{"rw", "root=/dev/sda1 ro quiet rw\n", helper.Unseal, saysRw},
 		{"rw first", "rw root=/dev/sda1", helper.Unseal, saysRw},

@@ -9,7 +9,7 @@ import (
 	"immutray.org/helper/distribution"
 )
 
-// ready are the facts of the article's machine, after the seal is enabled.
+// ready are the facts of a machine with the classic layout, after the seal is enabled.
 func ready() Facts {
 	return Facts{
 		Kernel:       "6.12.48+deb13-amd64",
@@ -247,7 +247,7 @@ func TestExamine(t *testing.T) {
 			[]string{"systemctl unmask " + sealUnit, "systemctl enable " + sealUnit},
 		},
 		{
-			"the article's seal", func(f *Facts) { f.Seal.Override = "/etc/systemd/system/" + sealUnit }, "seal", Warning, "replaces the seal",
+			"the classic seal", func(f *Facts) { f.Seal.Override = "/etc/systemd/system/" + sealUnit }, "seal", Warning, "replaces the seal",
 			[]string{"rm /etc/systemd/system/" + sealUnit, "systemctl daemon-reload", "systemctl reenable " + sealUnit},
 		},
 		{"no pkexec", func(f *Facts) { f.Pkexec.Installed = false }, "pkexec", Problem, "not installed", []string{"apt install pkexec"}},

@@ -13,7 +13,7 @@ import (
 )
 
 func TestParseFstab(t *testing.T) {
-	f, err := os.Open("testdata/article.fstab")
+	f, err := os.Open("testdata/classic.fstab")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,9 +45,9 @@ func TestParseFstab(t *testing.T) {
 	}
 }
 
-// What mends the article's fstab leaves every other line as it is.
+// What mends the classic fstab leaves every other line as it is.
 func TestMendFstab(t *testing.T) {
-	data, err := os.ReadFile("testdata/article.fstab")
+	data, err := os.ReadFile("testdata/classic.fstab")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestQuote(t *testing.T) {
 }
 
 func FuzzParseFstab(f *testing.F) {
-	data, err := os.ReadFile("testdata/article.fstab")
+	data, err := os.ReadFile("testdata/classic.fstab")
 	if err != nil {
 		f.Fatal(err)
 	}

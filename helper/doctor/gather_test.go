@@ -49,7 +49,7 @@ func TestSeal(t *testing.T) {
 			want: Seal{Installed: true, Masked: true},
 		},
 		{
-			name: "the article's", files: []string{admin + sealUnit},
+			name: "the classic layout", files: []string{admin + sealUnit},
 			links: map[string]string{admin + "local-fs.target.wants/" + sealUnit: "/" + admin + sealUnit},
 			want:  Seal{Installed: true, Enabled: true, Alone: true}, override: true,
 		},

@@ -62,7 +62,7 @@ func newPatient(t *testing.T, s *lab.System, root string) *patient {
 
 func (p *patient) examine() Report { return Examine(p.Gather(context.Background())) }
 
-func TestTheArticlesLayoutIsReady(t *testing.T) {
+func TestTheClassicLayoutIsReady(t *testing.T) {
 	s := lab.New(t)
 	p := newPatient(t, s, s.Root)
 	p.Config.Islands = s.IslandPaths()

@@ -13,7 +13,7 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// The article's layout keeps apart what must stay writable, but not what Debian writes to
+// The classic layout keeps apart what must stay writable, but not what Debian writes to
 // besides. The lock goes on, and the doctor warns.
 func TestOptionalIslands(t *testing.T) {
 	s := lab.New(t)

@@ -55,7 +55,7 @@ func TestFrozen(t *testing.T) {
 	}
 }
 
-// The article mounts one person's home, not /home.
+// The classic layout mounts one person's home, not /home.
 func TestFrozenHomes(t *testing.T) {
 	s := lab.New(t)
 	run(t, "btrfs", "subvolume", "create", filepath.Join(s.Top, "homes"))

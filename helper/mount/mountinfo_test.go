@@ -8,7 +8,7 @@ import (
 )
 
 func TestParseInfo(t *testing.T) {
-	f, err := os.Open("testdata/article.mountinfo")
+	f, err := os.Open("testdata/classic.mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestHasOption(t *testing.T) {
 }
 
 func FuzzParseInfo(f *testing.F) {
-	for _, name := range []string{"testdata/article.mountinfo", "/proc/self/mountinfo"} {
+	for _, name := range []string{"testdata/classic.mountinfo", "/proc/self/mountinfo"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)

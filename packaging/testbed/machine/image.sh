@@ -1,6 +1,6 @@
 #!/bin/bash
 # The guest's disk: image.sh TARFILE DESK DIRECTORY [REPOSITORY] makes in DIRECTORY
-# disk.img, a btrfs with the article's subvolumes, vmlinux or vmlinuz and initrd.img to
+# disk.img, a btrfs with the subvolumes of the classic layout, vmlinux or vmlinuz and initrd.img to
 # boot it with, and key and key.pub to log in with. DESK is what the person at the desk has
 # set up, REPOSITORY has packages to install. It runs in a mount namespace of its own (see
 # script in image.go), so that its loop device and mounts are gone with it, even when it is
@@ -15,7 +15,7 @@ top=$dir/top
 mkdir "$top"
 mount -t btrfs -o loop,noatime "$dir/disk.img" "$top"
 
-# As in the article, /etc and the islands are nested in the root's own subvolume. So
+# As in the classic layout, /etc and the islands are nested in the root's own subvolume. So
 # whoever mounts only that one, like the initramfs and PID 1 before it has read fstab,
 # finds the real /etc in its place, not an empty directory below it. What fstab adds is
 # that each is a mount of its own, which can be read-only or writable by itself.

@@ -9,7 +9,7 @@ packages=(
 	linux-image-amd64 initramfs-tools btrfs-progs systemd-sysv udev kmod
 	mount dbus dbus-user-session libpam-systemd polkitd pkexec sudo openssh-server
 	iproute2 procps ca-certificates
-	# The desktop, as the article's reader has it, without what it can do without.
+	# The desktop, as a person with the classic layout has it, without what it can do without.
 	lightdm lightdm-gtk-greeter xserver-xorg-core xserver-xorg-input-libinput xserver-xorg-legacy
 	xauth x11-xserver-utils xfce4-panel xfwm4 xfce4-session xfce4-settings xfce4-notifyd
 	mate-polkit elementary-xfce-icon-theme adwaita-icon-theme hicolor-icon-theme librsvg2-common

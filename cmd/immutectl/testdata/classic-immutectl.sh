@@ -1,5 +1,5 @@
 #!/bin/bash
-# The article's /usr/local/bin/immutectl, for comparison. Only "/" and "/etc" have
+# The classic layout's /usr/local/bin/immutectl, for comparison. Only "/" and "/etc" have
 # become $ROOT and $ETC, so that it can be pointed at a test system.
 # Ensure script is run as root
 if [[ $EUID -ne 0 ]]; then

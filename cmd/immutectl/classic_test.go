@@ -12,10 +12,10 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// article returns the article's immutectl, pointed at the test system.
-func (f *fixture) article(t testing.TB, verb string) *exec.Cmd {
+// classic returns the classic script (see CONTRIBUTING.md), pointed at the test system.
+func (f *fixture) classic(t testing.TB, verb string) *exec.Cmd {
 	t.Helper()
-	script, err := filepath.Abs("testdata/article-immutectl.sh")
+	script, err := filepath.Abs("testdata/classic-immutectl.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,15 +33,15 @@ func output(t testing.TB, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// TestStatusKeepsTheArticlesShape: where the article's script was right, ours prints
+// TestStatusKeepsTheClassicShape: where the classic script was right, ours prints
 // the same lines, and only adds to them. So scripts that read those go on working.
-func TestStatusKeepsTheArticlesShape(t *testing.T) {
+func TestStatusKeepsTheClassicShape(t *testing.T) {
 	f := newFixture(t)
 	lab.Require(t, "bash:bash")
 	program := lab.Program(t, "immutectl")
 	for _, verb := range []string{"unlock", "lock"} {
 		output(t, exec.Command(program, f.command(verb)...))
-		want := output(t, f.article(t, "status"))
+		want := output(t, f.classic(t, "status"))
 		got := output(t, exec.Command(program, f.command("status")...))
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("status after %s =\n%s\nwant it to begin with\n%s", verb, got, want)
@@ -49,38 +49,38 @@ func TestStatusKeepsTheArticlesShape(t *testing.T) {
 	}
 }
 
-// BenchmarkStatus compares "status" with the article's; times-faster is the ratio of
+// BenchmarkStatus compares "status" with the classic script's; times-faster is the ratio of
 // the medians, which a busy neighbour moves less than the means. The budget is 10.
 func BenchmarkStatus(b *testing.B) {
 	f := newFixture(b)
 	lab.Require(b, "bash:bash")
 	program := lab.Program(b, "immutectl")
-	var ours, articles []time.Duration
+	var ours, classics []time.Duration
 	for b.Loop() {
 		ours = append(ours, timed(b, exec.Command(program, f.command("status")...)))
-		articles = append(articles, timed(b, f.article(b, "status")))
+		classics = append(classics, timed(b, f.classic(b, "status")))
 	}
 	b.ReportMetric(0, "ns/op") // of both together says nothing
 	b.ReportMetric(median(ours).Seconds()*1e3, "immutectl-ms")
-	b.ReportMetric(median(articles).Seconds()*1e3, "article-ms")
-	b.ReportMetric(median(articles).Seconds()/median(ours).Seconds(), "times-faster")
+	b.ReportMetric(median(classics).Seconds()*1e3, "classic-ms")
+	b.ReportMetric(median(classics).Seconds()/median(ours).Seconds(), "times-faster")
 }
 
 // BenchmarkLockUnlock compares a lock and an unlock, by immutectl and the helper it
-// starts, with the article's. The budget is 3.
+// starts, with the classic script's. The budget is 3.
 func BenchmarkLockUnlock(b *testing.B) {
 	f := newFixture(b)
 	lab.Require(b, "bash:bash")
 	program := lab.Program(b, "immutectl")
-	var ours, articles []time.Duration
+	var ours, classics []time.Duration
 	for b.Loop() {
 		ours = append(ours, timed(b, exec.Command(program, f.command("lock")...))+timed(b, exec.Command(program, f.command("unlock")...)))
-		articles = append(articles, timed(b, f.article(b, "lock"))+timed(b, f.article(b, "unlock")))
+		classics = append(classics, timed(b, f.classic(b, "lock"))+timed(b, f.classic(b, "unlock")))
 	}
 	b.ReportMetric(0, "ns/op") // of both together says nothing
 	b.ReportMetric(median(ours).Seconds()*1e3, "immutectl-ms")
-	b.ReportMetric(median(articles).Seconds()*1e3, "article-ms")
-	b.ReportMetric(median(articles).Seconds()/median(ours).Seconds(), "times-faster")
+	b.ReportMetric(median(classics).Seconds()*1e3, "classic-ms")
+	b.ReportMetric(median(classics).Seconds()/median(ours).Seconds(), "times-faster")
 }
 
 // timed runs cmd, its output thrown away, and returns how long it took.
