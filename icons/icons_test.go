@@ -114,8 +114,8 @@ func TestStatesStandOutOnDarkAndLightPanels(t *testing.T) {
 	}
 }
 
-// The difference is counted in lightness alone: whoever sees no colours at all must
-// be able to tell the states apart by shape, in both styles.
+// The difference is counted in lightness alone: people who see no colours at all must
+// be able to distinguish the states by shape, in both styles.
 func TestStatesDifferAtPanelSizeWithoutColour(t *testing.T) {
 	const lightness, share = 0.25, 0.14
 	all := states()
@@ -208,7 +208,7 @@ func samePicture(a, b string) error {
 		return err
 	}
 	if imgA.Bounds() != imgB.Bounds() {
-		return fmt.Errorf("%s is %v, rendered anew %v", b, imgB.Bounds(), imgA.Bounds())
+		return fmt.Errorf("%s is %v, rendered again %v", b, imgB.Bounds(), imgA.Bounds())
 	}
 	var sum float64
 	bounds := imgA.Bounds()

@@ -18,7 +18,7 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 	}{
 		"overdue": {Overdue(helper.Overdue{Outcome: helper.Blocked, Writers: []helper.Writer{vim}}, "i"),
 			"Not locked yet: files open", "The system locks when these are closed:\nvim is writing to /etc/fstab", Critical, 2},
-		"overdue by nobody that can be seen": {Overdue(helper.Overdue{Outcome: helper.Blocked}, "i"),
+		"overdue because of unknown programs": {Overdue(helper.Overdue{Outcome: helper.Blocked}, "i"),
 			"Not locked yet: files open", "Immutray cannot tell which program has them open. The system locks when they are closed.", Critical, 2},
 		"overdue by a package manager": {Overdue(helper.Overdue{Outcome: helper.PackageManager, Busy: &apt}, "i"),
 			"apt is installing packages", "The time is over. The system locks when this is done.", Normal, 0},
@@ -30,7 +30,7 @@ func TestWhatKeepsTheSystemFromBeingLocked(t *testing.T) {
 			"Some directories are read-only", "/home/bob needs a subvolume of its own; run \"x\"\n/home/e\\x1b is", Normal, 0},
 		"the question": {LockAnyway([]helper.Writer{vim}, 0, "i"),
 			"Lock anyway?", "These may crash or lose unsaved data:\nvim is writing to /etc/fstab", Critical, 2},
-		"the question of nobody": {LockAnyway(nil, 0, "i"),
+		"the question about unknown programs": {LockAnyway(nil, 0, "i"),
 			"Lock anyway?", "Unknown programs may crash or lose unsaved data.", Critical, 2},
 		"a package manager": {Installing(apt, "i"),
 			"apt is installing packages", "Locking now would leave packages half installed.", Normal, 1},

@@ -70,7 +70,7 @@ func (p *manualTimeout) runOut() {
 	p.open = nil
 }
 
-// bounded is a context whose deadline passes when it is told to.
+// bounded is a context whose deadline passes when the test says so.
 type bounded struct {
 	context.Context
 	done chan struct{}

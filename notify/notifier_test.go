@@ -11,7 +11,7 @@ import (
 	"immutray.org/notify/notifytest"
 )
 
-// newNotifier returns a Notifier on the test's bus, and what it is told.
+// newNotifier returns a Notifier on the test's bus, and the events it has.
 func newNotifier(t *testing.T, bus *notifytest.Bus, options Options) (*Notifier, chan event) {
 	t.Helper()
 	n, err := NewNotifier(bus.Connect(t), options)
@@ -132,7 +132,7 @@ func TestStaleSignalDoesNotCloseWhatReplacedIt(t *testing.T) {
 	}
 }
 
-// A daemon may tell of a notification before it tells its id, or before we have
+// A daemon may send signals about a notification before it returns its id, or before we have
 // read that.
 func TestSignalBeforeTheIDIsKnown(t *testing.T) {
 	bus := notifytest.StartBus(t)

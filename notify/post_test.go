@@ -188,7 +188,7 @@ func TestClose(t *testing.T) {
 	}
 	select {
 	case e := <-events:
-		t.Errorf("our own closing was told as %+v", e)
+		t.Errorf("our own closing came as %+v", e)
 	default:
 	}
 }

@@ -77,7 +77,7 @@ func begin(t *testing.T) *session {
 	return s
 }
 
-// pass moves the clock by d, once somebody waits for that moment.
+// pass moves the clock by d, once a timer waits for that moment.
 func (s *session) pass(d time.Duration) {
 	s.t.Helper()
 	s.clock.Await(s.t, d)
@@ -128,7 +128,7 @@ func TestRemindersCloseOnLock(t *testing.T) {
 	s.reminders.Update(allLocked)
 	s.server.WaitForOpen(0)
 	s.clock.AwaitNone(t)
-	// A new window starts anew.
+	// A new window starts from the beginning.
 	s.reminders.Update(unlockedBy("rrs"))
 	s.pass(5 * time.Minute)
 	s.server.WaitForOpen(1)
@@ -326,7 +326,7 @@ func TestRemindersUpdateBeforeRun(t *testing.T) {
 	clock.Await(t, 5*time.Minute)
 	clock.Advance(5 * time.Minute)
 	server.WaitForPosts(1)
-	server.InvokeAction(1, ActionLock) // nobody to tell
+	server.InvokeAction(1, ActionLock) // no callback is set
 	clock.Await(t, buttonTimeout)
 	cancel()
 	<-ended

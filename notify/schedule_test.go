@@ -155,7 +155,7 @@ func TestScheduleNewWindowThatWasNotSeenToBegin(t *testing.T) {
 	first := d.start.Add(-time.Hour)
 	d.s.update(d.now, helper.Unlocked, first)
 	d.pass(6 * minute)
-	// Locked and unlocked again between two looks: only the window tells.
+	// Locked and unlocked again between two looks: only the window shows it.
 	d.s.update(d.now, helper.Unlocked, d.now)
 	d.act()
 	d.want("closed", d.closed, 6*minute)
@@ -228,7 +228,7 @@ func TestScheduleEightHoursAwakeAreThirtyTwo(t *testing.T) {
 	}
 }
 
-// Whoever looks while a lock is under way finds nothing to do, however long overdue it
+// While a lock is under way there is nothing to do, however long overdue it
 // is; afterwards what is due is done.
 func TestScheduleLockUnderWay(t *testing.T) {
 	d := newPlayedSession(t)

@@ -53,7 +53,7 @@ func TestReminder(t *testing.T) {
 			status(helper.Unlocked, window(23*time.Minute, "rrs"), both(helper.Unlocked)...),
 			unlocked, "Unlocked for 23 min by rrs, since 14:07.",
 		}, {
-			"for days, by nobody with a name",
+			"for days, by a user without a name",
 			status(helper.Unlocked, window(75*time.Hour, ""), both(helper.Unlocked)...),
 			unlocked, "Unlocked for 3 days by user 1000, since Sun 11:30.",
 		}, {
@@ -156,7 +156,7 @@ func TestBlocked(t *testing.T) {
 		writers []helper.Writer
 		body    string
 	}{
-		{"nobody that can be seen", nil, "Immutray cannot tell which program has them open. Close programs, then lock again."},
+		{"unknown programs", nil, "Immutray cannot tell which program has them open. Close programs, then lock again."},
 		{"a program", []helper.Writer{file(7, "vim", "", "/etc/fstab")}, start + "vim is writing to /etc/fstab"},
 		{"a service of the same name", []helper.Writer{file(7, "cupsd", "cupsd.service", "/etc/cups/printers.conf")}, start + "cupsd is writing to /etc/cups/printers.conf"},
 		{"a service", []helper.Writer{file(7, "cupsd", "cups.service", "/etc/cups/printers.conf")}, start + "cupsd (cups.service) is writing to /etc/cups/printers.conf"},

@@ -41,7 +41,7 @@ func TestRestartThem(t *testing.T) {
 	s.expectLog("restart cups.service NetworkManager.service", "remind unlocked")
 }
 
-// A password prompt that nobody answers, or a service that does not stop, is no reason to
+// A password prompt that is not answered, or a service that does not stop, is no reason to
 // stay open.
 func TestRestartKeepsNobodyFromLocking(t *testing.T) {
 	s := newStage(t, defaultSettings(), leftBehind(unlockedAt, "cups.service"))

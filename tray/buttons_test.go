@@ -173,7 +173,7 @@ func TestWaitingForAptEnds(t *testing.T) {
 	}
 }
 
-// Whoever asks for more time does not want a lock in the middle of it.
+// A person who asks for more time does not want a lock in the middle of it.
 func TestWaitingForAptEndsWithAnUnlock(t *testing.T) {
 	s := busy(t)
 	s.press(notify.ActionWait)

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// An order is what the test tells the child.
+// An order is what the test sends to the child.
 type order struct {
 	Settings *settings  `json:",omitempty"` // first, and once
 	Report   *report    `json:",omitempty"` // this is how the system is
@@ -126,7 +126,7 @@ type playedSystem struct {
 	changed chan struct{}
 	mu      sync.Mutex
 	report  report
-	idle    bool // no package manager is at work
+	idle    bool // no package manager is running
 }
 
 func (p *playedSystem) set(r report) {

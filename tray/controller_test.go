@@ -41,7 +41,7 @@ func TestTooltipFollowsTheMinutes(t *testing.T) {
 	s.waitTooltip("Unlocked for 8 h 24 min by rrs")
 	s.system.set(lockedAt)
 	s.waitTooltip("Locked")
-	s.clock.AwaitNone(t) // a locked padlock wakes nobody
+	s.clock.AwaitNone(t) // a locked padlock never wakes the machine
 }
 
 // At a busy login the tray took longer than busTimeout, and the padlock kept the wrong
@@ -322,7 +322,7 @@ func TestSnooze(t *testing.T) {
 	s.waitLog("snooze", "began")
 }
 
-func TestNoTrayIsToldOnce(t *testing.T) {
+func TestNoTrayIsSaidOnce(t *testing.T) {
 	s := newStage(t, defaultSettings(), lockedAt)
 	s.clearLog()
 	s.c.TrayPresent(false)
@@ -342,7 +342,7 @@ func TestNoTrayIsToldOnce(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.log) != 1 {
-		t.Errorf("it was told again: %q", s.log)
+		t.Errorf("it was said again: %q", s.log)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // A stage has a controller on it, and fakes of everything around it. What the fakes
-// were told is in one log, in order, but for the models, which the screen has.
+// were asked is in one log, in order, but for the models, which the screen has.
 type stage struct {
 	t      *testing.T
 	c      *controller
@@ -29,7 +29,7 @@ type stage struct {
 	ended  chan struct{}
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and made anew, at every change
+	changed chan struct{} // closed, and made again, at every change
 	log     []string
 	model   model
 	models  int
@@ -40,7 +40,7 @@ type stage struct {
 	mayNot  error // why a lock would ask for a password
 	answers chan reply
 	restart chan error  // how a restart ends
-	locking atomic.Bool // as the reminders were told
+	locking atomic.Bool // what the reminders were given
 }
 
 // newStage starts a controller, and waits until it shows the report.
@@ -156,7 +156,7 @@ func (s *stage) waitLog(want ...string) {
 	s.wait(fmt.Sprintf("the log %q", want), func() bool { return slices.Equal(s.log, want) })
 }
 
-// expectLog says what is in the log once the controller has done all it was told.
+// expectLog says what is in the log once the controller has done all it had to do.
 func (s *stage) expectLog(want ...string) {
 	s.t.Helper()
 	s.settle()
@@ -174,8 +174,8 @@ func (s *stage) clearLog() {
 	s.log = nil
 }
 
-// settle waits until the controller has done what it was told, and told what it had
-// to tell.
+// settle waits until the controller has done what it had to do, and sent what it had
+// to send.
 func (s *stage) settle() {
 	s.t.Helper()
 	wait := func(done chan struct{}) {
@@ -189,7 +189,7 @@ func (s *stage) settle() {
 	done := make(chan struct{})
 	s.c.in.Put(func() { close(done) })
 	wait(done)
-	// What follows from all that it was told by then is told before the next mail.
+	// What follows from all that it did by then is sent before the next mail.
 	done = make(chan struct{})
 	s.c.in.Put(func() { s.c.out.Put(func() { close(done) }) })
 	wait(done)
@@ -232,7 +232,7 @@ func (s *stage) Restart(ctx context.Context, units []string) error {
 func (s *stage) endRestart(err error, left report) {
 	s.t.Helper()
 	s.system.mu.Lock()
-	s.system.report = left // nobody watches: only who reads sees it
+	s.system.report = left // not signalled: only a read sees it
 	s.system.mu.Unlock()
 	select {
 	case s.restart <- err:
@@ -257,7 +257,7 @@ func asked(r helper.Request) string {
 func (s *stage) answer(r reply, left report) {
 	s.t.Helper()
 	s.system.mu.Lock()
-	s.system.report = left // nobody watches: only who reads sees it
+	s.system.report = left // not signalled: only a read sees it
 	s.system.mu.Unlock()
 	select {
 	case s.answers <- r:

@@ -23,7 +23,7 @@ func pastWindow(since time.Time, user, reason string, end history.End, lasted ti
 	return w
 }
 
-// askedPast tells of each reading, and answers it when the test says so.
+// askedPast reports each reading, and answers it when the test says so.
 type askedPast struct {
 	asked   chan bool // locked
 	answers chan error

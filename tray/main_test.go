@@ -74,7 +74,7 @@ func TestRootIsRefused(t *testing.T) {
 func TestWithoutSessionBus(t *testing.T) {
 	for name, address := range map[string]string{
 		"none":         "",
-		"to be made":   "autolaunch:", // nobody would look at a bus that is made for us
+		"to be made":   "autolaunch:", // no other program would use a bus that is started for us
 		"gone":         "unix:path=/nonexistent/bus",
 		"no such kind": "carrier-pigeon:",
 	} {

@@ -59,7 +59,7 @@ func TestNeverAsksForAPasswordBehindALockedScreen(t *testing.T) {
 	s.waitLog("may lock?", "obstacle: Locking failed | Cannot lock automatically: locking needs a password here.")
 }
 
-// While the password dialog stands, a lock can't be asked for.
+// While the password dialog is open, a lock can't be asked for.
 func TestScreenLockedDuringARequest(t *testing.T) {
 	s := newStage(t, defaultSettings(), lockingOn(partlyAt, helper.ScreenLock))
 	s.clearLog()
@@ -186,7 +186,7 @@ func (s *screens) changed(session dbus.ObjectPath, of string, changed map[string
 	s.conn.Emit(session, properties+".PropertiesChanged", of, changed, []string{})
 }
 
-// awaitListener waits until somebody listens: signals are kept for nobody.
+// awaitListener waits until watchScreen listens: a bus keeps no signals.
 func (s *screens) awaitListener(t *testing.T) {
 	t.Helper()
 	giveUp := time.After(timeout)
@@ -197,7 +197,7 @@ func (s *screens) awaitListener(t *testing.T) {
 			return
 		case <-time.After(20 * time.Millisecond):
 		case <-giveUp:
-			t.Fatal("nobody listens")
+			t.Fatal("watchScreen does not listen")
 		}
 	}
 }
@@ -236,7 +236,7 @@ func TestWatchScreen(t *testing.T) {
 	}
 	await("the hint")
 	if n := len(locked); n > 0 {
-		t.Errorf("something was said of what concerns nobody, %d times", n)
+		t.Errorf("locked was called %d times for other signals", n)
 	}
 	s.lock(ownSession)
 	await("the wish")
@@ -312,7 +312,7 @@ func TestAppletLocksOnLogout(t *testing.T) {
 	}
 }
 
-// Who chooses Quit has not logged out.
+// A person who chooses Quit has not logged out.
 func TestQuitIsNoLogout(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)

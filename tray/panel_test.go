@@ -88,7 +88,7 @@ func (p *panel) wait(what string, is func() bool) {
 	}
 }
 
-// forget drops every icon, and says so, as a panel does that draws its row anew.
+// forget drops every icon, and says so, as a panel does that draws its row again.
 func (p *panel) forget() {
 	p.t.Helper()
 	p.mu.Lock()

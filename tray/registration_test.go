@@ -87,7 +87,7 @@ func (i *acceptingIcon) set(ready, listed bool) {
 	i.ready, i.listed = ready, listed
 }
 
-// A followed tray is a registration at work, with a clock that the test moves.
+// A followed tray is a running registration, with a clock that the test moves.
 type followed struct {
 	t       *testing.T
 	clock   *notifytest.Clock
@@ -139,7 +139,7 @@ func (f *followed) expect(want bool) {
 			f.t.Fatalf("present is %v, want %v", got, want)
 		}
 	case <-time.After(timeout):
-		f.t.Fatalf("nobody said that present is %v", want)
+		f.t.Fatalf("present was not called with %v", want)
 	}
 }
 

@@ -22,10 +22,10 @@ func TestACommandIsBusyUntilItsEnd(t *testing.T) {
 	}
 	vi := helper.Busy{Manager: helper.RunManager, PID: 4711}
 	if !s.IsBusy(vi) || s.IsBusy(helper.Busy{Manager: helper.RunManager, PID: 1}) {
-		t.Error("the command is not at work, or another is")
+		t.Error("the command does not run, or another does")
 	}
 	record.Close()
 	if s.IsBusy(vi) {
-		t.Error("it is at work after its end")
+		t.Error("it runs after its end")
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"immutray.org/notify/notifytest"
 )
 
-// A fakeManager stands in for systemd on a bus. Like systemd, it refuses without the
-// message's leave to ask for a password, and tells of jobs only those that subscribed.
+// A fakeManager plays systemd on a bus. Like systemd, it refuses a message that does not
+// allow it to ask for a password, and sends the ends of jobs only to subscribers.
 type fakeManager struct {
 	conn *dbus.Conn
 	ends chan struct{} // ends the calls of "hangs.service" and the job of "slow.service"

@@ -134,7 +134,7 @@ func TestSystemThatCantBeWatchedIsReadNowAndThen(t *testing.T) {
 	}
 	next(t, reports)
 	if len(told) != 1 || !strings.Contains(told[0].Error(), "inotify") {
-		t.Errorf("Failed was told %v, want one error", told)
+		t.Errorf("Failed was called with %v, want one error", told)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestUnprepared(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			reasons, frozen := unprepared(test.cfg)
 			if told := strings.Join(frozen, "\n"); strings.HasPrefix(told, "/usr needs a subvolume of its own") != (test.cfg.Islands != nil) {
-				t.Errorf("unprepared() tells %q", told)
+				t.Errorf("unprepared() returns %q", told)
 			}
 			if len(reasons) != len(test.want) {
 				t.Fatalf("unprepared() = %q, want %q", reasons, test.want)

@@ -94,7 +94,7 @@ func TestClickUnlockRemindLock(t *testing.T) {
 	c := startChild(t, bus, settings, lockedAt)
 	item := p.item()
 	eventually(t, "the tooltip", item.tooltip, "Locked")
-	// The helper does not answer before it is told to, so that Activate returning at
+	// The helper does not answer before the test says so, so that Activate returning at
 	// all shows that it does not wait.
 	for range 3 {
 		if err := item.activate(); err != nil {
