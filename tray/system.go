@@ -165,7 +165,7 @@ func unprepared(cfg config.Config) (reasons, frozen []string) {
 	}
 	if found, err := islands.Find(cfg, paths); err == nil && len(found.Frozen) > 0 {
 		reasons = append(reasons, "no subvolume or file system of its own: "+strings.Join(islands.Paths(found.Frozen), ", "))
-		frozen = islands.Tell(found.Frozen)
+		frozen = islands.Notices(found.Frozen)
 	}
 	if reasons == nil {
 		return nil, nil

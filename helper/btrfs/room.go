@@ -10,7 +10,7 @@ import (
 
 // MetadataRoom returns how many bytes of metadata can still be written to the file system
 // that fd is on, at least: what is free in its block groups for metadata, less the kernel's
-// own reserve, and what can become another such block group. statfs(2) tells of data alone,
+// own reserve, and what can become another such block group. statfs(2) counts data alone,
 // and a file system that has gigabytes free for that can be full all the same, when they
 // all lie in block groups for data (btrfs_statfs, fs/btrfs/super.c).
 func MetadataRoom(fd int) (uint64, error) {

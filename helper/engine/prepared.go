@@ -97,7 +97,7 @@ func (e *Engine) wasPrepared(paths []*protected.Path, found islands.Found, resul
 // noteFrozen names what is read-only together with the system and should not be.
 func noteFrozen(found islands.Found, result *helper.Result) {
 	result.Islands = islands.Paths(found.Frozen)
-	result.Notices = append(result.Notices, islands.Tell(found.Frozen)...)
+	result.Notices = append(result.Notices, islands.Notices(found.Frozen)...)
 }
 
 // noteFrozenBy is noteFrozen for paths that are locked again when a command has ended. Without

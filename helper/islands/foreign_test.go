@@ -92,23 +92,23 @@ func expectAnswer(t *testing.T, at string, want error) {
 		var st unix.Stat_t
 		answered <- unix.Stat(at, &st)
 	}()
-	patience := 20 * time.Second
+	timeout := 20 * time.Second
 	if want == nil {
-		patience = 200 * time.Millisecond
+		timeout = 200 * time.Millisecond
 	}
 	select {
 	case err := <-answered:
 		if !errors.Is(err, want) || want == nil {
 			t.Errorf("stat of %s gives %v, want %v", at, err, want)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		if want != nil {
 			t.Errorf("stat of %s does not return, want %v", at, want)
 		}
 	}
 }
 
-// An automount is an island as it stands. To trigger it could make the seal wait for a
+// An automount is an island without a look into it. To trigger it could make the seal wait for a
 // network that comes up only after it.
 func TestAutomount(t *testing.T) {
 	s := lab.New(t)

@@ -89,7 +89,7 @@ func (l *look) island(name string) ([]Frozen, error) {
 	if slices.Contains(l.allowed, name) {
 		return nil, nil
 	}
-	p := l.place(name)
+	p := l.directory(name)
 	if p.absent {
 		return nil, nil
 	}
@@ -139,7 +139,7 @@ func (l *look) below(dir string) []Frozen {
 		if !isBelow(m.Point, dir) || l.isAllowed(m.Point) || l.protects(m) || m.ReadOnly() {
 			continue
 		}
-		if why, ok := l.freezes(place{real: m.Point, mount: m}); ok && l.tree.Shows(m) {
+		if why, ok := l.freezes(directory{real: m.Point, mount: m}); ok && l.tree.Shows(m) {
 			frozen = append(frozen, Frozen{m.Point, why})
 		}
 	}

@@ -12,9 +12,9 @@ import (
 
 // freezes reports whether a directory becomes read-only with a protected path: by the mount
 // flag, by the property of the subvolume, or because its files are kept there.
-func (l *look) freezes(p place) (why string, frozen bool) {
+func (l *look) freezes(p directory) (why string, frozen bool) {
 	if !l.isOurs(p.mount) {
-		return l.standsOn(p)
+		return l.keptIn(p)
 	}
 	for _, own := range l.paths {
 		switch {
@@ -38,16 +38,16 @@ func sameSubvolume(a, b mount.Info) bool {
 	return a.Device == b.Device && ofA == ofB
 }
 
-// standsOn reports whether a mount of another file system keeps its files in a protected
+// keptIn reports whether a mount of another file system keeps its files in a protected
 // subvolume. A mount that is read-only already does not count.
-func (l *look) standsOn(p place) (why string, frozen bool) {
+func (l *look) keptIn(p directory) (why string, frozen bool) {
 	m := p.mount
 	if m.ReadOnly() || m.SuperReadOnly() {
 		return "", false
 	}
 	what, dirs := l.madeOf(m)
 	for _, dir := range dirs {
-		kept := l.place(dir)
+		kept := l.directory(dir)
 		if kept.absent || !l.isOurs(kept.mount) {
 			continue // on a third file system, which is not followed
 		}

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// maxTold is how many islands have a line of their own.
-const maxTold = 3
+// maxNamed is how many islands have a line of their own.
+const maxNamed = 3
 
-// Tell returns a line for each island that is read-only while the system is locked, with what it
+// Notices returns a line for each island that is read-only while the system is locked, with what it
 // needs. The lines begin with the path and have no full stop.
-func Tell(all []Frozen) []string {
+func Notices(all []Frozen) []string {
 	var lines []string
 	for i, f := range all {
-		if more := len(all) - i; i == maxTold && more > 1 {
+		if more := len(all) - i; i == maxNamed && more > 1 {
 			return append(lines, fmt.Sprintf(`%d more directories are read-only while the system is locked; "immutectl doctor" lists them`, more))
 		}
-		lines = append(lines, f.tell())
+		lines = append(lines, f.notice())
 	}
 	return lines
 }
 
-func (f Frozen) tell() string {
+func (f Frozen) notice() string {
 	name := strconv.Quote(f.Path)
 	if IsPlain(f.Path) {
 		name = f.Path

@@ -10,7 +10,7 @@ import (
 )
 
 // Each attempt to lock at the end of a window wakes who watches, without a look at the
-// clock; whatever stands in the file, a system that is locked waits for nothing.
+// clock; whatever the file says, a system that is locked waits for nothing.
 func TestWatchWakesOnWhatALockWaitsFor(t *testing.T) {
 	s := lab.New(t)
 	w := start(t, &Reader{Paths: []string{s.Etc}, StateDir: s.State}, time.Hour)

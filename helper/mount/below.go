@@ -14,7 +14,7 @@ import (
 // first: each is mounted on the root of the next.
 func Below(mounts []Info, top Info) []Info {
 	var below []Info
-	// The table has no loops; who counts trusts nobody for that.
+	// The kernel makes no loops. The bound holds for any table.
 	for range mounts {
 		next, ok := ByID(mounts, top.Parent)
 		if !ok || next.ID == top.ID || next.Point != top.Point {
@@ -29,7 +29,7 @@ func Below(mounts []Info, top Info) []Info {
 // OpenBelow returns the root directory of a writable mount, attached nowhere, of what is at
 // a mount point below the upper mounts, of which there are depth. No path leads there: it is
 // found in a copy of the mount namespace, where the upper ones are taken off. Nothing
-// changes for anybody. The caller must be root.
+// changes outside. The caller must be root.
 func OpenBelow(point string, depth int) (dir int, err error) {
 	OnOwnThread(func() { dir, err = openBelow(point, depth) })
 	return dir, err
@@ -72,7 +72,7 @@ func OpenShowing(mounts []Info, wanted Info) (int, error) {
 		}
 		name := path.Join(m.Point, inside)
 		over := tree.Over(name)
-		if len(over) == 0 || over[len(over)-1].ID != m.ID || !waitForNobody(over) {
+		if len(over) == 0 || over[len(over)-1].ID != m.ID || !allLocal(over) {
 			continue
 		}
 		if dir, err := openOn(m, name); err == nil {
@@ -90,9 +90,8 @@ func cutDir(name, dir string) (inside string, ok bool) {
 	return strings.CutPrefix(name, dir+"/")
 }
 
-// waitForNobody reports whether the way leads over file systems alone that wait for nothing
-// but a disk.
-func waitForNobody(over []Info) bool {
+// allLocal reports whether a way leads only over file systems that wait for a disk at most.
+func allLocal(over []Info) bool {
 	local := []string{"btrfs", "tmpfs", "ext4", "xfs"}
 	return !slices.ContainsFunc(over, func(m Info) bool { return !slices.Contains(local, m.Filesystem) })
 }

@@ -74,7 +74,7 @@ func setattr(fd int, attr *unix.MountAttr) error {
 }
 
 // OpenWritableClone returns the root directory of a writable mount of what fd is the
-// root of, attached nowhere. Nobody but the holder of the descriptor can write
+// root of, attached nowhere. Only the holder of the descriptor can write
 // through it, and it ends with the descriptor, however the program ends.
 func OpenWritableClone(fd int) (int, error) {
 	clone, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EachOn tells of the same mounts as the mount table, in the same order, whatever the root
+// EachOn has the same mounts as the mount table, in the same order, whatever the root
 // directory of the caller is.
 func TestEachOnAgreesWithTheMountTable(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -107,12 +107,12 @@ func eachOnAgrees(t *testing.T, what, point string, want int) {
 		return
 	}
 	if err != nil || len(got) != len(listed) {
-		t.Errorf("%s: EachOn() tells of %d mounts, %v, want %d", what, len(got), err, len(listed))
+		t.Errorf("%s: EachOn() has %d mounts, %v, want %d", what, len(got), err, len(listed))
 		return
 	}
 	for i := range got {
 		if got[i] != listed[i] {
-			t.Errorf("%s:\nEachOn() tells of %+v\nmountinfo has     %+v", what, got[i], listed[i])
+			t.Errorf("%s:\nEachOn() has %+v\nmountinfo has     %+v", what, got[i], listed[i])
 		}
 	}
 }

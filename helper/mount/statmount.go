@@ -116,7 +116,7 @@ func (a *statmountAnswer) summary() (Summary, error) {
 	case a.mask&wantAll != wantAll || s.Root == "" || s.Filesystem == "":
 		return Summary{}, errors.New("statmount: the answer is incomplete")
 	case strings.HasPrefix(s.Filesystem, "fuse"):
-		// In mountinfo a name of the program follows, which Linux 6.8 does not tell.
+		// In mountinfo a name of the program follows, which statmount(2) does not have in Linux 6.8.
 		return Summary{}, errors.New("statmount: the type of the file system is incomplete")
 	}
 	return s, nil

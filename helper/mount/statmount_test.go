@@ -154,7 +154,7 @@ func agrees(t *testing.T, what string, fd int) {
 	}
 }
 
-// Of a program's file system statmount(2) does not tell the whole type.
+// statmount(2) does not have the whole type of a FUSE mount.
 func TestStatLeavesFUSEToTheMountTable(t *testing.T) {
 	a := &statmountAnswer{mask: wantAll, root: 1, point: 1, filesystem: 3}
 	copy(a.strings[:], "\x00/\x00fuse\x00")

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Summary is what statmount(2) and mountinfo both tell of a mount. Paths are as the kernel
+// A Summary is what both statmount(2) and mountinfo say about a mount. Paths are as the kernel
 // has them, without escapes, so they may hold any byte but NUL.
 type Summary struct {
 	ID         uint64
@@ -46,7 +46,7 @@ func Of(fd int) (Summary, error) {
 
 // Stat is Of by statmount(2) alone, and so never reads from /proc. It fails where the kernel
 // does not have that call (ENOSYS), where a filter of system calls that is older than it
-// refuses it (EPERM, as that of systemd 252), and where the mount table tells more.
+// refuses it (EPERM, as that of systemd 252), and where the mount table says more.
 //
 // What the kernel can do is asked each time and remembered nowhere: a call that is refused
 // takes a microsecond.

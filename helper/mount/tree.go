@@ -3,7 +3,7 @@ package mount
 import "strings"
 
 // A Tree answers from a mount table alone which mounts a path leads through, so that
-// nobody has to ask a file system that may never answer.
+// no file system is asked that may never answer.
 type Tree struct {
 	// Mounts is the table.
 	Mounts []Info

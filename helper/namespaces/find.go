@@ -60,7 +60,7 @@ type Namespace struct {
 
 // A Set is what Find has found. It must be closed.
 type Set struct {
-	// Namespaces are ordered by age as far as their ids tell, the caller's own first and
+	// Namespaces are ordered by age as far as their ids show it, the caller's own first and
 	// foreign ones last.
 	Namespaces []*Namespace
 	// Left is how many were not opened: more than the bounds allow, or the kernel

@@ -19,7 +19,7 @@ const (
 	// quiet is how long there may be no answer before more readers begin.
 	quiet = 20 * time.Millisecond
 	// hangs is how long there may be none before those that are left count as hanging. It
-	// must not be the whole machine that stands still: then nobody looks for it either, and
+	// must not be the whole machine that stands still: then the ticker stands still as well, and
 	// half of the looks are enough.
 	hangs = 2 * time.Second
 	looks = int(hangs/quiet) / 2
@@ -33,7 +33,7 @@ func readEach[T any](ctx context.Context, pids []int, read func(pid int) T, take
 		queue <- pid
 	}
 	close(queue)
-	answers := make(chan T, len(pids)) // nobody waits to be heard
+	answers := make(chan T, len(pids)) // has room for all, so that no reader waits
 	var over atomic.Bool
 	defer over.Store(true)
 	readers := 0

@@ -10,7 +10,7 @@ import (
 	"immutray.org/packaging/testbed/lab"
 )
 
-// Whoever looks which namespace a process is in hangs with it.
+// A look at the namespace of a process that hangs would hang as well.
 func TestProcessesThatHangDoNotHoldUpFind(t *testing.T) {
 	const many = maxReaders + 5
 	_, pids := lab.HangInExec(t, lab.Dir(t), many)

@@ -32,9 +32,9 @@ var (
 	ErrAway = errors.New("the way there leads over a file system that may not answer")
 )
 
-// local are the file systems where a lookup waits for nobody but a disk. A file system of
+// local are the file systems where a lookup waits for a disk at most. A file system of
 // the network waits for its server; one in user space (FUSE) for a program that may be the
-// attacker's, uninterruptibly; and an automount point for whoever mounts.
+// attacker's, uninterruptibly; and an automount point for the program that mounts.
 var local = map[string]bool{
 	"btrfs": true, "ext2": true, "ext3": true, "ext4": true, "xfs": true, "f2fs": true, "bcachefs": true, "zfs": true,
 	"tmpfs": true, "ramfs": true, "rootfs": true, "devtmpfs": true, "squashfs": true, "erofs": true,
@@ -46,7 +46,7 @@ type inside struct {
 	foreign bool
 	// subvolumes are open, and so what has the st_dev of one is on it.
 	subvolumes []*Subvolume
-	over       *atomic.Bool // nobody waits for this visit any more
+	over       *atomic.Bool // the visit has taken too long and its result is not used
 }
 
 // superblocks are those of the subvolumes, by their major:minor.
@@ -85,7 +85,7 @@ func (in *inside) table(read func(io.Reader) error) error {
 
 // open returns a descriptor of a mount's root directory (O_PATH). It walks to the mount
 // point step by step, and looks nothing up in a directory before it knows that the file
-// system there waits for nobody.
+// system there can answer without a server.
 //
 // That the answer still holds when it is used follows from the order: a directory that is
 // held open keeps its mount, and so its id, and only then the mount table is asked for
@@ -105,7 +105,7 @@ func (in *inside) open(m mount.Summary) (int, error) {
 	}
 	known := map[uint64]bool{}
 	for _, part := range parts {
-		if err := in.waitsForNobody(fd, known); err != nil {
+		if err := in.canLookUp(fd, known); err != nil {
 			unix.Close(fd)
 			return -1, err
 		}
@@ -116,7 +116,7 @@ func (in *inside) open(m mount.Summary) (int, error) {
 		}
 		fd = next
 	}
-	at, err := placeOf(fd)
+	at, err := positionOf(fd)
 	switch {
 	case err != nil:
 	case at.mount != m.ID || !at.root:
@@ -128,9 +128,9 @@ func (in *inside) open(m mount.Summary) (int, error) {
 	return -1, err
 }
 
-// waitsForNobody returns nil if a lookup in a directory can't hang.
-func (in *inside) waitsForNobody(fd int, known map[uint64]bool) error {
-	at, err := placeOf(fd)
+// canLookUp returns nil if a lookup in a directory can't hang.
+func (in *inside) canLookUp(fd int, known map[uint64]bool) error {
+	at, err := positionOf(fd)
 	if err != nil || known[at.mount] || in.protects(at.device) {
 		return err
 	}
@@ -168,18 +168,18 @@ func (in *inside) protects(device uint64) bool {
 	return slices.ContainsFunc(in.subvolumes, func(s *Subvolume) bool { return s.device == device })
 }
 
-// A place is where a descriptor is.
-type place struct {
+// A position is where a descriptor is.
+type position struct {
 	mount  uint64 // its id
 	root   bool   // at the mount's root directory
 	device uint64 // st_dev
 }
 
-// placeOf asks no server (AT_STATX_DONT_SYNC).
-func placeOf(fd int) (place, error) {
+// positionOf asks no server (AT_STATX_DONT_SYNC).
+func positionOf(fd int) (position, error) {
 	var st unix.Statx_t
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_INO|unix.STATX_MNT_ID, &st); err != nil {
-		return place{}, fmt.Errorf("statx: %w", err)
+		return position{}, fmt.Errorf("statx: %w", err)
 	}
-	return place{st.Mnt_id, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, unix.Mkdev(st.Dev_major, st.Dev_minor)}, nil
+	return position{st.Mnt_id, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, unix.Mkdev(st.Dev_major, st.Dev_minor)}, nil
 }

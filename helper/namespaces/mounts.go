@@ -11,7 +11,7 @@ import (
 	"immutray.org/helper/text"
 )
 
-// maxMounts bounds how many mounts of one namespace are told.
+// maxMounts bounds how many mounts of one namespace are returned.
 const maxMounts = 1024
 
 // ErrMany says that a namespace has more mounts of a subvolume than are looked at.
@@ -126,7 +126,7 @@ func (in *inside) setReadOnly(m Mount, readOnly bool) error {
 		return err
 	}
 	defer unix.Close(fd)
-	at, err := placeOf(fd)
+	at, err := positionOf(fd)
 	switch {
 	case err != nil:
 		return err

@@ -65,7 +65,7 @@ func TestAPinnedNamespaceIsFound(t *testing.T) {
 
 // settleToBePinned has a resident whose namespace is mounted at pin.
 //
-// A namespace can be mounted only in an older one. Linux 6.18 tells their age by numbers
+// A namespace can be mounted only in an older one. Linux 6.18 shows their age by numbers
 // that each processor takes from a stock of its own (mnt_ns_loop in fs/namespace.c,
 // gen_cookie_next in include/linux/cookie.h; snapd's pull request 17376 is about it): of
 // those begun on the processor that the test's own was begun on, each is younger.
@@ -164,7 +164,7 @@ func TestTheFlagIsSetInTheNamespaceAlone(t *testing.T) {
 	}
 }
 
-// What a user made while it was read-only can't be made writable, by nobody.
+// What a user made while it was read-only can't be made writable by anyone.
 func TestALockedFlagIsReported(t *testing.T) {
 	f := newFixture(t)
 	if err := unix.Mount("", f.Etc, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
@@ -226,7 +226,7 @@ func TestNoLookupWaitsForAServer(t *testing.T) {
 	if err := f.set(n, at["a/b"], true); !errors.Is(err, ErrAway) {
 		t.Errorf("below a server that does not answer: %v, want ErrAway", err)
 	}
-	if took := time.Since(began); took > visitPatience/2 {
+	if took := time.Since(began); took > visitTimeout/2 {
 		t.Errorf("it took %v", took)
 	}
 	if err := f.set(n, at["root"], true); err != nil {

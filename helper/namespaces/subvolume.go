@@ -29,7 +29,7 @@ type Subvolume struct {
 // OpenSubvolume returns the one whose directory is open as fd, the root of a mount. It
 // must be closed.
 func OpenSubvolume(fd int) (*Subvolume, error) {
-	at, err := placeOf(fd)
+	at, err := positionOf(fd)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func OpenSubvolume(fd int) (*Subvolume, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing is mounted below in there, and nobody can change that.
+	// Nothing is mounted below in there, and no one else can reach it.
 	root, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
 	if err != nil {
 		return nil, fmt.Errorf("open_tree: %w", err)
@@ -48,7 +48,7 @@ func OpenSubvolume(fd int) (*Subvolume, error) {
 // OpenHidden returns the one that a mount shows which another one hides. Its root directory
 // is open as dir, on a mount where nothing else is mounted. It must be closed.
 func OpenHidden(m mount.Info, dir int) (*Subvolume, error) {
-	at, err := placeOf(dir)
+	at, err := positionOf(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *Subvolume) lookUp(name string) bool {
 		}
 		fd = next
 	}
-	at, err := placeOf(fd)
+	at, err := positionOf(fd)
 	if fd != s.root {
 		unix.Close(fd)
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// visitPatience is how long a visit may take. What is done there waits for nothing
+	// visitTimeout is how long a visit may take. What is done there waits for nothing
 	// but the kernel's own locks.
-	visitPatience = 2 * time.Second
+	visitTimeout = 2 * time.Second
 	// maxHung is how many threads are left behind in namespaces that do not let them go;
 	// then no other of that kind is visited any more, foreign or not.
 	maxHung = 3
@@ -33,7 +33,7 @@ type Visitor struct {
 	hung       map[bool]int // threads left behind in namespaces, by [Namespace.Foreign]
 }
 
-// NewVisitor returns a Visitor who looks for mounts of subvolumes. They must be closed after
+// NewVisitor returns a Visitor that looks for mounts of subvolumes. They must be closed after
 // it.
 func NewVisitor(subvolumes ...*Subvolume) (*Visitor, error) {
 	proc, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -60,7 +60,7 @@ type answer[T any] struct {
 // Work that does not end in time is left behind; so it must share nothing with the caller
 // but what it returns.
 //
-// One thread does all of it, and nobody waits for a single visit: to wake another thread
+// One thread does all of it, without a wait for each visit: to wake another thread
 // for each costs more than the visit.
 func visit[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(in *inside, i int) (T, error)) []answer[T] {
 	var answers []answer[T]
@@ -70,8 +70,8 @@ func visit[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(i
 			answers = append(answers, answer[T]{err: ErrHung})
 			continue
 		}
-		told, hung := tour(ctx, v, all[done:], func(in *inside, i int) (T, error) { return work(in, done+i) })
-		answers = append(answers, told...)
+		received, hung := tour(ctx, v, all[done:], func(in *inside, i int) (T, error) { return work(in, done+i) })
+		answers = append(answers, received...)
 		if hung {
 			v.hung[all[len(answers)].Foreign]++
 			answers = append(answers, answer[T]{err: ErrHung})
@@ -82,7 +82,7 @@ func visit[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(i
 
 // tour visits the namespaces up to the first that hangs.
 func tour[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(*inside, int) (T, error)) (answers []answer[T], hung bool) {
-	told := make(chan answer[T], len(all)) // nobody waits to be heard
+	sent := make(chan answer[T], len(all)) // has room for all, so that no thread waits
 	done := make(chan struct{})
 	over := new(atomic.Bool)
 	defer over.Store(true)
@@ -102,26 +102,26 @@ func tour[T any](ctx context.Context, v *Visitor, all []*Namespace, work func(*i
 			if a.err == nil {
 				a.value, a.err = work(&inside{v.proc, n.Foreign, v.subvolumes, over}, i)
 			}
-			told <- a
+			sent <- a
 		}
 	})
 	const looks = 20 // a machine that stands still is looked at less often
-	watch := time.NewTicker(visitPatience / looks)
+	watch := time.NewTicker(visitTimeout / looks)
 	defer watch.Stop()
 	for seen, vainly := 0, 0; ; {
 		select {
 		case <-done:
 		case <-watch.C:
 			vainly++
-			if len(told) > seen {
-				seen, vainly = len(told), 0
+			if len(sent) > seen {
+				seen, vainly = len(sent), 0
 			}
 			if vainly < looks {
 				continue
 			}
 		}
-		for range len(told) {
-			answers = append(answers, <-told)
+		for range len(sent) {
+			answers = append(answers, <-sent)
 		}
 		return answers, len(answers) < len(all)
 	}

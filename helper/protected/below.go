@@ -15,7 +15,7 @@ import (
 
 // A below is a subvolume that another mount hides at a protected path, as the overlay of
 // systemd-confext(8) hides that of /etc. Its own mount flag is out of reach: no path leads
-// there, and mount_setattr(2) takes nothing else. For the same reason nobody can begin to
+// there, and mount_setattr(2) takes nothing else. For the same reason no program can begin to
 // write through that mount; what keeps others out is the property.
 type below struct {
 	mount    mount.Info

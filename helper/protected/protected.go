@@ -154,7 +154,7 @@ func (p *Path) Close() {
 }
 
 // Status reads every layer from the kernel. What can't be read makes the state
-// unknown and stands in Error.
+// unknown, and Error says why.
 func (p *Path) Status() helper.PathStatus {
 	s := helper.PathStatus{Path: p.Name, State: helper.Unknown}
 	top, err := mount.Of(p.fd)

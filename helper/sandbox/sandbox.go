@@ -15,7 +15,7 @@ import (
 )
 
 // Settings are those of a unit that make mounts read-only or keep them writable, as
-// org.freedesktop.systemd1(5) tells them. Paths may begin with "-" and "+".
+// org.freedesktop.systemd1(5) has them. Paths may begin with "-" and "+".
 type Settings struct {
 	ProtectSystem, ProtectHome       string
 	RootDirectory, RootImage         string

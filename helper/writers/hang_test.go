@@ -103,7 +103,7 @@ func TestManyProcessesThatHang(t *testing.T) {
 		if named != maxWorkers {
 			t.Errorf("%d of those that hang are named, want %d", named, maxWorkers)
 		}
-		if took := time.Since(begin); took > Patience+5*time.Second {
+		if took := time.Since(begin); took > Timeout+5*time.Second {
 			t.Errorf("the scan took %v", took)
 		}
 	}
@@ -120,10 +120,10 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
-// A slow machine's kernel is nobody who may be writing.
+// A kernel thread on a slow machine is no possible writer.
 func TestAThreadOfTheKernelIsNotNamed(t *testing.T) {
 	if found, err := scanUntilCut(t, "Name:\tkworker\nKthread:\t1\n"); err != nil || len(found) > 0 {
-		t.Errorf("Scan = %+v, %v, want nobody", found, err)
+		t.Errorf("Scan = %+v, %v, want none", found, err)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 func (s *scan) loopDevices() []int {
 	names, err := namesAt(unix.AT_FDCWD, filepath.Join(s.sys, "block"))
 	if err != nil {
-		// No sysfs, as in some containers: then no loop device can be told.
+		// No sysfs, as in some containers: then no loop device can be found.
 		s.cannotPlace(err)
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 // first one and the process goes on without it.
 func (p *process) allMappings(tasks []int, told func(mapping) bool) error {
 	for _, tid := range tasks {
-		// A process may end while its mappings are read, half of them told.
+		// A process may end while its mappings are read, half of them seen.
 		any, err := p.mappings(tid, told)
 		if err = unlessGone(err); err != nil || any {
 			return err

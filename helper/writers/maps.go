@@ -31,7 +31,7 @@ const maxMapsLine = 64 << 10
 //
 // The device is the superblock's, which is not the st_dev of a file on btrfs. Nothing
 // in the path is escaped but the newline, not even the backslash. Of a path that r has no
-// room for only the beginning is told. The first line that does not look like this ends
+// room for only the beginning is read. The first line that does not look like this ends
 // the reading with an error, and so does an error of f.
 func eachMapping(r *bufio.Reader, f func(mapping) error) error {
 	for {

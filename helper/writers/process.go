@@ -19,7 +19,7 @@ type worker struct {
 	lines *bufio.Reader // for maps
 }
 
-// maxLink is more than the kernel ever tells as the target of a link in /proc: a
+// maxLink is more than the kernel ever gives as the target of a link in /proc: a
 // page (do_proc_readlink in fs/proc/base.c).
 const maxLink = 64 << 10
 
@@ -85,7 +85,7 @@ func (w *worker) process() ([]helper.Writer, error) {
 	return append(p.found, suspectAt(p.dir, p.pid).writer(&p.scan.users)), nil
 }
 
-// errOver ends a visit when nobody wants to know any more.
+// errOver ends a visit when its result is not used any more.
 var errOver = errors.New("the scan is over")
 
 // step is to be called after each answer of the kernel, where there may be many.
@@ -140,7 +140,7 @@ func (p *process) tasks() ([]int, error) {
 // tables returns the directories of all descriptor tables of the process. Nearly
 // always that is one; but a thread may have left the common table (unshare(2)
 // CLONE_FILES), and when the first thread has ended the common one is found only
-// with the others. kcmp(2) tells in a microsecond per thread; looking through every
+// with the others. kcmp(2) answers in a microsecond per thread; looking through every
 // thread's directory would cost as much as the first one's, each time.
 func (p *process) tables(tasks []int) ([]string, error) {
 	dirs := []string{"."}

@@ -13,7 +13,7 @@ import (
 // A procfs is the root of a proc file system, held by descriptor.
 type procfs struct {
 	root int
-	// fresh is another instance, that nobody has looked at before; root where there
+	// fresh is another instance, that no process has opened before; root where there
 	// can be none.
 	fresh int
 	// real is whether it is the kernel's, so that the permissions of its links mean
@@ -58,7 +58,7 @@ func isOwn(root int) bool {
 	return err == nil && self == strconv.Itoa(os.Getpid())
 }
 
-// mountProcfs mounts a procfs in no place: it is seen by nobody but through the
+// mountProcfs mounts a procfs without attaching it: it is seen only through the
 // descriptor, and goes when that is closed.
 func mountProcfs() (int, error) {
 	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)

@@ -12,7 +12,7 @@ import (
 // A device is a stat st_dev. On btrfs every subvolume has one of its own.
 type device struct{ major, minor uint32 }
 
-// A file tells one regular file from every other.
+// A file identifies one regular file.
 type file struct {
 	device
 	inode uint64
@@ -79,7 +79,7 @@ func statAt(dir int, name string) (f file, regular bool, err error) {
 // any more (d_path in fs/d_path.c).
 const deletedSuffix = " (deleted)"
 
-// locate returns the device of a file of which the kernel tells only the path. For a
+// locate returns the device of a file of which the kernel gives only the path. For a
 // file that was deleted that is the device of its directory: they share a subvolume.
 // It fails for a path of another mount namespace.
 func locate(path string) (device, error) {

@@ -42,11 +42,11 @@ type Scanner struct {
 	visits visits
 }
 
-// Patience is the longest that a scan takes, however much there is to look into: anybody can
+// Timeout is the longest that a scan takes, however much there is to look into: anybody can
 // run hundreds of processes with a million descriptors each. Who is being looked into then is
 // named. A machine with thousands of ordinary processes is done in a tenth of it. When all
 // that is left hangs, a scan ends after some six seconds.
-const Patience = 12 * time.Second
+const Timeout = 12 * time.Second
 
 // An IncompleteError says that a scan could not look everywhere. The writers that
 // came with it are real; there may be more.
@@ -76,7 +76,7 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 // other reason than that it belongs to another user.
 //
 // With an [*IncompleteError] the list is what could be seen; with any other error it
-// is empty. Scan returns when [Patience] or ctx has ended, whatever the kernel makes it
+// is empty. Scan returns when [Timeout] or ctx has ended, whatever the kernel makes it
 // wait for. A thread is left behind for each process or loop device that hangs, at most 64 by
 // all scans of one Scanner.
 func (s *Scanner) Scan(ctx context.Context, protected []string) ([]helper.Writer, error) {
@@ -126,7 +126,7 @@ func (s *Scanner) scan(ctx context.Context, protected []string, look func(*proce
 	}
 	queue := slices.Concat([]int{theKernel}, sc.loopDevices(), pids)
 	sc.queue = slices.DeleteFunc(queue, func(pid int) bool { return slices.Contains(known, pid) })
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	sc.run(ctx)
 	return sc.result(ctx)

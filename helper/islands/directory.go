@@ -52,8 +52,8 @@ func (l *look) isOurs(m mount.Info) bool {
 	return false
 }
 
-// A place is where a directory is kept.
-type place struct {
+// A directory is one that was looked for.
+type directory struct {
 	real   string     // without links, as far as it could be looked at
 	mount  mount.Info // that it is on
 	device uint64     // stat's st_dev, 0 when it was not looked at
@@ -63,9 +63,9 @@ type place struct {
 // maxLinks is the kernel's own limit (path_resolution(7)).
 const maxLinks = 40
 
-// place finds a directory. A symbolic link is followed: /var/tmp may be one to a place
+// directory finds one. A symbolic link is followed: /var/tmp may be one to a place
 // that stays writable.
-func (l *look) place(name string) place {
+func (l *look) directory(name string) directory {
 	for range maxLinks {
 		p, target := l.follow(name)
 		if target == "" {
@@ -73,14 +73,14 @@ func (l *look) place(name string) place {
 		}
 		name = target
 	}
-	return place{absent: true}
+	return directory{absent: true}
 }
 
 // follow goes along a path, from the last protected path on it. At a link it returns the target.
 // For what can't or must not be looked at, the mount table counts.
-func (l *look) follow(name string) (found place, target string) {
+func (l *look) follow(name string) (found directory, target string) {
 	over := l.tree.Over(name)
-	found = place{real: name}
+	found = directory{real: name}
 	if len(over) == 0 {
 		return found, ""
 	}
@@ -116,10 +116,10 @@ func (l *look) follow(name string) (found place, target string) {
 		}
 		next, err := openAt(fd, part, over[start])
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			return place{absent: true}, ""
+			return directory{absent: true}, ""
 		}
 		if err != nil {
-			return place{real: name, mount: found.mount}, ""
+			return directory{real: name, mount: found.mount}, ""
 		}
 		unix.Close(fd)
 		fd = next
@@ -127,16 +127,16 @@ func (l *look) follow(name string) (found place, target string) {
 			if !path.IsAbs(link) {
 				link = path.Join(path.Dir(at), link)
 			}
-			return place{}, path.Join(link, name[len(at):])
+			return directory{}, path.Join(link, name[len(at):])
 		}
 		if err := found.stat(fd); err != nil {
-			return place{real: name, mount: found.mount}, ""
+			return directory{real: name, mount: found.mount}, ""
 		}
 	}
 	return found, ""
 }
 
-func (p *place) stat(fd int) error {
+func (p *directory) stat(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
