@@ -1,13 +1,6 @@
 package btrfs
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
-
-// x/sys/unix has no function for an ioctl whose argument is a 64-bit word or one of these
-// structures, hence unsafe.
+import "immutray.org/helper/kernel"
 
 // ioctlMagic is BTRFS_IOCTL_MAGIC, linux/btrfs.h.
 const ioctlMagic = 0x94
@@ -113,65 +106,52 @@ type spaceHeader struct{ Slots, Total uint64 }
 type space struct{ Flags, Total, Used uint64 }
 
 var (
-	getFlagsRequest   = request(directionRead, 25, unsafe.Sizeof(Flags(0)))
-	setFlagsRequest   = request(directionWrite, 26, unsafe.Sizeof(Flags(0)))
-	subvolInfoRequest = request(directionRead, 60, unsafe.Sizeof(subvolInfo{}))
-	receivedRequest   = request(directionRead|directionWrite, 37, unsafe.Sizeof(receivedSubvol{}))
-	sendRequest       = request(directionWrite, 38, unsafe.Sizeof(sendArgs{}))
-	fsInfoRequest     = request(directionRead, 31, unsafe.Sizeof(fsInfo{}))
-	devInfoRequest    = request(directionRead|directionWrite, 30, unsafe.Sizeof(devInfo{}))
-	spaceRequest      = request(directionRead|directionWrite, 20, unsafe.Sizeof(spaceHeader{}))
-	rootRefsRequest   = request(directionRead|directionWrite, 61, unsafe.Sizeof(rootRefs{}))
-	inoLookupRequest  = request(directionRead|directionWrite, 62, unsafe.Sizeof(inoLookup{}))
+	getFlagsRequest   = request(directionRead, 25, kernel.Size[Flags]())
+	setFlagsRequest   = request(directionWrite, 26, kernel.Size[Flags]())
+	subvolInfoRequest = request(directionRead, 60, kernel.Size[subvolInfo]())
+	receivedRequest   = request(directionRead|directionWrite, 37, kernel.Size[receivedSubvol]())
+	sendRequest       = request(directionWrite, 38, kernel.Size[sendArgs]())
+	fsInfoRequest     = request(directionRead, 31, kernel.Size[fsInfo]())
+	devInfoRequest    = request(directionRead|directionWrite, 30, kernel.Size[devInfo]())
+	spaceRequest      = request(directionRead|directionWrite, 20, kernel.Size[spaceHeader]())
+	rootRefsRequest   = request(directionRead|directionWrite, 61, kernel.Size[rootRefs]())
+	inoLookupRequest  = request(directionRead|directionWrite, 62, kernel.Size[inoLookup]())
 )
 
 func getFlags(fd int) (Flags, error) {
 	var f Flags
-	err := ioctl(fd, getFlagsRequest, unsafe.Pointer(&f))
+	err := kernel.Ioctl(fd, getFlagsRequest, &f)
 	return f, err
 }
 
 func setFlags(fd int, f Flags) error {
-	return ioctl(fd, setFlagsRequest, unsafe.Pointer(&f))
+	return kernel.Ioctl(fd, setFlagsRequest, &f)
 }
 
 func getSubvolInfo(fd int, info *subvolInfo) error {
-	return ioctl(fd, subvolInfoRequest, unsafe.Pointer(info))
+	return kernel.Ioctl(fd, subvolInfoRequest, info)
 }
 
 func setReceived(fd int, args *receivedSubvol) error {
-	return ioctl(fd, receivedRequest, unsafe.Pointer(args))
+	return kernel.Ioctl(fd, receivedRequest, args)
 }
 
 func getRootRefs(fd int, args *rootRefs) error {
-	return ioctl(fd, rootRefsRequest, unsafe.Pointer(args))
+	return kernel.Ioctl(fd, rootRefsRequest, args)
 }
 
 func lookUpInode(fd int, args *inoLookup) error {
-	return ioctl(fd, inoLookupRequest, unsafe.Pointer(args))
+	return kernel.Ioctl(fd, inoLookupRequest, args)
 }
 
 func getFSInfo(fd int, args *fsInfo) error {
-	return ioctl(fd, fsInfoRequest, unsafe.Pointer(args))
+	return kernel.Ioctl(fd, fsInfoRequest, args)
 }
 
 func getDevInfo(fd int, args *devInfo) error {
-	return ioctl(fd, devInfoRequest, unsafe.Pointer(args))
+	return kernel.Ioctl(fd, devInfoRequest, args)
 }
 
 func getSpaces(fd int, args *spaceArgs) error {
-	return ioctl(fd, spaceRequest, unsafe.Pointer(args))
-}
-
-func ioctl(fd int, request uintptr, argument unsafe.Pointer) error {
-	for {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(argument))
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-		default:
-			return errno
-		}
-	}
+	return kernel.Ioctl(fd, spaceRequest, args)
 }

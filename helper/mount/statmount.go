@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-// This file has the package's unsafe code: x/sys/unix knows the number of statmount(2), and
-// has no function for it.
+	"immutray.org/helper/kernel"
+)
 
 // What statmount(2) is asked for, STATMOUNT_* in linux/mount.h. All of it is there since
 // Linux 6.8, the first with this system call.
@@ -26,14 +24,6 @@ const (
 
 // superblockReadOnly is SB_RDONLY in linux/fs.h.
 const superblockReadOnly = 1
-
-// mountIDRequest is struct mnt_id_req, linux/mount.h, in its first version.
-type mountIDRequest struct {
-	size    uint32
-	_       uint32
-	mountID uint64 // a unique one
-	param   uint64 // what is wanted, or behind which mount a list begins
-}
 
 // statmountAnswer is struct statmount, linux/mount.h, with room for the strings.
 type statmountAnswer struct {
@@ -69,12 +59,8 @@ func statmount(id uint64) (Summary, error) {
 }
 
 func (a *statmountAnswer) ask(id, mask uint64) error {
-	request := mountIDRequest{mountID: id, param: mask}
-	request.size = uint32(unsafe.Sizeof(request))
-	_, _, errno := unix.Syscall6(unix.SYS_STATMOUNT, uintptr(unsafe.Pointer(&request)),
-		uintptr(unsafe.Pointer(a)), unsafe.Sizeof(*a), 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("statmount: %w", errno)
+	if err := kernel.StatMount(kernel.MountRequest{MountID: id, Param: mask}, a); err != nil {
+		return fmt.Errorf("statmount: %w", err)
 	}
 	return nil
 }
@@ -85,14 +71,11 @@ const rootMount = ^uint64(0)
 // listmount fills ids with the unique ids of mounts of the caller's namespace that come after
 // one, 0 for the first, in their order, and returns how many.
 func listmount(after uint64, ids []uint64) (int, error) {
-	request := mountIDRequest{mountID: rootMount, param: after}
-	request.size = uint32(unsafe.Sizeof(request))
-	n, _, errno := unix.Syscall6(unix.SYS_LISTMOUNT, uintptr(unsafe.Pointer(&request)),
-		uintptr(unsafe.Pointer(unsafe.SliceData(ids))), uintptr(len(ids)), 0, 0, 0)
-	if errno != 0 {
-		return 0, fmt.Errorf("listmount: %w", errno)
+	n, err := kernel.ListMount(kernel.MountRequest{MountID: rootMount, Param: after}, ids)
+	if err != nil {
+		return 0, fmt.Errorf("listmount: %w", err)
 	}
-	return int(n), nil
+	return n, nil
 }
 
 // errOutOfSight says that no path leads to a mount; mountinfo does not have it either.

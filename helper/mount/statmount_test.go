@@ -19,9 +19,6 @@ func TestStatmountLayout(t *testing.T) {
 		what      string
 		got, want uintptr
 	}{
-		{"MNT_ID_REQ_SIZE_VER0", unsafe.Sizeof(mountIDRequest{}), 24},
-		{"mnt_id_req.mnt_id", unsafe.Offsetof(mountIDRequest{}.mountID), 8},
-		{"mnt_id_req.param", unsafe.Offsetof(mountIDRequest{}.param), 16},
 		{"statmount.mask", unsafe.Offsetof(a.mask), 8},
 		{"statmount.sb_dev_major", unsafe.Offsetof(a.major), 16},
 		{"statmount.sb_dev_minor", unsafe.Offsetof(a.minor), 20},

@@ -3,9 +3,10 @@ package lab
 import (
 	"os"
 	"path/filepath"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"immutray.org/helper/kernel"
 )
 
 // createRequest is BTRFS_IOC_SUBVOL_CREATE, linux/btrfs.h.
@@ -31,9 +32,8 @@ func CreateSubvolume(path string) error {
 		return &os.PathError{Op: "BTRFS_IOC_SUBVOL_CREATE", Path: path, Err: unix.ENAMETOOLONG}
 	}
 	copy(args.Name[:], name)
-	// x/sys/unix has no function for an ioctl whose argument is this structure.
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, parent.Fd(), createRequest, uintptr(unsafe.Pointer(&args))); errno != 0 {
-		return &os.PathError{Op: "BTRFS_IOC_SUBVOL_CREATE", Path: path, Err: errno}
+	if err := kernel.Ioctl(int(parent.Fd()), createRequest, &args); err != nil {
+		return &os.PathError{Op: "BTRFS_IOC_SUBVOL_CREATE", Path: path, Err: err}
 	}
 	return nil
 }
