@@ -10,7 +10,7 @@ const (
 	Usage          Outcome = "usage"           // the arguments were refused
 	Blocked        Outcome = "blocked"         // something is open for writing
 	NotPrepared    Outcome = "not-prepared"    // a writable island would become read-only
-	PackageManager Outcome = "package-manager" // a package manager is at work
+	PackageManager Outcome = "package-manager" // a package manager is running
 	ConfigRefused  Outcome = "config-refused"  // the configuration can't be trusted or read
 	TooLong        Outcome = "too-long"        // the window asked for is longer than the configuration allows
 )

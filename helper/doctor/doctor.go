@@ -1,4 +1,4 @@
-// Package doctor tells whether a machine is ready to be locked, and if not, what is
+// Package doctor says whether a machine is ready to be locked, and if not, what is
 // missing and how to mend it. [System.Gather] reads the facts, [Examine] judges them
 // and touches nothing.
 package doctor

@@ -39,7 +39,7 @@ func (f Facts) workshop() block {
 	}
 }
 
-// alone stops a block where programs are at work that would go on in the old directory.
+// alone stops a block where running programs would go on in the old directory.
 // In rescue mode multi-user.target is not active, and where there is no systemd, or another
 // one's in a chroot, nothing is said of it.
 func alone() string {
@@ -111,8 +111,8 @@ func (f Facts) firstBelow(point string) *FstabLine {
 	return nil
 }
 
-// mountOptions are those that the protected path has at boot, without what is its own
-// affair.
+// mountOptions are those that the protected path has at boot, without those that belong to
+// the path alone.
 func (f Facts) mountOptions(p Place, subvolume string) string {
 	options := []string{"subvol=" + subvolume}
 	if l := f.line(p.Point); l != nil && l.Type == "btrfs" {

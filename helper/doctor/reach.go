@@ -72,8 +72,8 @@ func (g *gatherer) follow(name string) (real, link string, err error) {
 	return at, "", nil
 }
 
-// within lets a step look for as long as the patience of the system lasts. A step that
-// has not ended then is left to itself, with all that it found; it works on a copy.
+// within runs a step until the timeout. A step that has not ended then is left behind, with
+// all that it has found; it works on a copy.
 func (g *gatherer) within(what string, checks []string, look func(*gatherer)) {
 	if g.Timeout == 0 {
 		look(g)

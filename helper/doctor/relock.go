@@ -11,8 +11,8 @@ type Relock struct {
 	Enabled bool
 }
 
-// relock looks whether what relock_on names can happen. A locked screen is the applet's
-// affair, and takes no unit.
+// relock looks whether what relock_on names can happen. The applet handles the screen lock;
+// no unit is needed for it.
 func (g *gatherer) relock() {
 	units := map[helper.Occasion]string{helper.Sleep: "immutray-sleep.service", helper.Logout: "immutray-logout.path"}
 	for _, on := range g.Config.RelockOn {

@@ -58,7 +58,7 @@ func hasTray(ctx context.Context, conn *dbus.Conn) bool {
 }
 
 // agents are the programs that are known to show the prompts of polkit. An agent owns
-// no name on a bus, and polkit tells nobody who has registered.
+// no name on a bus, and polkit does not say which have registered.
 func agents() []string {
 	return []string{
 		"gnome-shell", "cinnamon", "budgie-panel", "polkit-gnome-authentication-agent-1",

@@ -111,7 +111,7 @@ func (g *guardianProcess) begin(signals <-chan os.Signal) (wire.Message, error) 
 // exitCode waits for the end of a guardian that has closed its end of the socket.
 func (g *guardianProcess) exitCode() int { return <-g.exited }
 
-// show tells the guardian which namespace to close in the end, or what to watch.
+// show says to the guardian which namespace to close in the end, or what to watch.
 func (g *guardianProcess) show(what wire.Message) error {
 	_ = wire.Send(g.conn, what) // a failure shows below
 	m, ok := <-g.answers

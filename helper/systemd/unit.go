@@ -22,7 +22,7 @@ type Unit struct {
 // started with.
 func OwnUnit() Unit { return Unit{socket: os.Getenv("NOTIFY_SOCKET"), every: aliveEvery} }
 
-// KeepAlive tells PID 1 again and again that this process is alive, until stop is called,
+// KeepAlive reports to PID 1 again and again that this process is alive, until stop is called,
 // or for as long as a run of a unit may take. A process that is stopped or frozen says
 // nothing: then PID 1 ends it, and the request is tried again.
 func (u Unit) KeepAlive() (stop func()) {

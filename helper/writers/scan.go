@@ -52,10 +52,10 @@ type scan struct {
 	users    users
 	visits   *visits
 	finished chan struct{} // closed when everything was looked into
-	over     atomic.Bool   // nobody wants to know any more
+	over     atomic.Bool   // the result is no longer wanted
 
 	mu         sync.Mutex // guards what follows
-	queue      []int      // PIDs that nobody looks into yet
+	queue      []int      // PIDs that no worker looks into yet
 	workers    int
 	atWork     sync.WaitGroup
 	writers    []helper.Writer
