@@ -77,8 +77,8 @@ func (s *Status) Granted(p PathStatus) bool {
 var (
 	// ErrGoingOff says that the computer is about to be switched off, or to sleep.
 	ErrGoingOff = errors.New("the computer is about to be switched off, or to sleep")
-	// ErrRootOnly says that "immutectl run" was not started by root.
-	ErrRootOnly = errors.New("only root can")
+	// ErrRootOnly says that a command of immutectl was not started by root.
+	ErrRootOnly = errors.New("must run as root")
 	// ErrNoGuardian says that the guardian of a command can't be started, or was killed.
 	ErrNoGuardian = errors.New("the process that locks again afterwards is gone")
 )

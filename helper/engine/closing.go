@@ -130,7 +130,7 @@ func outOfReach(p *protected.Path, still helper.Flag, again string) string {
 // searchTimeout is how long the searches through all namespaces and all processes may take,
 // besides the drain time: with the default drain time, whatever prolongs them is named within
 // 15 s. On a slow machine they may also use the drain time, if nothing is busy.
-const searchTimeout = 9 * time.Second
+const searchTimeout = 8 * time.Second
 
 // searchContext returns the context of a search, which may go on after the drain time, when ctx
 // ends: then is when the writers have to be found. If the disk has taken longer than the drain
