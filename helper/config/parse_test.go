@@ -70,6 +70,8 @@ func TestParseRefuses(t *testing.T) {
 		{"relative island", "\nislands = [\"home\"]", `line 2: islands: "home" is not an absolute path`},
 		{"relative exception", `allow_readonly = ["tmp"]`, `line 1: allow_readonly: "tmp" is not an absolute path`},
 		{"drain without a unit", `drain = "5"`, `line 1: drain: it must be a time with its unit in quotes, such as "5s"`},
+		{"drain beyond all", `drain = "999999999d"`, "line 1: drain: it must be between 0s and 10m"},
+		{"window beyond all", `unlock_max = "999999999d"`, "line 1: unlock_max: it must be between 1m and 720h"},
 		{"drain without quotes", "drain = 5", "line 1: drain: it must be a time with its unit"},
 		{"negative drain", `drain = "-1s"`, "line 1: drain: it must be between 0s and 10m"},
 		{"long drain", `drain = "11m"`, "line 1: drain: it must be between 0s and 10m"},

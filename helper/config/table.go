@@ -94,14 +94,15 @@ func (v Value) Bool() (bool, error) {
 }
 
 // Duration returns the value of a key that must hold a time span between least
-// and most, written as a text: "5s", "15m", "1h30m".
+// and most, written as a text: "5s", "15 min", "1h 30m".
 func (v Value) Duration(least, most time.Duration) (time.Duration, error) {
 	word, err := v.Text()
-	d, notDuration := time.ParseDuration(word)
-	if err != nil || notDuration != nil {
+	d, unread := text.ParseDuration(word)
+	tooLong := errors.Is(unread, text.ErrTooLong)
+	if err != nil || unread != nil && !tooLong {
 		return 0, errors.New(`it must be a time with its unit in quotes, such as "5s", "15m" or "1h"`)
 	}
-	if d < least || d > most {
+	if d < least || d > most || tooLong {
 		return 0, fmt.Errorf("it must be between %s and %s", text.ExactDuration(least), text.ExactDuration(most))
 	}
 	return d, nil

@@ -46,11 +46,12 @@ func setWindow(to *time.Duration, v Value) error {
 		return nil
 	}
 	word, err := v.Text()
-	d, notDuration := time.ParseDuration(word)
+	d, unread := text.ParseDuration(word)
+	tooLong := errors.Is(unread, text.ErrTooLong)
 	switch {
-	case err != nil || notDuration != nil:
+	case err != nil || unread != nil && !tooLong:
 		return errors.New(`it must be a time with its unit in quotes, such as "30m", or "until-locked"`)
-	case d < shortestSet || d > helper.LongestWindow:
+	case d < shortestSet || d > helper.LongestWindow || tooLong:
 		return fmt.Errorf(`it must be between %s and %s, or "until-locked"`, text.ExactDuration(shortestSet), text.ExactDuration(helper.LongestWindow))
 	}
 	*to = d

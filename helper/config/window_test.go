@@ -38,6 +38,8 @@ func TestTheDefaultIsNeverAboveTheMost(t *testing.T) {
 		`unlock_default = "4h"`:                4 * time.Hour,
 		"unlock_max='4h'\nunlock_default='4h'": 4 * time.Hour,
 		`unlock_default = "until-locked"`:      UntilLocked,
+		`unlock_default = "1h 30 min"`:         90 * time.Minute,
+		`unlock_default = "3d"`:                72 * time.Hour,
 		"unlock_max='30m'\nunlock_default='1m30s'": 90 * time.Second,
 	} {
 		c, err := Parse(strings.NewReader(text))
