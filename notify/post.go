@@ -272,6 +272,9 @@ func arguments(note Notification, replaces uint32, capabilities []string) []any 
 	if note.Icon != "" {
 		hints["image-path"] = dbus.MakeVariant(iconURI(note.Icon))
 	}
+	if data, ok := picture(note.Icon); ok {
+		hints["image-data"] = dbus.MakeVariant(data) // comes before image-path and the icon's name
+	}
 	expire := int32(-1)
 	switch {
 	case note.Urgency == Critical:

@@ -1,13 +1,18 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"image/color"
+	"image/png"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"immutray.org/icons"
 	"immutray.org/notify/notifytest"
 )
 
@@ -21,6 +26,7 @@ func TestPostArguments(t *testing.T) {
 		return h
 	}
 	all := []string{"actions", "body", "body-markup"}
+	unlocked := wantPicture(t, icons.Unlocked)
 	for _, tt := range []struct {
 		name         string
 		note         Notification
@@ -31,19 +37,19 @@ func TestPostArguments(t *testing.T) {
 		{
 			"critical", critical, all,
 			notifytest.Post{Icon: "immutray-unlocked", Summary: "S & <s>", Body: "a &lt; b &amp; c &gt; d", Actions: []string{"lock", "Lock now", "snooze", "Later"}, Expire: 0},
-			basic(2, hints{"resident": true, "image-path": "immutray-unlocked"}),
+			basic(2, hints{"resident": true, "image-path": "immutray-unlocked", "image-data": unlocked}),
 		}, {
 			"no markup", critical, []string{"actions", "body"},
 			notifytest.Post{Icon: "immutray-unlocked", Summary: "S & <s>", Body: "a < b & c > d", Actions: []string{"lock", "Lock now", "snooze", "Later"}, Expire: 0},
-			basic(2, hints{"resident": true, "image-path": "immutray-unlocked"}),
+			basic(2, hints{"resident": true, "image-path": "immutray-unlocked", "image-data": unlocked}),
 		}, {
 			"no actions", critical, []string{"body", "body-markup"},
 			notifytest.Post{Icon: "immutray-unlocked", Summary: "S & <s>", Body: "a &lt; b &amp; c &gt; d\nrun: &lt;it&gt;", Expire: 0},
-			basic(2, hints{"resident": true, "image-path": "immutray-unlocked"}),
+			basic(2, hints{"resident": true, "image-path": "immutray-unlocked", "image-data": unlocked}),
 		}, {
 			"no capabilities", critical, nil,
 			notifytest.Post{Icon: "immutray-unlocked", Summary: "S & <s>", Body: "a < b & c > d\nrun: <it>", Expire: 0},
-			basic(2, hints{"resident": true, "image-path": "immutray-unlocked"}),
+			basic(2, hints{"resident": true, "image-path": "immutray-unlocked", "image-data": unlocked}),
 		}, {
 			"feedback", Notification{Summary: "Locked", Urgency: Normal, Icon: "/usr/share/my icons/a.png", Expire: 5 * time.Second, Transient: true, Silent: true}, all,
 			notifytest.Post{Icon: "file:///usr/share/my%20icons/a.png", Summary: "Locked", Expire: 5000},
@@ -85,12 +91,49 @@ func TestPostArguments(t *testing.T) {
 				t.Errorf("hints %v, want %v", got.Hints, tt.hints)
 			}
 			for k, v := range tt.hints {
-				if got.Hints[k].Value() != v {
+				if !reflect.DeepEqual(got.Hints[k].Value(), v) {
 					t.Errorf("hint %s = %v, want %v", k, got.Hints[k], v)
 				}
 			}
 		})
 	}
+}
+
+// A daemon that does not find the icons, because they are installed elsewhere or not at all,
+// shows the picture of the state all the same.
+func TestPostSendsThePicture(t *testing.T) {
+	bus := notifytest.StartBus(t)
+	server := notifytest.StartServer(t, bus)
+	n, _ := newNotifier(t, bus, Options{})
+	names := []icons.Name{icons.Application, icons.Locked, icons.Unlocked, icons.PartlyLocked, icons.Working, icons.Unknown}
+	for i, name := range names {
+		mustPost(t, n, "slot", Notification{Summary: "s", Urgency: Normal, Icon: string(name)})
+		if hint := server.WaitForPosts(i + 1).Hints["image-data"]; !reflect.DeepEqual(hint.Value(), wantPicture(t, name)) {
+			t.Errorf("%s: another picture was sent, or none", name)
+		}
+	}
+	for _, icon := range []string{"", "dialog-warning", "/usr/share/pixmaps/a.png", "../color/64/immutray"} {
+		if _, ok := picture(icon); ok {
+			t.Errorf("picture(%q) is one of ours", icon)
+		}
+	}
+}
+
+// wantPicture returns the value of the hint image-data for an icon, as godbus reads it.
+func wantPicture(t *testing.T, name icons.Name) []any {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(icons.PNG(name, icons.Color, 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pixels []byte
+	for y := range 64 {
+		for x := range 64 {
+			c := color.NRGBAModel.Convert(img.At(x, y)).(color.NRGBA)
+			pixels = append(pixels, c.R, c.G, c.B, c.A)
+		}
+	}
+	return []any{int32(64), int32(64), int32(4 * 64), true, int32(8), int32(4), pixels}
 }
 
 func TestPostReplacesInItsSlot(t *testing.T) {
