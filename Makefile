@@ -156,13 +156,15 @@ fuzz:
 		done; \
 	done
 
-## icons: render the PNGs from the SVGs (needs rsvg-convert)
+## icons: render the PNGs from the SVGs (needs rsvg-convert), and a sheet of them all to look at
 icons:
 	icons/render.sh
+	icons/sheet.sh $(BUILD)/icons/sheet.png
 
 # Every installed file, as SOURCE:TARGET:MODE. install and uninstall both go by this
 # one list. The drawings of the application itself are named immutray, those of its
-# states immutray-STATE; icons/svg/64 is what scales.
+# states immutray-STATE; icons/svg/64 is what scales, in colour, and icons/svg/symbolic/16
+# what toolkits recolour; the index of hicolor 0.17 has no symbolic/status.
 size = $(notdir $(patsubst %/,%,$(dir $(1))))
 context = $(if $(filter immutray.%,$(notdir $(1))),apps,status)
 INSTALLED = \
@@ -181,7 +183,8 @@ INSTALLED = \
 	$(BUILD)/completions/immutectl.zsh:$(ZSHCOMPLETIONDIR)/_immutectl:644 \
 	$(BUILD)/completions/immutectl.fish:$(FISHCOMPLETIONDIR)/immutectl.fish:644 \
 	$(foreach f,$(wildcard icons/png/color/*/*.png),$(f):$(ICONDIR)/$(call size,$(f))x$(call size,$(f))/$(call context,$(f))/$(notdir $(f)):644) \
-	$(foreach f,$(wildcard icons/svg/64/*.svg),$(f):$(ICONDIR)/scalable/$(call context,$(f))/$(notdir $(f)):644)
+	$(foreach f,$(wildcard icons/svg/64/*.svg),$(f):$(ICONDIR)/scalable/$(call context,$(f))/$(notdir $(f)):644) \
+	$(foreach f,$(wildcard icons/svg/symbolic/16/*.svg),$(f):$(ICONDIR)/scalable/status/$(notdir $(f)):644)
 
 # And every link, as TEXT:PLACE. For an update the system is always unlocked.
 LINKED = ../immutability-unseal.service:$(UNITDIR)/system-update.target.wants/immutability-unseal.service

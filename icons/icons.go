@@ -30,8 +30,12 @@ type Style string
 // The styles.
 const (
 	Color    Style = "color"
-	Symbolic Style = "symbolic" // light shapes with a dark outline
+	Symbolic Style = "symbolic" // shapes of one grey, seen on dark panels and on light ones
 )
+
+// Symbolic is the name in the icon theme of the drawing that toolkits recolour to fit the
+// panel. There is one of every state.
+func (n Name) Symbolic() Name { return n + "-symbolic" }
 
 // Sizes lists the sizes in pixels, from small to large.
 func Sizes() []int { return []int{16, 22, 24, 32, 48, 64} }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"immutray.org/packaging/testbed/lab"
@@ -116,34 +117,39 @@ func TestStatesStandOutOnDarkAndLightPanels(t *testing.T) {
 
 // The difference is counted in lightness alone: people who see no colours at all must
 // be able to distinguish the states by shape, in both styles.
-func TestStatesDifferAtPanelSizeWithoutColour(t *testing.T) {
-	const lightness, share = 0.25, 0.14
-	all := states()
+func TestStatesDifferWithoutColour(t *testing.T) {
+	const share = 0.14
 	for panelName, panel := range panels {
 		for _, style := range styles() {
-			for i, a := range all {
-				for _, b := range all[i+1:] {
-					const size = 16
-					imgA, imgB := decode(t, a, style, size), decode(t, b, style, size)
-					different := 0
-					for y := range size {
-						for x := range size {
-							la := perceived(luminance(on(panel, imgA, x, y)))
-							lb := perceived(luminance(on(panel, imgB, x, y)))
-							if math.Abs(la-lb) >= lightness {
-								different++
-							}
+			for _, size := range Sizes() {
+				for i, a := range states() {
+					for _, b := range states()[i+1:] {
+						got := unlike(panel, decode(t, a, style, size), decode(t, b, style, size))
+						if got < share {
+							t.Errorf("%s and %s (%s, %d px, %s panel) differ in %.0f %% of their pixels, want %.0f %%",
+								a, b, style, size, panelName, got*100, share*100)
 						}
-					}
-					got := float64(different) / (size * size)
-					if got < share {
-						t.Errorf("%s and %s (%s, %s panel) differ in %.0f %% of their pixels, want %.0f %%",
-							a, b, style, panelName, got*100, share*100)
 					}
 				}
 			}
 		}
 	}
+}
+
+// unlike is the share of the pixels whose lightness differs between two pictures on a panel.
+func unlike(panel color.RGBA, a, b image.Image) float64 {
+	const lightness = 0.25
+	different, size := 0, a.Bounds().Dx()
+	for y := range size {
+		for x := range size {
+			la := perceived(luminance(on(panel, a, x, y)))
+			lb := perceived(luminance(on(panel, b, x, y)))
+			if math.Abs(la-lb) >= lightness {
+				different++
+			}
+		}
+	}
+	return float64(different) / float64(size*size)
 }
 
 // perceived is CIE L*, from 0 to 1.
@@ -155,19 +161,26 @@ func perceived(luminance float64) float64 {
 }
 
 func TestEveryDrawingHasAName(t *testing.T) {
-	names := append(states(), Application)
-	for _, grid := range []string{"16", "22", "24", "64"} {
-		drawings, err := filepath.Glob(filepath.Join("svg", grid, "*.svg"))
+	color := append(states(), Application)
+	var symbolic []Name
+	for _, name := range states() {
+		symbolic = append(symbolic, name.Symbolic())
+	}
+	for dir, names := range map[string][]Name{
+		"16": color, "22": color, "24": color, "64": color,
+		"symbolic/16": symbolic, "symbolic/22": symbolic, "symbolic/24": symbolic,
+	} {
+		drawings, err := filepath.Glob(filepath.Join("svg", dir, "*.svg"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, d := range drawings {
-			if name := Name(filepath.Base(d[:len(d)-len(".svg")])); !slices.Contains(names, name) {
+			if name := Name(strings.TrimSuffix(filepath.Base(d), ".svg")); !slices.Contains(names, name) {
 				t.Errorf("%s is drawn, but no name stands for it", d)
 			}
 		}
 		if len(drawings) != len(names) {
-			t.Errorf("svg/%s has %d drawings, want %d", grid, len(drawings), len(names))
+			t.Errorf("svg/%s has %d drawings, want %d", dir, len(drawings), len(names))
 		}
 	}
 }

@@ -2,9 +2,9 @@
 # Renders the drawings in svg/ to the PNGs in png/, which are committed: a build
 # needs no renderer. Run it after changing a drawing ("make icons").
 #
-# A drawing in svg/16, svg/22 and svg/24 sits on the pixel grid of its size.
-# Those in svg/64 keep their edges on whole pixels at 32 and 64 as well, and on
-# whole or half ones at 48.
+# A drawing in a directory named 16, 22 or 24 sits on the pixel grid of its size. Those in
+# svg/64 keep their edges on whole pixels at 32 and 64, and on whole or half ones at 48;
+# those in svg/symbolic/16 at every multiple of 16.
 set -eu
 cd "$(dirname "$0")"
 
@@ -17,22 +17,20 @@ fi
 # OUT is where the PNGs go; the test renders into a directory of its own.
 out=${OUT:-png}
 
-# render GRID SIZE
+# render DRAWINGS STYLE SIZE
 render() {
-	mkdir -p "$out/color/$2" "$out/symbolic/$2"
+	mkdir -p "$out/$2/$3"
 	for drawing in svg/"$1"/*.svg; do
 		name=$(basename "$drawing" .svg)
-		rsvg-convert --width="$2" --height="$2" --output="$out/color/$2/$name.png" "$drawing"
-		# The application's own icon stands in menus and dialogs, never in a panel.
-		[ "$name" = immutray ] && continue
-		rsvg-convert --width="$2" --height="$2" --stylesheet=symbolic.css \
-			--output="$out/symbolic/$2/$name.png" "$drawing"
+		rsvg-convert --width="$3" --height="$3" --output="$out/$2/$3/${name%-symbolic}.png" "$drawing"
 	done
 }
 
-render 16 16
-render 22 22
-render 24 24
-render 64 32
-render 64 48
-render 64 64
+for size in 16 22 24; do
+	render $size color $size
+	render symbolic/$size symbolic $size
+done
+for size in 32 48 64; do
+	render 64 color $size
+	render symbolic/16 symbolic $size
+done

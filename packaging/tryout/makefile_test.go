@@ -58,6 +58,9 @@ func installed() []string {
 		files = append(files, dir+"/apps/immutray"+extension)
 		for _, state := range []string{"locked", "partly-locked", "unknown", "unlocked", "working"} {
 			files = append(files, dir+"/status/immutray-"+state+extension)
+			if size == "scalable" {
+				files = append(files, dir+"/status/immutray-"+state+"-symbolic"+extension)
+			}
 		}
 	}
 	slices.Sort(files)
