@@ -1,16 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"immutray.org/packaging/tryout/desktop"
 	"immutray.org/packaging/tryout/system"
@@ -29,6 +24,10 @@ in namespaces of its own. You are root in it. Nothing of your machine is touched
     immutectl unlock        make / and /etc writable
     touch /etc/hello        works while they are
     immutectl lock          lock again: now the same fails
+    immutectl run -- touch /etc/hello
+                            only this command can write
+    man immutectl           the manual; the Tab key completes commands
+    immutray                starts the applet again after "Quit"
 
 %s
 "exit" ends it, and nothing of it is left.
@@ -61,24 +60,38 @@ func practiseByHand(o *options, so system.Options, stdout io.Writer) error {
 	if err := so.Person.Configure(remindSoon); err != nil {
 		return err
 	}
-	session, hint, err := open(on, so.Person, o.host.env)
+	session, where, err := open(on, so.Person, o.host.env)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	applet, err := session.Start("immutray")
-	if err != nil {
+	shown := &applet{session: session, where: where, out: stdout}
+	defer shown.leave()
+	if _, err := shown.start(); err != nil {
 		return err
 	}
-	go func() {
-		<-applet.Done()
-		fmt.Fprintln(stdout, "\nThe applet has ended: "+strings.TrimSpace(applet.Log()))
-	}()
-	fmt.Fprintf(stdout, welcome, hint)
+	config := shellConfig
 	if on == inMemory {
-		return shell(session, shellConfig+pictureConfig, filepath.Join(o.pictures, nowPicture))
+		config += pictureConfig
 	}
-	return shell(session, shellConfig, "")
+	fmt.Fprintf(stdout, welcome, where)
+	return shell(config, func(question string) string {
+		switch question {
+		case "immutray":
+			return said(shown.start())
+		case "picture":
+			return said(filepath.Join(o.pictures, nowPicture), takePicture(session))
+		}
+		return "practice: error: unknown question " + question
+	})
+}
+
+// said is an answer for the shell: what was done, or why not.
+func said(done string, err error) string {
+	if err != nil {
+		return "practice: error: " + err.Error()
+	}
+	return done
 }
 
 // A display is where the applet is shown.
@@ -120,62 +133,10 @@ func open(on display, person system.Person, env []string) (*desktop.Session, str
 // nowPicture is the picture that the shell's command makes.
 const nowPicture = "now.png"
 
-// answers is where the shell's command hears what became of its picture.
-const answers = system.RunDir + "/picture"
-
-// shellConfig is what the shell reads first.
-const shellConfig = `PS1='practice:\w# '
-`
-
-// pictureConfig asks this program, the shell's parent, for a picture, where no one
-// else sees the screen.
-const pictureConfig = `picture() { kill -USR1 $PPID && cat ` + answers + `; }
-`
-
-// shell runs root's shell in the practice system until the person leaves it.
-func shell(session *desktop.Session, startup, shownAs string) error {
-	config := filepath.Join(system.RunDir, "bashrc")
-	if err := os.WriteFile(config, []byte(startup), 0o644); err != nil {
-		return err
-	}
-	if err := unix.Mkfifo(answers, 0o600); err != nil {
-		return err
-	}
-	signals := make(chan os.Signal, 1)
-	// The interrupt is the shell's business. It is taken note of and not ignored,
-	// because what this program ignores, the shell's commands would ignore too.
-	signal.Notify(signals, unix.SIGINT, unix.SIGUSR1)
-	go func() {
-		for s := range signals {
-			if s == unix.SIGUSR1 {
-				answer := takePicture(session, shownAs)
-				// Waits for the command to listen.
-				_ = os.WriteFile(answers, []byte(answer+"\n"), 0) // no one else reads it
-			}
-		}
-	}()
-	cmd := exec.Command("bash", "--rcfile", config)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Dir = "/root"
-	cmd.Env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8", "TERM=" + os.Getenv("TERM"),
-	}
-	err := cmd.Run()
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
-		return nil // that of the last command, which is no one's failure
-	}
-	return err
-}
-
-func takePicture(session *desktop.Session, shownAs string) string {
+func takePicture(session *desktop.Session) error {
 	picture, err := session.Settled()
-	if err == nil {
-		err = desktop.Save(picture, filepath.Join(pictures, nowPicture))
-	}
 	if err != nil {
-		return err.Error()
+		return err
 	}
-	return shownAs
+	return desktop.Save(picture, filepath.Join(pictures, nowPicture))
 }

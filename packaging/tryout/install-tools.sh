@@ -28,6 +28,8 @@ practice_tools=(
 	'/usr/lib/*/xfce4/notifyd/xfce4-notifyd:xfce4-notifyd'
 	xdotool:xdotool
 	zenity:zenity
+	man:man-db
+	/usr/share/bash-completion/bash_completion:bash-completion
 	# Toolkits show SVG icons through this loader, and only recommend it.
 	'/usr/lib/*/gdk-pixbuf-2.0/*/loaders/*svg.so:librsvg2-common'
 	/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core

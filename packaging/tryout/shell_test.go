@@ -13,7 +13,10 @@ import (
 
 // With a terminal and without a display, "make run" gives a shell in the practice system.
 func TestShell(t *testing.T) {
-	lab.Require(t, "script:bsdutils")
+	lab.Require(t, "script:bsdutils", "man:man-db")
+	if _, err := os.Stat("/usr/share/bash-completion/bash_completion"); err != nil {
+		lab.Unavailable(t, "bash-completion is missing (apt install bash-completion)")
+	}
 	script, err := exec.LookPath("script")
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +40,13 @@ func TestShell(t *testing.T) {
 		{"touch /etc/hello || echo refu''sed", "refused"},
 		{"touch /usr/bin/hello || echo refused a''gain", "refused again"},
 		{"immutectl unlock >/dev/null && touch /etc/hello && echo allo''wed", "allowed"},
+		{"immutectl doctor | grep -e pkexec -e chmod | sed s/pkexec/PKEXEC/g", "ok       PKEXEC is installed"},
+		{"man immutectl | tr a-z A-Z | head -n 1", "IMMUTECTL(1)"},
+		{"immutectl statu\t--json | head -n 1", "immutectl status --json"},
+		{"kill $(pidof immutray)", `Type "immutray" to start it again`},
+		{"immutray", "The applet has started"},
+		{"immutray", "The applet is running"},
+		{"immutray --version | sed s/^/i''t\ is\ /", "it is "},
 		{"picture", filepath.Join(p.pictures, nowPicture)},
 	} {
 		if _, err := io.WriteString(keyboard, line.command+"\n"); err != nil {

@@ -57,16 +57,24 @@ func (s *Session) Start(name string, args ...string) (*Process, error) {
 // Done is closed when the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Ended reports whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // PID returns the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 func (p *Process) state() string {
-	select {
-	case <-p.done:
+	if p.Ended() {
 		return p.cmd.ProcessState.String()
-	default:
-		return "running"
 	}
+	return "running"
 }
 
 // Log returns what the program has printed.

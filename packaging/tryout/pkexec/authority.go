@@ -3,8 +3,8 @@
 //
 // [Main] is installed as /usr/bin/pkexec. It runs as the person and asks the [Authority],
 // which runs as root, out of the person's reach. The authority decides by the installed policy
-// files, as polkit does, and runs only one program, the helper. So nothing in the practice
-// system is setuid, and a person can do no more than the helper allows.
+// files, as polkit does, and runs only one program, the helper. So no program in the practice
+// system has to be setuid, and a person can do no more than the helper allows.
 package pkexec
 
 import (

@@ -13,10 +13,10 @@ import (
 // etcNames is what a desktop needs of the machine's /etc. Nothing secret is among
 // it, and nothing that names the machine or its people.
 var etcNames = [...]string{
-	"alternatives", "bash.bashrc", "dbus-1", "debian_version", "default/locale", "environment", "fonts",
-	"gtk-2.0", "gtk-3.0", "gtk-4.0", "inputrc", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias",
-	"locale.conf", "localtime", "mime.types", "os-release", "pango", "profile", "shells", "terminfo",
-	"timezone", "X11/rgb.txt", "xdg",
+	"alternatives", "bash.bashrc", "bash_completion", "dbus-1", "debian_version", "default/locale",
+	"environment", "fonts", "gtk-2.0", "gtk-3.0", "gtk-4.0", "inputrc", "ld.so.cache", "ld.so.conf",
+	"ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "man_db.conf", "manpath.config", "mime.types",
+	"os-release", "pango", "profile", "shells", "terminfo", "timezone", "X11/rgb.txt", "xdg",
 }
 
 // etc fills the protected /etc.

@@ -50,14 +50,18 @@ func (b *builder) topLevel(name string) error {
 // be installed there without touching the machine, and nothing in /usr can change
 // while / is locked.
 func (b *builder) usr() error {
-	const upper, work = ".usr/upper", ".usr/work"
-	for _, name := range []string{upper, work} {
+	const above, upper, work = ".usr", ".usr/upper", ".usr/work"
+	for _, name := range []string{above, upper, work} {
 		if err := b.mkdir(name, 0o755); err != nil {
 			return err
 		}
 	}
+	// The overlay is nosuid. Through this directory its setuid programs would still work.
+	if err := os.Chmod(b.path(above), 0o700); err != nil {
+		return err
+	}
 	options := fmt.Sprintf("lowerdir=/usr,upperdir=%s,workdir=%s", b.path(upper), b.path(work))
-	if err := unix.Mount("overlay", b.path("usr"), "overlay", 0, options); err != nil {
+	if err := unix.Mount("overlay", b.path("usr"), "overlay", unix.MS_NOSUID, options); err != nil {
 		return fmt.Errorf("cannot lay an overlay over /usr (is the kernel module overlay there?): %w", err)
 	}
 	return nil

@@ -92,7 +92,8 @@ func become(o Options) error {
 		b.home,
 		b.specialMounts,
 		func() error { return b.install(o.Staged) },
-		func() error { return copyFile(o.Pkexec, b.path("usr/bin/pkexec"), 0o755) },
+		// With the bit that the doctor looks for, and that has no effect there: see usr.
+		func() error { return copyFile(o.Pkexec, b.path("usr/bin/pkexec"), 0o755|os.ModeSetuid) },
 		func() error { return b.keep(o.Keep) },
 		b.pivot,
 		serveAuthority,
