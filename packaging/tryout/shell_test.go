@@ -46,7 +46,7 @@ func TestShell(t *testing.T) {
 		{"kill $(pidof immutray)", `Type "immutray" to start it again`},
 		{"immutray", "The applet has started"},
 		{"immutray", "The applet is running"},
-		{"immutray --version | sed s/^/i''t\ is\ /", "it is "},
+		{"immutray --version | sed s/^/is:''-/", "is:-"},
 		{"picture", filepath.Join(p.pictures, nowPicture)},
 	} {
 		if _, err := io.WriteString(keyboard, line.command+"\n"); err != nil {
