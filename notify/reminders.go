@@ -16,7 +16,7 @@ import (
 type Reminders struct {
 	Notifier *Notifier
 	Clock    Clock
-	Settings Settings // the zero value means DefaultSettings
+	Settings Settings // at the start; the zero value means DefaultSettings
 	// LockNow is called when the person presses "Lock now". It must not block.
 	LockNow func()
 	// Extend is called when the person wants the window to last longer, by Extension.
@@ -51,6 +51,11 @@ type run struct {
 // Update says what state the system is in. It does not wait.
 func (r *Reminders) Update(status helper.Status) {
 	r.mail.Put(func(r *run) { r.update(status) })
+}
+
+// Use replaces the settings. It does not wait.
+func (r *Reminders) Use(s Settings) {
+	r.mail.Put(func(r *run) { r.schedule.use(s.orDefault()) })
 }
 
 // Snooze puts the next reminder off, as the reminder's button does. It does not

@@ -87,6 +87,8 @@ type schedule struct {
 	known    helper.State // the last but Unknown; "" before the first
 	since    time.Time    // Window.Since of the window, if known
 	began    time.Time    // when the session began
+	started  time.Time    // when the window's schedule began
+	last     time.Time    // when the last reminder of the window was posted; zero before the first
 	next     time.Time    // when the next reminder is due, while open
 	snoozed  time.Time    // when the snooze ends; zero when not snoozed
 	visible  visible
@@ -106,8 +108,25 @@ func (s *schedule) begin(now time.Time) {
 	}
 }
 
+// use replaces the settings. The next reminder is due as if they had been so since the last one;
+// a snooze lasts as long as was said when it began.
+func (s *schedule) use(settings Settings) {
+	if settings == s.settings {
+		return
+	}
+	s.settings = settings
+	if !isOpen(s.known) || !s.snoozed.IsZero() {
+		return
+	}
+	s.next = s.last.Add(settings.Every)
+	if s.last.IsZero() {
+		s.next = s.started.Add(settings.First)
+	}
+}
+
 // start starts a window's schedule.
 func (s *schedule) start(at time.Time) {
+	s.started, s.last = at, time.Time{}
 	s.next = at.Add(s.settings.First)
 	s.snoozed = time.Time{}
 	s.drop()
@@ -268,6 +287,7 @@ func (s *schedule) done(now time.Time, what step, how delivery) {
 	}
 	if what == remind {
 		s.snoozed = time.Time{}
+		s.last = now
 		s.next = now.Add(s.settings.Every)
 	}
 	if retry := now.Add(retryAfter); how == undelivered && retry.Before(s.next) {

@@ -342,3 +342,23 @@ func TestSettingsOrDefault(t *testing.T) {
 		}
 	}
 }
+
+func TestSettingsMayChange(t *testing.T) {
+	d := newPlayedSession(t)
+	d.update(helper.Unlocked)
+	use := func(s Settings) { d.s.use(s); d.act() }
+	d.pass(minute)
+	use(Settings{First: 2 * minute, Every: 10 * minute, Snooze: 30 * minute})
+	d.pass(10 * minute) // to minute 11
+	d.want("reminded", d.reminded, 2*minute)
+	use(Settings{First: 2 * minute, Every: 4 * minute, Snooze: 30 * minute})
+	d.want("reminded", d.reminded, 2*minute, 11*minute)
+	d.s.snooze(d.now)
+	use(Settings{First: 2 * minute, Every: minute, Snooze: 5 * minute})
+	d.pass(30 * minute)
+	d.want("reminded", d.reminded, 2*minute, 11*minute, 41*minute)
+	d.update(helper.Locked)
+	use(DefaultSettings())
+	d.pass(60 * minute)
+	d.want("reminded", d.reminded, 2*minute, 11*minute, 41*minute)
+}

@@ -3,7 +3,6 @@ package tray
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -11,12 +10,8 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"immutray.org/helper"
-	"immutray.org/icons"
 	"immutray.org/notify"
 )
-
-// slotSettings is the notification slot of what is wrong with the settings.
-const slotSettings = "settings"
 
 // errBusGone ends the applet: the session, and with it everything to show and to be
 // shown in, is over.
@@ -24,15 +19,14 @@ var errBusGone = errors.New("the session bus is gone")
 
 // An app is the applet, put together.
 type app struct {
-	system      source
-	helper      requester
-	services    restarter
-	history     historian
-	clock       notify.Clock
-	settings    settings
-	settingsErr error // why the settings are the defaults
-	version     string
-	log         *slog.Logger
+	system   source
+	helper   requester
+	services restarter
+	history  historian
+	clock    notify.Clock
+	settings settingsFile // as it was at the start
+	version  string
+	log      *slog.Logger
 }
 
 // garbage is how much may be collected at a time, in percent of what is in use: little, as
@@ -68,9 +62,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	defer host.Stop()
-	if a.settingsErr != nil {
-		c.Notify(slotSettings, badSettings(a.settingsErr))
-	}
+	c.SettingsRead(a.settings)
 	a.runAll(ctx, conn, c, r, host)
 	cause := context.Cause(ctx)
 	if outer.Err() != nil || errors.Is(cause, errBusGone) {
@@ -85,7 +77,7 @@ func (a *app) run(ctx context.Context) error {
 func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *controller, r *notify.Reminders, h *host) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Add(3)
+	running.Add(4)
 	go func() {
 		defer running.Done()
 		r.Run(ctx)
@@ -93,6 +85,12 @@ func (a *app) runAll(ctx context.Context, conn *dbus.Conn, c *controller, r *not
 	go func() {
 		defer running.Done()
 		a.followScreen(ctx, c)
+	}()
+	go func() {
+		defer running.Done()
+		if err := followSettings(ctx, a.settings.Path, c.SettingsRead); err != nil {
+			a.log.Warn("changes of the settings are not noticed", "error", err)
+		}
 	}()
 	go func() {
 		defer running.Done()
@@ -111,7 +109,7 @@ func (a *app) controller(quit func()) *controller {
 		Services: a.services,
 		History:  a.history,
 		Clock:    a.clock,
-		Settings: a.settings,
+		Settings: a.settings.Settings,
 		Version:  a.version,
 		Log:      a.log,
 		Quit:     quit,
@@ -123,7 +121,7 @@ func (a *app) reminders(c *controller, n *notify.Notifier) *notify.Reminders {
 	return &notify.Reminders{
 		Notifier: n,
 		Clock:    a.clock,
-		Settings: a.settings.Remind,
+		Settings: a.settings.Settings.Remind,
 		LockNow:  c.LockNow,
 		Extend:   c.Extend,
 		Changed:  c.Refresh,
@@ -133,18 +131,9 @@ func (a *app) reminders(c *controller, n *notify.Notifier) *notify.Reminders {
 }
 
 func (a *app) host(c *controller) *host {
-	h := &host{Style: a.settings.Style, Choose: c.Choose, Log: a.log}
-	if a.settings.Click != clickMenu {
+	h := &host{Choose: c.Choose, Log: a.log}
+	if a.settings.Settings.Click != clickMenu {
 		h.Activate = c.Activate
 	}
 	return h
-}
-
-func badSettings(err error) notify.Notification {
-	return notify.Notification{
-		Summary: "Your settings are not used",
-		Body:    fmt.Sprintf("%s\nImmutray uses the defaults instead. Correct the file, then start Immutray again.", sentence(err.Error())),
-		Urgency: notify.Normal,
-		Icon:    string(icons.Application),
-	}
 }

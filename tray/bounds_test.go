@@ -22,10 +22,11 @@ func TestBuildBoundsItsLists(t *testing.T) {
 	s.Report.Status.State = helper.Unlocked
 	s.Report.NotReady = []string{strings.Repeat("word ", 10000)}
 	s.Past = &past{Err: errors.New(strings.Repeat("word ", 10000))}
+	s.Faults = []string{strings.Repeat("word ", 10000)}
 	m := build(s)
 	counts := map[entryID]int{}
 	count(m.Menu, counts)
-	for list, most := range map[entryID]int{"path": maxPaths, "why": maxWhy, "writer": maxLines, "past": maxPast} {
+	for list, most := range map[entryID]int{"path": maxPaths, "why": maxWhy, "writer": maxLines, "past": maxPast, "fault": maxLines} {
 		if counts[list] > most || counts[list] == 0 {
 			t.Errorf("%d entries of %s, want at most %d", counts[list], list, most)
 		}

@@ -49,7 +49,7 @@ type order struct {
 	Settings *settings  `json:",omitempty"` // first, and once
 	Report   *report    `json:",omitempty"` // this is how the system is
 	Answer   *reply     `json:",omitempty"` // the helper answers the request
-	Broken   string     `json:",omitempty"` // with Settings: why they are the defaults
+	File     string     `json:",omitempty"` // instead of Settings: where they are
 	Past     playedPast `json:",omitempty"` // with settings
 }
 
@@ -105,15 +105,16 @@ func childMain(in io.Reader, out io.Writer) int {
 		helper:   asked,
 		services: services{},
 		clock:    notify.NewBootClock(),
-		settings: *first.Settings,
 		version:  "1.2.3",
 		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if first.Past != nil {
 		a.history = first.Past
 	}
-	if first.Broken != "" {
-		a.settingsErr = errors.New(first.Broken)
+	if first.File != "" {
+		a.settings = readSettings(first.File)
+	} else {
+		a.settings.Settings = *first.Settings
 	}
 	if err := a.run(ctx); err != nil {
 		fmt.Fprintln(out, "ended:", err)

@@ -44,6 +44,7 @@ type poster interface {
 
 type reminders interface {
 	Update(status helper.Status)
+	Use(s notify.Settings)
 	Snooze()
 	SessionBegan() // reminding starts from the beginning, and a snooze ends
 	LockBegan()    // what changes now is because of a lock
@@ -67,7 +68,7 @@ type surroundings struct {
 	Reminders reminders
 	Screen    screen
 	Clock     notify.Clock
-	Settings  settings
+	Settings  settings // at the start; Run's goroutine replaces them
 	Version   string
 	Log       *slog.Logger
 	Quit      func()                      // asked for in the menu
@@ -94,6 +95,7 @@ type controller struct {
 	noted      *notify.Notification // of what keeps the system from being locked; nil: nothing
 	restarting bool                 // services are asked to be restarted
 	memory     memory
+	faults     []string // of the settings
 	display    display
 	absence    absence
 }
@@ -227,6 +229,8 @@ func (c *controller) snapshot() snapshot {
 		Past:       c.memory.past,
 		Restarting: c.restarting,
 		Snooze:     c.Settings.Remind.Snooze,
+		Style:      c.Settings.Style,
+		Faults:     c.faults,
 	}
 	if until, ok := c.Reminders.SnoozedUntil(); ok {
 		// The moment is computed each time; a second more or less is no change.
@@ -273,6 +277,10 @@ func (c *controller) activated() {
 	}
 	c.clicked = now
 	if c.asked != "" {
+		return
+	}
+	if c.Settings.Click == clickMenu {
+		c.sayMenuLater()
 		return
 	}
 	switch shown := c.report.face(); {

@@ -283,6 +283,7 @@ func (f fakeNotes) Close(_ context.Context, slot string) error {
 type fakeReminders struct{ s *stage }
 
 func (f fakeReminders) Update(status helper.Status) { f.s.note("remind %s", status.State) }
+func (f fakeReminders) Use(u notify.Settings)       { f.s.note("use %v", u) }
 func (f fakeReminders) Snooze()                     { f.s.note("snooze") }
 func (f fakeReminders) SessionBegan()               { f.s.note("began") }
 func (f fakeReminders) LockBegan()                  { f.s.locking.Store(true) }

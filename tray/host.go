@@ -23,7 +23,6 @@ import (
 // change. So a slot for every entry that there can be is made at the start, and shown,
 // hidden and worded as the model says; what has not changed is not touched.
 type host struct {
-	Style    icons.Style
 	Activate func() // a click on the icon; nil: the click opens the menu
 	Choose   func(entryID)
 	Log      *slog.Logger
@@ -69,7 +68,7 @@ func (h *host) Start(m model) error {
 		systray.SetOnTapped(h.Activate)
 	}
 	h.slots = h.makeSlots(menu{systray.AddMenuItem, systray.AddSeparator}, rows())
-	systray.SetIcon(icons.PNG(m.Icon, h.Style, firstSize))
+	systray.SetIcon(icons.PNG(m.Icon, m.Style, firstSize))
 	systray.SetTooltip(m.Tooltip)
 	apply(h.slots, m.Menu)
 	// With its own loop, Run, systray would not say when it is on the bus.
@@ -155,8 +154,8 @@ func (h *host) Stop() {
 // set again the next time.
 func (h *host) Show(m model) error {
 	var err error
-	if m.Icon != h.model.Icon {
-		err = h.setIcon(m.Icon)
+	if m.Icon != h.model.Icon || m.Style != h.model.Style {
+		err = h.setIcon(m.Icon, m.Style)
 	}
 	if m.Tooltip != h.model.Tooltip {
 		systray.SetTooltip(m.Tooltip)
@@ -175,11 +174,11 @@ func (h *host) Show(m model) error {
 // bus is gone.
 //
 // The property is writable on the bus, and the bus is the only way to it.
-func (h *host) setIcon(name icons.Name) error {
+func (h *host) setIcon(name icons.Name, style icons.Style) error {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	err := h.conn.Object(h.name, itemPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Set", 0,
-		itemInterface, "IconPixmap", dbus.MakeVariant(pixmaps(name, h.Style))).Err
+		itemInterface, "IconPixmap", dbus.MakeVariant(pixmaps(name, style))).Err
 	if err == nil {
 		err = h.conn.Emit(itemPath, itemInterface+".NewIcon")
 	}

@@ -104,9 +104,9 @@ func (o options) run(ctx context.Context, stdout, stderr io.Writer) int {
 }
 
 func newApp(logger *slog.Logger) *app {
-	settings, err := ownSettings()
-	if err != nil {
-		logger.Warn("using the default settings", "error", err)
+	settings := ownSettings()
+	for _, fault := range settings.Faults {
+		logger.Warn("a setting is not used", "file", settings.Path, "error", fault)
 	}
 	clock := notify.NewBootClock()
 	return &app{
@@ -115,23 +115,24 @@ func newApp(logger *slog.Logger) *app {
 			Clock:  clock,
 			Failed: func(err error) { logger.Warn("changes may be shown late", "error", err) },
 		},
-		helper:      &client.Client{},
-		services:    services{},
-		history:     &history.Reader{},
-		clock:       clock,
-		settings:    settings,
-		settingsErr: err,
-		version:     helper.Version(),
-		log:         logger,
+		helper:   &client.Client{},
+		services: services{},
+		history:  &history.Reader{},
+		clock:    clock,
+		settings: settings,
+		version:  helper.Version(),
+		log:      logger,
 	}
 }
 
-func ownSettings() (settings, error) {
+// ownSettings reads the settings of the person who runs the applet. Without a home directory
+// there are none.
+func ownSettings() settingsFile {
 	path, err := settingsPath()
 	if err != nil {
-		return defaultSettings(), err
+		return settingsFile{Settings: defaultSettings(), Faults: []string{err.Error()}}
 	}
-	return loadSettings(path)
+	return readSettings(path)
 }
 
 func parse(args []string) (options, error) {

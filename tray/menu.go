@@ -81,6 +81,7 @@ func rows() []row {
 
 		{id: "the-rest", separator: true},
 		{id: "history", label: when(isRead, "History"), submenu: []row{{id: "past", lines: pastLines, most: maxPast}}},
+		{id: "settings", label: faultsLabel, submenu: []row{{id: "fault", lines: faultLines, most: maxLines}}},
 		{id: "about", label: always("About Immutray"), action: (*controller).about},
 		{id: "quit", label: always("Quit"), action: func(c *controller) { c.Quit() }},
 	}

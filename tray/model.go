@@ -41,11 +41,15 @@ type snapshot struct {
 	// RemindersOff is until when the person wants no reminder; zero when he does.
 	RemindersOff time.Time
 	Snooze       time.Duration
+	Style        icons.Style
+	// Faults are what in the person's settings is not used.
+	Faults []string
 }
 
 // A model is what the tray shows.
 type model struct {
 	Icon    icons.Name
+	Style   icons.Style
 	Tooltip string
 	Menu    []item
 }
@@ -80,7 +84,7 @@ func (r report) face() face {
 
 // build returns what the tray shows.
 func build(s snapshot) model {
-	return model{Icon: icon(s), Tooltip: tooltip(s), Menu: items(rows(), s)}
+	return model{Icon: icon(s), Style: s.Style, Tooltip: tooltip(s), Menu: items(rows(), s)}
 }
 
 func icon(s snapshot) icons.Name {

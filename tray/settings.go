@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper/config"
+	"immutray.org/helper/text"
 	"immutray.org/icons"
 	"immutray.org/notify"
 )
@@ -56,37 +57,38 @@ func settingsPath() (string, error) {
 	return filepath.Join(dir, "immutray", "config.toml"), nil
 }
 
-// loadSettings reads the settings in the file at path. A missing file is the
-// default. With an error, which names the file and the line, the default is
-// returned too.
-func loadSettings(path string) (settings, error) {
+// A settingsFile is a file of settings as it was read.
+type settingsFile struct {
+	Path     string
+	Settings settings
+	Faults   []string // what in it is not used, and why; each names the line
+}
+
+// readSettings reads the settings in the file at path. What is wrong in it, or not there, is
+// left at its default.
+func readSettings(path string) settingsFile {
+	file := settingsFile{Path: path, Settings: defaultSettings()}
 	// O_NONBLOCK: a FIFO in its place must not keep the applet from starting.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return defaultSettings(), nil
+		return file
 	}
 	if err != nil {
-		return defaultSettings(), fmt.Errorf("cannot read the settings: %w", err)
+		file.Faults = []string{"cannot read it: " + text.Because(err).Error()}
+		return file
 	}
 	defer f.Close()
-	s, err := parseSettings(f)
-	if err != nil {
-		return defaultSettings(), fmt.Errorf("cannot use the settings in %s: %w", path, err)
-	}
-	return s, nil
+	file.Settings, file.Faults = parseSettings(f)
+	return file
 }
 
-// parseSettings reads settings; keys that are not there keep their default.
-func parseSettings(r io.Reader) (settings, error) {
-	table, err := config.ParseTable(r)
-	if err != nil {
-		return settings{}, err
+// parseSettings reads settings; keys that are not there or wrong keep their default.
+func parseSettings(r io.Reader) (s settings, faults []string) {
+	s = defaultSettings()
+	for _, err := range config.Salvage(r, s.keys()) {
+		faults = append(faults, err.Error())
 	}
-	s := defaultSettings()
-	if err := table.Apply(s.keys()); err != nil {
-		return settings{}, err
-	}
-	return s, nil
+	return s, faults
 }
 
 func (s *settings) keys() []config.Key {
@@ -111,18 +113,18 @@ func setTime(to *time.Duration) func(config.Value) error {
 
 func setWord[T ~string](to *T, words ...T) func(config.Value) error {
 	return func(v config.Value) error {
-		text, err := v.Text()
+		given, err := v.Text()
 		if err != nil {
 			return err
 		}
 		known := make([]string, len(words))
 		for i, word := range words {
-			if text == string(word) {
+			if given == string(word) {
 				*to = word
 				return nil
 			}
 			known[i] = fmt.Sprintf("%q", word)
 		}
-		return fmt.Errorf("%q is not one of %s", text, strings.Join(known, ", "))
+		return fmt.Errorf("%q is not one of %s", given, strings.Join(known, ", "))
 	}
 }

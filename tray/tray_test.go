@@ -2,6 +2,8 @@ package tray
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -242,16 +244,37 @@ func TestSnoozeFromTheMenu(t *testing.T) {
 	eventually(t, "the entry", func() bool { return strings.Contains(item.text(), "\nRemind me in 1 hour\n") }, true)
 }
 
-func TestBadSettingsAreTold(t *testing.T) {
+// What is wrong in the file is said, the rest of it is used, and both change with the file.
+func TestSettingsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)
 	server := notifytest.StartServer(t, bus)
-	settings := defaultSettings()
-	startChildWith(t, bus, order{Settings: &settings, Broken: "cannot use the settings in /x: line 3: unknown key clik"}, lockedAt)
-	post := server.WaitForPosts(1)
-	if post.Summary != "Your settings are not used" || !strings.Contains(post.Body, "line 3: unknown key clik") {
-		t.Errorf("the notification is %+v", post)
+	p := startPanel(t, bus)
+	file := filepath.Join(t.TempDir(), "config.toml")
+	save := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	save("snooze = \"2h\"\nclik = \"lock\"\nremind_every = 5\nremind_first = 1m\n")
+	startChildWith(t, bus, order{File: file}, unlockedNow())
+	item := p.item()
+	post := server.WaitForPosts(1)
+	want := file + "\nLine 2: unknown key clik; did you mean click?\n" +
+		"Line 3: remind_every: it must be a time with its unit in quotes, such as \"5s\", \"15m\" or \"1h\".\n" +
+		"Line 4: remind_first: the value must be in quotes."
+	if post.Summary != "3 of your settings are not used" || post.Body != want {
+		t.Errorf("the notification is %q\n%s\nwant\n%s", post.Summary, post.Body, want)
+	}
+	eventually(t, "the entry", func() bool { return strings.Contains(item.text(), "\n3 of your settings are not used\n") }, true)
+	eventually(t, "the rest of the file", func() bool { return strings.Contains(item.text(), "\nRemind me in 2 hours\n") }, true)
+
+	save("snooze = \"3h\"\nicon_style = \"symbolic\"\n")
+	server.WaitForOpen(0)
+	eventually(t, "the new settings", func() bool { return strings.Contains(item.text(), "\nRemind me in 3 hours\n") }, true)
+	eventually(t, "an entry about the settings", func() bool { return strings.Contains(item.text(), "not used") }, false)
+	eventually(t, "the new style", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.Unlocked, icons.Symbolic)))
 }
 
 func TestEndLeavesNothing(t *testing.T) {

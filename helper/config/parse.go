@@ -28,17 +28,33 @@ type entry struct {
 
 // ParseTable reads a table. An error in the syntax names the line.
 func ParseTable(r io.Reader) (Table, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
+	data, err := readAll(r)
 	if err != nil {
 		return Table{}, err
 	}
-	if len(data) > maxSize {
-		return Table{}, fmt.Errorf("it is larger than %d KiB", maxSize>>10)
+	t, err := parseTable(data)
+	if err != nil {
+		return Table{}, syntaxError(err)
 	}
+	return t, nil
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxSize {
+		return nil, fmt.Errorf("it is larger than %d KiB", maxSize>>10)
+	}
+	return data, nil
+}
+
+func parseTable(data []byte) (Table, error) {
 	values := map[string]any{}
 	meta, err := toml.Decode(string(data), &values)
 	if err != nil {
-		return Table{}, syntaxError(err)
+		return Table{}, err
 	}
 	var t Table
 	for _, key := range meta.Keys() {
@@ -60,12 +76,22 @@ func lineOf(key string, data []byte) int {
 	return 1 + bytes.Count(data[:place[0]], []byte("\n"))
 }
 
+// A lineError is an error in a line of the file.
+type lineError struct {
+	line int
+	error
+}
+
+func (e lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.error) }
+func (e lineError) Unwrap() error { return e.error }
+
 // atLine is fmt.Errorf for a line of the file; line is 0 if it is not known.
 func atLine(line int, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
 	if line > 0 {
-		format, args = "line %d: "+format, append([]any{line}, args...)
+		return lineError{line, err}
 	}
-	return fmt.Errorf(format, args...)
+	return err
 }
 
 // syntaxError returns what the library says, without its name.

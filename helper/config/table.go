@@ -21,13 +21,20 @@ type Key struct {
 // mistyped one does not silently mean the default.
 func (t Table) Apply(keys []Key) error {
 	for _, e := range t.entries {
-		set := find(keys, e.key)
-		if set == nil {
-			return atLine(e.line, "unknown key %s; %s", quoteKey(e.key), suggestion(keys, e.key))
+		if err := e.apply(keys); err != nil {
+			return err
 		}
-		if err := set(e.value); err != nil {
-			return atLine(e.line, "%s: %w", e.key, err)
-		}
+	}
+	return nil
+}
+
+func (e entry) apply(keys []Key) error {
+	set := find(keys, e.key)
+	if set == nil {
+		return atLine(e.line, "unknown key %s; %s", quoteKey(e.key), suggestion(keys, e.key))
+	}
+	if err := set(e.value); err != nil {
+		return atLine(e.line, "%s: %w", e.key, err)
 	}
 	return nil
 }
