@@ -38,7 +38,7 @@ click, asks for the password to unlock it, and reminds you while it is unlocked.
 
 Options:
       --debug      print more to standard error
-      --version    print the version
+  -v, --version    print the version
   -h, --help       print this
 
 Settings are read from ~/.config/immutray/config.toml:
@@ -141,6 +141,7 @@ func parse(args []string) (options, error) {
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&o.debug, "debug", false, "")
 	flags.BoolVar(&o.version, "version", false, "")
+	flags.BoolVar(&o.version, "v", false, "")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		o.help = true

@@ -40,6 +40,7 @@ func TestCommandLine(t *testing.T) {
 		{"help", []string{"--help"}, exitDone, "Usage: immutray [OPTION]", ""},
 		{"short help", []string{"-h"}, exitDone, "Usage: immutray [OPTION]", ""},
 		{"version", []string{"--version"}, exitDone, "immutray ", ""},
+		{"version in short", []string{"-v"}, exitDone, "immutray ", ""},
 		{"unknown option", []string{"--unlock"}, exitUsage, "", "immutray: error: flag provided but not defined: -unlock\nimmutray: hint: see \"immutray --help\"\n"},
 		{"argument", []string{"unlock"}, exitUsage, "", "immutray: error: unexpected argument \"unlock\"\n"},
 	}

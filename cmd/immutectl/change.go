@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,15 +22,21 @@ var errCancelled = errors.New("cancelled")
 
 func (a *app) unlockCommand() *cobra.Command {
 	r := helper.Request{Verb: helper.Unlock}
+	var length windowLength
 	cmd := &cobra.Command{
-		Use:         "unlock",
-		Args:        noArguments,
-		Annotations: map[string]string{changesSystem: ""},
-		Short:       "Make the protected paths writable for a while",
+		Use: "unlock [TIME | --for TIME | --until CLOCK | --until-locked] [--reason TEXT] [--ignore-config]",
+
+		DisableFlagsInUseLine: true,
+		Annotations:           map[string]string{changesSystem: ""},
+		Short:                 "Make the protected paths writable for a while",
 		Long: `Make the protected paths writable, and lock them again when the time is over: after an
-hour, unless the configuration or --for says otherwise. This asks for an administrator's
-password. Unlocking again restarts the timer; only --for can make the time shorter. The
-reason is shown while the system is unlocked, and by "immutectl history".
+hour, unless the configuration or TIME says otherwise. This asks for an administrator's
+password. Unlocking again restarts the timer; only a time that you give can make the
+window shorter. The reason is shown while the system is unlocked, and by "immutectl
+history".
+
+TIME is a number with its unit, such as 90s, 30m, "1h 30m" or 3d; a number alone is
+minutes. CLOCK is a time of day, such as 18:00 or 6pm, today or tomorrow.
 
 If the configuration is refused, only root can unlock, with --ignore-config. This unlocks
 the paths of the last good configuration, or else those of the default.
@@ -39,25 +47,31 @@ Exit status:
   2  the command line was not understood, or asks for longer than is allowed
   6  the configuration was refused`,
 		Example: `  immutectl unlock
-  immutectl unlock --for 30m --reason "new kernel"
+  immutectl unlock 30m --reason "new kernel"
+  immutectl unlock --until 18:00
   immutectl unlock --until-locked`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		ValidArgsFunction: completeTimes,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkReason(cmd, r.Reason); err != nil {
 				return err
 			}
 			if err := a.checkIgnore(cmd, r.IgnoreConfig); err != nil {
 				return err
 			}
-			if err := a.checkWindow(cmd, r); err != nil {
+			if err := a.setWindow(cmd, &r, length, strings.Join(args, " ")); err != nil {
 				return err
 			}
 			return a.change(cmd.Context(), r)
 		},
 	}
-	cmd.Flags().DurationVar(&r.For, "for", 0, "lock again after `TIME`, such as 30m or 2h")
+	cmd.Flags().Var(timeFlag{&length.time}, "for", "lock again after `TIME`, such as 30m or 2h")
+	cmd.Flags().StringVar(&length.until, "until", "", "lock again at `CLOCK`, such as 18:00")
 	cmd.Flags().BoolVar(&r.UntilLocked, "until-locked", false, "stay unlocked until someone locks")
 	cmd.Flags().BoolVar(&r.IgnoreConfig, "ignore-config", false, "unlock although the configuration is refused (only root)")
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "record why, in a `TEXT` of at most 200 characters")
+	cmd.RegisterFlagCompletionFunc("for", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return offeredTimes() })
+	cmd.RegisterFlagCompletionFunc("until", a.completeClock)
+	cmd.RegisterFlagCompletionFunc("reason", cobra.NoFileCompletions)
 	return cmd
 }
 
@@ -73,16 +87,35 @@ func checkReason(cmd *cobra.Command, reason string) error {
 	return nil
 }
 
-// checkWindow does the same with the time.
-func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
-	timed := cmd.Flags().Changed("for")
+// A windowLength is how long to unlock, as the options say it.
+type windowLength struct {
+	time  time.Duration // of --for
+	until string        // of --until
+}
+
+// setWindow sets how long to unlock, from the options or the argument, and refuses what the
+// helper would refuse.
+func (a *app) setWindow(cmd *cobra.Command, r *helper.Request, length windowLength, argument string) error {
+	name, err := theOneOf(map[string]bool{
+		"--for": cmd.Flags().Changed("for"), "--until": cmd.Flags().Changed("until"),
+		"--until-locked": r.UntilLocked, "the time": argument != "",
+	})
 	switch {
-	case timed && r.UntilLocked:
-		return usageFailure(cmd.CommandPath(), errors.New("--for and --until-locked cannot be used together"))
-	case timed && (r.For < helper.ShortestWindow || r.For > helper.LongestWindow):
-		return usageFailure(cmd.CommandPath(), fmt.Errorf("--for must be between %s and %s", text.ExactDuration(helper.ShortestWindow), text.ExactDuration(helper.LongestWindow)))
-	case !timed && !r.UntilLocked:
+	case err != nil:
+	case name == "":
 		return nil
+	case name == "--for":
+		r.For = length.time
+	case name == "--until":
+		r.For, err = readUntil(length.until, a.now())
+	case name == "the time":
+		r.For, err = readTime(argument)
+	}
+	if err == nil && name != "--until-locked" {
+		err = checkTime(name, r.For, helper.ShortestWindow, helper.LongestWindow)
+	}
+	if err != nil {
+		return usageFailure(cmd.CommandPath(), err)
 	}
 	c, err := a.loadConfig(a.configFile)
 	if err != nil || c.Refused != nil {
@@ -92,6 +125,23 @@ func (a *app) checkWindow(cmd *cobra.Command, r helper.Request) error {
 		return a.failed(helper.ExitUsage, err)
 	}
 	return nil
+}
+
+// theOneOf returns which of these was given, "" for none, and refuses several.
+func theOneOf(given map[string]bool) (string, error) {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if given[name] {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", nil
+	case 1:
+		return names[0], nil
+	}
+	return "", errors.New(text.List(names) + " cannot be used together")
 }
 
 // checkIgnore refuses --ignore-config where the helper would.

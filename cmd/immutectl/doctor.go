@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,10 @@ type factFinder func(ctx context.Context, c config.Config, file string) doctor.F
 func (a *app) doctorCommand(gather factFinder) *cobra.Command {
 	var asJSON, asScript bool
 	cmd := &cobra.Command{
-		Use:   "doctor",
+		Use: "doctor [--json | --script]",
+
+		DisableFlagsInUseLine: true,
+
 		Short: "Show whether this computer is ready to be locked",
 		Long: `Show whether this computer is ready to be locked: what was found, why it matters, and the
 commands that mend it. This changes nothing. Root sees more, but only a user of the
@@ -40,11 +44,15 @@ Exit status:
   immutectl doctor --json
   immutectl doctor --script >/run/mend`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), gather, asJSON, asScript) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON && asScript {
+				return usageFailure(cmd.CommandPath(), errors.New("--json and --script cannot be used together"))
+			}
+			return a.doctor(cmd.Context(), gather, asJSON, asScript)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&asScript, "script", false, "print only the commands for rescue mode")
-	cmd.MarkFlagsMutuallyExclusive("json", "script")
 	return cmd
 }
 

@@ -27,16 +27,35 @@ func usage(cmd *cobra.Command) error {
 		fmt.Fprintf(w, "\nExample:\n%s\n", cmd.Example)
 	}
 	if cmd.HasAvailableFlags() { // which adds those of the parents to cmd's own
-		fmt.Fprintf(w, "\nFlags:\n%s", cmd.Flags().FlagUsages())
+		describeConfig(cmd)
+		fmt.Fprintf(w, "\nOptions:\n%s", cmd.Flags().FlagUsages())
 	}
 	return nil
+}
+
+// withoutConfig marks the commands for which --config means nothing.
+const withoutConfig = "without a configuration"
+
+// describeConfig has the help name --config only where it means something, and say who may use
+// it. Every command takes it, because it may come before the command.
+func describeConfig(cmd *cobra.Command) {
+	config := cmd.Flags().Lookup("config")
+	if _, is := cmd.Annotations[withoutConfig]; is {
+		config.Hidden = true
+	}
+	if _, is := cmd.Annotations[changesSystem]; is {
+		config.Usage += " (only root)"
+	}
 }
 
 // helpCommand is cobra's, except that an unknown topic is an error.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Show the help of a command",
+		Use: "help [COMMAND]",
+
+		DisableFlagsInUseLine: true,
+		Annotations:           map[string]string{withoutConfig: ""},
+		Short:                 "Show the help of a command",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			for _, c := range cmd.Root().Commands() {
@@ -49,8 +68,6 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) == 0 {
-				topic.InitDefaultHelpFlag()
-				topic.InitDefaultVersionFlag()
 				return topic.Help()
 			}
 			return knownCommand(cmd.Root(), args)

@@ -21,7 +21,10 @@ func (a *app) historyCommand() *cobra.Command {
 	var asJSON bool
 	var most int
 	cmd := &cobra.Command{
-		Use:   "history",
+		Use: "history [-n N] [--json]",
+
+		DisableFlagsInUseLine: true,
+
 		Short: "Show when the system was unlocked, by whom and why",
 		Long: `Show when the system was unlocked, or a command of "immutectl run" was running: for how
 long, by whom and why, and what ended it; the newest first. The history is read from
@@ -44,6 +47,7 @@ Exit status:
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().IntVarP(&most, "number", "n", shownWindows, "show the last `N`; 0 means all")
+	cmd.RegisterFlagCompletionFunc("number", cobra.NoFileCompletions)
 	return cmd
 }
 

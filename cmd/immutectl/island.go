@@ -43,7 +43,8 @@ Exit status:
   2  the command line was not understood
   3  a program is writing there
   6  the configuration was refused`,
-		Example: "  sudo immutectl island /home/bob",
+		Example:           "  sudo immutectl island /home/bob",
+		ValidArgsFunction: completeDirectories,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageFailure(cmd.CommandPath(), errors.New("exactly one directory is needed"))

@@ -2,13 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"immutray.org/helper"
-	"immutray.org/helper/text"
 )
 
 // Bounds of --wait.
@@ -20,10 +18,12 @@ const (
 func (a *app) lockCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:         "lock",
-		Args:        noArguments,
-		Annotations: map[string]string{changesSystem: ""},
-		Short:       "Make the protected paths read-only",
+		Use:  "lock [--wait TIME | --force]",
+		Args: noArguments,
+
+		DisableFlagsInUseLine: true,
+		Annotations:           map[string]string{changesSystem: ""},
+		Short:                 "Make the protected paths read-only",
 		Long: `Make the protected paths read-only. This stops no program. If a program has a file open
 for writing on a path, that path is not locked, and the program is listed.
 
@@ -50,9 +50,10 @@ Exit status:
 			switch {
 			case waits && force:
 				return usageFailure(cmd.CommandPath(), errors.New("--wait and --force cannot be used together"))
-			case waits && (a.wait < shortestWait || a.wait > longestWait):
-				return usageFailure(cmd.CommandPath(), fmt.Errorf("--wait must be between %s and %s", text.ExactDuration(shortestWait), text.ExactDuration(longestWait)))
 			case waits:
+				if err := checkTime("--wait", a.wait, shortestWait, longestWait); err != nil {
+					return usageFailure(cmd.CommandPath(), err)
+				}
 				return a.waitToLock(cmd.Context())
 			case force:
 				return a.change(cmd.Context(), helper.Request{Verb: helper.LockForce})
@@ -60,7 +61,10 @@ Exit status:
 			return a.change(cmd.Context(), helper.Request{Verb: helper.Lock})
 		},
 	}
-	cmd.Flags().DurationVar(&a.wait, "wait", 0, "keep trying for `TIME`, such as 2m or 1h")
+	cmd.Flags().Var(timeFlag{&a.wait}, "wait", "keep trying for `TIME`, such as 2m or 1h")
+	cmd.RegisterFlagCompletionFunc("wait", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"1m", "2m", "5m", "15m", "1h"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	})
 	cmd.Flags().BoolVar(&force, "force", false, "lock although programs are writing")
 	return cmd
 }

@@ -45,11 +45,14 @@ Each command's help lists its other exit codes.`,
 	}
 	root.SetUsageFunc(usage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageFailure(cmd.CommandPath(), err)
+		return usageFailure(cmd.CommandPath(), mistake(err))
 	})
+	root.Flags().BoolP("version", "v", false, "print the version")
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.configFile, "config", "", "read `FILE` instead of "+config.Path+" (lock, unlock: only root)")
+	flags.BoolP("help", "h", false, "print this help")
+	flags.StringVar(&a.configFile, "config", "", "read `FILE` instead of "+config.Path)
 	flags.StringVar(&a.helperFile, "helper", "", "start `FILE` as the helper (root only)")
+	root.RegisterFlagCompletionFunc("config", completeFiles)
 	flags.Lookup("helper").Hidden = true // for practice systems and builds that are not installed
 	root.AddCommand(
 		a.lockCommand(),
@@ -63,7 +66,10 @@ Each command's help lists its other exit codes.`,
 		a.historyCommand(),
 		a.doctorCommand(machineFacts),
 		a.islandCommand(),
+		completionCommand(),
 	)
+	root.CompletionOptions.DisableDefaultCmd = true // cobra's own, in cobra's words
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetHelpCommand(helpCommand())
 	return root
 }

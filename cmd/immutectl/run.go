@@ -53,6 +53,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
   126, 127  the command can't be executed, or was not found`,
 		Example: `  sudo immutectl run -- apt upgrade
   sudo immutectl run --reason "new kernel" --system-wide -- apt full-upgrade`,
+		ValidArgsFunction: completePrograms,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageFailure(cmd.CommandPath(), errors.New("the command to run is missing"))
@@ -76,6 +77,7 @@ Exit status: that of the command, 128 and the number of the signal that killed i
 	cmd.Flags().BoolVar(&r.EvenSo, "even-so", false, "run it although others can write through another mount")
 	cmd.Flags().BoolVar(&r.IgnoreConfig, "ignore-config", false, "run it although the configuration is refused")
 	cmd.Flags().BoolVar(&r.SystemWide, "system-wide", false, "unlock the whole system while the command runs")
+	cmd.RegisterFlagCompletionFunc("reason", cobra.NoFileCompletions)
 	return cmd
 }
 

@@ -16,7 +16,10 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	var form statusForm
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use: "status [--json | --prometheus [--output FILE]]",
+
+		DisableFlagsInUseLine: true,
+
 		Short: "Show how locked each protected path is",
 		Long: `Show how locked each protected path is, layer by layer.
 
@@ -37,6 +40,7 @@ Exit status:
 	cmd.Flags().BoolVar(&form.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&form.prometheus, "prometheus", false, "print metrics for node_exporter's textfile collector")
 	cmd.Flags().StringVar(&form.output, "output", "", "with --prometheus, write the metrics to `FILE`, which is replaced atomically")
+	cmd.RegisterFlagCompletionFunc("output", completeFiles)
 	return cmd
 }
 
@@ -85,7 +89,10 @@ func (a *app) status(form statusForm) error {
 
 func (a *app) isLockedCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "is-locked",
+		Use: "is-locked",
+
+		DisableFlagsInUseLine: true,
+
 		Short: "Tell a script whether the system is locked",
 		Long: `Tell a script, by the exit status alone, whether the system is locked. Nothing is printed
 unless the state can't be read or the configuration is refused.

@@ -12,7 +12,10 @@ import (
 func (a *app) watchCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "watch",
+		Use: "watch [--json]",
+
+		DisableFlagsInUseLine: true,
+
 		Short: "Print a line whenever the state changes",
 		Long: `Print the state, and a line whenever it changes, until interrupted or until the output is
 closed. A change that Immutray did not make, for instance with "btrfs property set", may

@@ -15,7 +15,10 @@ import (
 func (a *app) writersCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "writers",
+		Use: "writers [--json]",
+
+		DisableFlagsInUseLine: true,
+
 		Short: "Show which programs keep the system from being locked",
 		Long: `Show which programs have a file on a protected path open for writing: they keep the
 system from being locked. Only root sees the programs of all users.

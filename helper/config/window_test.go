@@ -32,14 +32,14 @@ func TestAllows(t *testing.T) {
 // Who lowers the one need not know of the other.
 func TestTheDefaultIsNeverAboveTheMost(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"":                                     time.Hour,
-		`unlock_max = "30m"`:                   30 * time.Minute,
-		`unlock_max = "4h"`:                    time.Hour,
-		`unlock_default = "4h"`:                4 * time.Hour,
-		"unlock_max='4h'\nunlock_default='4h'": 4 * time.Hour,
-		`unlock_default = "until-locked"`:      UntilLocked,
-		`unlock_default = "1h 30 min"`:         90 * time.Minute,
-		`unlock_default = "3d"`:                72 * time.Hour,
+		"":                                         time.Hour,
+		`unlock_max = "30m"`:                       30 * time.Minute,
+		`unlock_max = "4h"`:                        time.Hour,
+		`unlock_default = "4h"`:                    4 * time.Hour,
+		"unlock_max='4h'\nunlock_default='4h'":     4 * time.Hour,
+		`unlock_default = "until-locked"`:          UntilLocked,
+		`unlock_default = "1h 30 min"`:             90 * time.Minute,
+		`unlock_default = "3d"`:                    72 * time.Hour,
 		"unlock_max='30m'\nunlock_default='1m30s'": 90 * time.Second,
 	} {
 		c, err := Parse(strings.NewReader(text))

@@ -79,7 +79,7 @@ func TestManualHasWhatTheHelpHas(t *testing.T) {
 		}
 		section, _, _ = strings.Cut(section, "\n.It Cm ")
 		checkStatus(t, name, said, section)
-		_, flags, _ := strings.Cut(said, "\nFlags:") // examples have other programs' flags too
+		_, flags, _ := strings.Cut(said, "\nOptions:") // examples have other programs' flags too
 		for _, f := range flag.FindAllString(flags, -1) {
 			if !strings.Contains(manual, f) {
 				t.Errorf("%s: the manual lacks the flag %s", name, f)
