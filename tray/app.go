@@ -24,6 +24,7 @@ type app struct {
 	services restarter
 	history  historian
 	clock    notify.Clock
+	theme    theme
 	settings settingsFile // as it was at the start
 	version  string
 	log      *slog.Logger
@@ -131,7 +132,7 @@ func (a *app) reminders(c *controller, n *notify.Notifier) *notify.Reminders {
 }
 
 func (a *app) host(c *controller) *host {
-	h := &host{Choose: c.Choose, Log: a.log}
+	h := &host{Theme: a.theme, Choose: c.Choose, Log: a.log}
 	if a.settings.Settings.Click != clickMenu {
 		h.Activate = c.Activate
 	}

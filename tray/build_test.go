@@ -44,7 +44,11 @@ func path(name string, property, mount helper.Flag) helper.PathStatus {
 // text draws a model: an entry a line, what can't be chosen in parentheses.
 func (m model) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s | %s\n", m.Icon, m.Tooltip)
+	fmt.Fprintf(&b, "%s | %s", m.Icon, m.Tooltip)
+	if m.Urgent {
+		b.WriteString(" | needs attention")
+	}
+	b.WriteString("\n")
 	drawItems(&b, m.Menu, "")
 	return b.String()
 }

@@ -51,6 +51,7 @@ type order struct {
 	Answer   *reply     `json:",omitempty"` // the helper answers the request
 	File     string     `json:",omitempty"` // instead of Settings: where they are
 	Past     playedPast `json:",omitempty"` // with settings
+	Theme    theme      `json:",omitempty"` // with settings
 }
 
 // A reply is the helper's.
@@ -105,6 +106,7 @@ func childMain(in io.Reader, out io.Writer) int {
 		helper:   asked,
 		services: services{},
 		clock:    notify.NewBootClock(),
+		theme:    first.Theme,
 		version:  "1.2.3",
 		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

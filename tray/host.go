@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,12 +24,14 @@ import (
 // change. So a slot for every entry that there can be is made at the start, and shown,
 // hidden and worded as the model says; what has not changed is not touched.
 type host struct {
+	Theme    theme  // where the desktop finds symbolic icons by name
 	Activate func() // a click on the icon; nil: the click opens the menu
 	Choose   func(entryID)
 	Log      *slog.Logger
 
 	slots []*slot
-	model model
+	shown *model // nil: unknown
+	item  *statusItem
 	conn  *dbus.Conn // systray's own connection
 	name  string     // its unique name
 	stop  func()
@@ -45,10 +48,7 @@ type slot struct {
 }
 
 const (
-	itemPath      = "/StatusNotifierItem"
-	itemInterface = "org.kde.StatusNotifierItem"
-	// firstSize is the size of the picture that is shown for the moment until those
-	// of the other sizes are.
+	// firstSize is the size of the picture until systray's properties are replaced.
 	firstSize = 48
 	// busTimeout is libdbus' own (_DBUS_DEFAULT_TIMEOUT_VALUE). While a session starts, the
 	// bus may take many seconds to answer; with a timeout that is shorter than that, the same
@@ -60,8 +60,9 @@ const (
 // bus: without one systray panics.
 func (h *host) Start(m model) error {
 	h.ended = make(chan struct{})
-	// Before the start, the title becomes the item's Id.
-	systray.SetTitle("immutray")
+	// What systray exports is replaced at once; for the tray that is faster still, its Id has to
+	// be right, which is the title before the start, and so has the picture.
+	systray.SetTitle(itemID)
 	if h.Activate != nil {
 		// Called on the goroutine that serves the bus, so Activate must not wait.
 		// When it is not set, systray says ItemIsMenu.
@@ -69,31 +70,29 @@ func (h *host) Start(m model) error {
 	}
 	h.slots = h.makeSlots(menu{systray.AddMenuItem, systray.AddSeparator}, rows())
 	systray.SetIcon(icons.PNG(m.Icon, m.Style, firstSize))
-	systray.SetTooltip(m.Tooltip)
 	apply(h.slots, m.Menu)
 	// With its own loop, Run, systray would not say when it is on the bus.
 	start, stop := systray.RunWithExternalLoop(nil, nil)
 	start()
-	if err := h.connect(); err != nil {
+	if err := h.connect(m); err != nil {
 		close(h.ended)
 		return err
 	}
 	h.stop = stop
-	systray.SetTitle("Immutray")
-	h.model = m
-	h.model.Icon = "" // what the tray has of it is the one size of the start
-	if err := h.Show(m); err != nil {
-		h.Log.Warn("cannot bring the tray up to date", "error", err)
-	}
+	h.shown = &m
 	return nil
 }
 
-// connect finds systray's connection. systray only logs its errors, so
+// connect finds systray's connection, and shows m. systray only logs its errors, so
 // connect checks what systray should have done.
-func (h *host) connect() error {
+func (h *host) connect(m model) error {
 	conn, err := dbus.SessionBus() // shared in the process: the one systray uses
 	if err != nil {
 		return fmt.Errorf("cannot reach the session bus: %w", err)
+	}
+	h.item = newStatusItem(conn, h.Activate == nil)
+	if err := h.item.export(h.changes(m)); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
@@ -150,42 +149,25 @@ func (h *host) Stop() {
 	h.stop = nil
 }
 
-// Show shows m instead of what is shown. After an error the icon may be another; it is
-// set again the next time.
+// Show shows m instead of what is shown. After an error that may be something else; all of m
+// is set again the next time.
 func (h *host) Show(m model) error {
-	var err error
-	if m.Icon != h.model.Icon || m.Style != h.model.Style {
-		err = h.setIcon(m.Icon, m.Style)
-	}
-	if m.Tooltip != h.model.Tooltip {
-		systray.SetTooltip(m.Tooltip)
-	}
+	err := h.item.set(h.changes(m))
 	apply(h.slots, m.Menu)
-	h.model = m
+	h.shown = &m
 	if err != nil {
-		h.model.Icon = ""
+		h.shown = nil
 	}
 	return err
 }
 
-// setIcon shows a picture in several sizes, so that a host takes the one that fits its
-// panel instead of blurring another. systray's SetIcon has one size only, sends
-// colours multiplied by their opacity, which darkens the edges, and panics when the
-// bus is gone.
-//
-// The property is writable on the bus, and the bus is the only way to it.
-func (h *host) setIcon(name icons.Name, style icons.Style) error {
-	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
-	defer cancel()
-	err := h.conn.Object(h.name, itemPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Set", 0,
-		itemInterface, "IconPixmap", dbus.MakeVariant(pixmaps(name, style))).Err
-	if err == nil {
-		err = h.conn.Emit(itemPath, itemInterface+".NewIcon")
+// changes are the properties in which m differs from what is shown.
+func (h *host) changes(m model) map[string]any {
+	changes := shownProperties(h.shown, m)
+	if h.shown == nil || h.shown.Icon != m.Icon || h.shown.Style != m.Style {
+		maps.Copy(changes, h.Theme.pictures(m.Icon, m.Style))
 	}
-	if err != nil {
-		return fmt.Errorf("cannot change the icon to %s: %w", name, err)
-	}
-	return nil
+	return changes
 }
 
 // A menu is where entries are made: the menu itself, or an entry's submenu.

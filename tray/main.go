@@ -119,6 +119,7 @@ func newApp(logger *slog.Logger) *app {
 		services: services{},
 		history:  &history.Reader{},
 		clock:    clock,
+		theme:    desktopTheme(os.Getenv),
 		settings: settings,
 		version:  helper.Version(),
 		log:      logger,

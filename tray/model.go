@@ -50,7 +50,9 @@ type snapshot struct {
 type model struct {
 	Icon    icons.Name
 	Style   icons.Style
+	Title   string // what a screen reader says
 	Tooltip string
+	Urgent  bool // the person should look
 	Menu    []item
 }
 
@@ -84,7 +86,20 @@ func (r report) face() face {
 
 // build returns what the tray shows.
 func build(s snapshot) model {
-	return model{Icon: icon(s), Style: s.Style, Tooltip: tooltip(s), Menu: items(rows(), s)}
+	return model{Icon: icon(s), Style: s.Style, Title: headline(s), Tooltip: tooltip(s), Urgent: isUrgent(s), Menu: items(rows(), s)}
+}
+
+// isUrgent reports whether the system should be locked, and is not: the window is over, or a
+// lock was blocked.
+func isUrgent(s snapshot) bool {
+	status := s.Report.Status
+	_, _, blocked := s.blocked(status)
+	return blocked || status.Overdue != nil || s.Report.face() != locked && isPast(status.Window, s.Now)
+}
+
+// isPast reports whether a window should have ended. The lock at its end may take a while.
+func isPast(w *helper.Window, now time.Time) bool {
+	return w != nil && w.Until != nil && now.Sub(*w.Until) >= time.Minute
 }
 
 func icon(s snapshot) icons.Name {

@@ -150,18 +150,19 @@ func (i *trayItem) property(name string, to any) {
 	}
 }
 
-type tooltipProperty struct {
-	Icon    string
-	Pixmaps []pixmap
-	Title   string
-	Text    string
-}
-
 func (i *trayItem) tooltip() string {
 	i.p.t.Helper()
-	var t tooltipProperty
+	var t toolTip
 	i.property("ToolTip", &t)
 	return t.Title
+}
+
+// word reads a property that is a text.
+func (i *trayItem) word(name string) string {
+	i.p.t.Helper()
+	var value string
+	i.property(name, &value)
+	return value
 }
 
 func (i *trayItem) pixmaps() []pixmap {

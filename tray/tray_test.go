@@ -29,6 +29,7 @@ func TestTrayShowsTheState(t *testing.T) {
 	if id != "immutray" || isMenu {
 		t.Errorf("Id = %q, ItemIsMenu = %v, want immutray, false", id, isMenu)
 	}
+	eventually(t, "the category", func() string { return item.word("Category") }, "SystemServices")
 	eventually(t, "the tooltip", item.tooltip, "Locked")
 	eventually(t, "the menu", item.text, `(Locked)
 (/: locked (property read-only, mount read-only))
@@ -59,17 +60,6 @@ About Immutray
 Quit
 `)
 	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.PartlyLocked, icons.Color)))
-}
-
-func TestSymbolicStyle(t *testing.T) {
-	t.Parallel()
-	bus := notifytest.StartBus(t)
-	p := startPanel(t, bus)
-	settings := defaultSettings()
-	settings.Style = icons.Symbolic
-	startChild(t, bus, settings, lockedAt)
-	item := p.item()
-	eventually(t, "the icon", func() string { return describe(item.pixmaps()) }, describe(pixmaps(icons.Locked, icons.Symbolic)))
 }
 
 func TestUnderscoresAreNoMnemonics(t *testing.T) {
