@@ -56,25 +56,29 @@ const (
 	busTimeout = 25 * time.Second
 )
 
-// Start puts the icon into the tray, showing m. The process must have a session
-// bus: without one systray panics.
+// Start puts the icon into the tray, showing m.
 func (h *host) Start(m model) error {
+	conn, err := dbus.SessionBus() // shared in the process: the one that systray will use
+	if err != nil {
+		return fmt.Errorf("cannot reach the session bus: %w", err)
+	}
 	h.ended = make(chan struct{})
-	// What systray exports is replaced at once; for the tray that is faster still, its Id has to
-	// be right, which is the title before the start, and so has the picture.
+	// Of systray's own properties, which are there for a moment, the Id should be right, which
+	// is the title before the start, and so should the picture.
 	systray.SetTitle(itemID)
 	if h.Activate != nil {
 		// Called on the goroutine that serves the bus, so Activate must not wait.
-		// When it is not set, systray says ItemIsMenu.
 		systray.SetOnTapped(h.Activate)
 	}
 	h.slots = h.makeSlots(menu{systray.AddMenuItem, systray.AddSeparator}, rows())
 	systray.SetIcon(icons.PNG(m.Icon, m.Style, firstSize))
 	apply(h.slots, m.Menu)
-	// With its own loop, Run, systray would not say when it is on the bus.
+	h.item = newStatusItem(conn, h.Activate == nil, h.changes(m))
+	// With its own loop, Run, systray would not say when it is on the bus. It registers with
+	// the tray from now on: what replaces its properties has to be quick.
 	start, stop := systray.RunWithExternalLoop(nil, nil)
 	start()
-	if err := h.connect(m); err != nil {
+	if err := errors.Join(h.item.export(), h.connect(conn)); err != nil {
 		close(h.ended)
 		return err
 	}
@@ -83,17 +87,9 @@ func (h *host) Start(m model) error {
 	return nil
 }
 
-// connect finds systray's connection, and shows m. systray only logs its errors, so
-// connect checks what systray should have done.
-func (h *host) connect(m model) error {
-	conn, err := dbus.SessionBus() // shared in the process: the one systray uses
-	if err != nil {
-		return fmt.Errorf("cannot reach the session bus: %w", err)
-	}
-	h.item = newStatusItem(conn, h.Activate == nil)
-	if err := h.item.export(h.changes(m)); err != nil {
-		return err
-	}
+// connect takes systray's connection. systray only logs its errors, so connect checks what
+// systray should have done.
+func (h *host) connect(conn *dbus.Conn) error {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, itemName()).Store(&h.name); err != nil {

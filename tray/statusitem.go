@@ -47,26 +47,25 @@ type toolTip struct {
 	Text    string
 }
 
-// newStatusItem makes the properties, with those that never change. isMenu says that a click
-// opens the menu.
-func newStatusItem(conn *dbus.Conn, isMenu bool) *statusItem {
+// newStatusItem makes the properties: those that never change and those that are shown. isMenu
+// says that a click opens the menu.
+func newStatusItem(conn *dbus.Conn, isMenu bool, shown map[string]any) *statusItem {
 	item := &statusItem{conn: conn, values: map[string]dbus.Variant{}}
-	for name, value := range map[string]any{
+	item.put(map[string]any{
 		"Category": "SystemServices", "Id": itemID, "ItemIsMenu": isMenu, "Menu": itemMenu, "IconThemePath": "",
-	} {
-		item.values[name] = dbus.MakeVariant(value)
-	}
+	})
+	item.put(shown)
 	return item
 }
 
-// export replaces systray's properties. changes are those that the model says.
-func (i *statusItem) export(changes map[string]any) error {
-	i.put(changes)
+// export replaces systray's properties. A tray may have read those already, so all of ours are
+// announced.
+func (i *statusItem) export() error {
 	if err := i.conn.Export(i, itemPath, propertiesInterface); err != nil {
 		return fmt.Errorf("cannot put the icon into the tray: %w", err)
 	}
-	// A tray may have read what was there before.
-	return i.announce(changes)
+	values, _ := i.GetAll(itemInterface)
+	return i.announce(values)
 }
 
 // set changes properties.
@@ -74,27 +73,24 @@ func (i *statusItem) set(changes map[string]any) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	i.put(changes)
-	return i.announce(changes)
+	return i.announce(i.put(changes))
 }
 
-func (i *statusItem) put(changes map[string]any) {
+// put keeps properties, and returns them as they are sent.
+func (i *statusItem) put(changes map[string]any) map[string]dbus.Variant {
+	values := make(map[string]dbus.Variant, len(changes))
+	for name, value := range changes {
+		values[name] = dbus.MakeVariant(value)
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for name, value := range changes {
-		i.values[name] = dbus.MakeVariant(value)
-	}
+	maps.Copy(i.values, values)
+	return values
 }
 
 // announce has trays read properties again. Most follow the signals of the interface itself,
 // some that of D-Bus. The status is the last: with it GNOME turns to the other picture.
-func (i *statusItem) announce(changes map[string]any) error {
-	i.mu.Lock()
-	values := map[string]dbus.Variant{}
-	for name := range changes {
-		values[name] = i.values[name]
-	}
-	i.mu.Unlock()
+func (i *statusItem) announce(values map[string]dbus.Variant) error {
 	errs := []error{i.conn.Emit(itemPath, propertiesInterface+".PropertiesChanged", itemInterface, values, []string{})}
 	for _, signal := range []struct{ property, name string }{
 		{"AttentionIconPixmap", "NewAttentionIcon"},
@@ -102,12 +98,12 @@ func (i *statusItem) announce(changes map[string]any) error {
 		{"Title", "NewTitle"},
 		{"ToolTip", "NewToolTip"},
 	} {
-		if _, changed := changes[signal.property]; changed {
+		if _, changed := values[signal.property]; changed {
 			errs = append(errs, i.conn.Emit(itemPath, itemInterface+"."+signal.name))
 		}
 	}
-	if status, changed := changes["Status"]; changed {
-		errs = append(errs, i.conn.Emit(itemPath, itemInterface+".NewStatus", status))
+	if status, changed := values["Status"]; changed {
+		errs = append(errs, i.conn.Emit(itemPath, itemInterface+".NewStatus", status.Value()))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("cannot change the icon: %w", err)
