@@ -250,14 +250,22 @@ func pasts() []situation {
 	ran.Command = "apt upgrade"
 	return []situation{
 		{"no history", snapshot{Report: lockedAt, Past: &past{}}},
-		{"a history", snapshot{Report: lockedAt, Past: &past{Windows: []history.Window{
+		{"a history", snapshot{Report: lockedAt, Past: &past{Past: history.Past{Windows: []history.Window{
 			pastWindow(testNow.Add(-23*time.Minute), "rrs", "new kernel", history.Open, 0),
 			pastWindow(testNow.Add(-2*time.Hour), "rrs", "", history.Person, 42*time.Minute),
 			crashed,
 			pastWindow(testNow.AddDate(0, 0, -2), "r\ns", "a\u202eb", history.Timer, time.Hour),
 			pastWindow(testNow.AddDate(0, -2, 0), "", strings.Repeat("why ", 50), "comet", 0),
 			ran,
+		}}}}},
+		{"wrong settings", snapshot{Report: lockedAt, Faults: []string{
+			"line 2: unknown key clik; did you mean click?", "line 5: snooze: the value must be in quotes",
+		}}},
+		{"a history without the journal", snapshot{Report: lockedAt, Past: &past{Past: history.Past{
+			Windows: []history.Window{pastWindow(testNow.Add(-2*time.Hour), "rrs", "", history.Person, 42*time.Minute)},
+			Unread:  journal.ErrNotAllowed,
 		}}}},
+		{"no history without the journal", snapshot{Report: lockedAt, Past: &past{Past: history.Past{Unread: journal.ErrMissing}}}},
 		{"a history that may not be read", snapshot{Report: lockedAt, Past: &past{
 			Err: fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), Hint: client.Hint(journal.ErrNotAllowed),
 		}}},

@@ -167,8 +167,8 @@ func (p *playedSystem) Watch(ctx context.Context, changed func(report)) error {
 
 type playedPast []history.Window
 
-func (p playedPast) Read(context.Context, int, helper.Status) ([]history.Window, error) {
-	return p, nil
+func (p playedPast) Read(context.Context, int, helper.Status) (history.Past, error) {
+	return history.Past{Windows: p}, nil
 }
 
 type playedHelper struct {

@@ -21,14 +21,14 @@ const (
 )
 
 type historian interface {
-	Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error)
+	Read(ctx context.Context, most int, now helper.Status) (history.Past, error)
 }
 
-// A past is what is known of the last windows, the newest first, or why nothing is.
+// A past is what is known of the last windows, or why nothing is.
 type past struct {
-	Windows []history.Window
-	Err     error
-	Hint    string
+	history.Past
+	Err  error
+	Hint string
 }
 
 // A memory is how far a controller has come with reading the history. It reads when
@@ -70,19 +70,19 @@ func (c *controller) readHistory() {
 		if !c.pause(ctx, recorded) {
 			return
 		}
-		windows, err := c.History.Read(ctx, maxWindows, now)
-		c.in.Put(func() { c.remembered(windows, err) })
+		found, err := c.History.Read(ctx, maxWindows, now)
+		c.in.Put(func() { c.remembered(found, err) })
 	}()
 }
 
-func (c *controller) remembered(windows []history.Window, err error) {
+func (c *controller) remembered(found history.Past, err error) {
 	if c.ctx.Err() != nil {
 		return
 	}
 	if err != nil {
 		c.Log.Debug("no history", "error", err)
 	}
-	c.memory.past = &past{Windows: windows, Err: err, Hint: client.Hint(err)}
+	c.memory.past = &past{Past: found, Err: err, Hint: client.Hint(err)}
 	c.memory.reading = false
 	if c.memory.again {
 		c.readHistory()
@@ -96,12 +96,17 @@ func pastLines(s snapshot) ([]string, int) {
 	switch p := s.Past; {
 	case p.Err != nil:
 		return append(wrap(sentence(p.Err.Error())), wrap(p.Hint)...), 0
+	case len(p.Windows) == 0 && p.Unread != nil:
+		return []string{"No unlocks since the computer was started"}, 0
 	case len(p.Windows) == 0:
 		return []string{"No unlocks in the journal"}, 0
 	}
-	lines := make([]string, len(s.Past.Windows))
-	for i, w := range s.Past.Windows {
-		lines[i] = windowLine(w, s.Now)
+	var lines []string
+	for _, w := range s.Past.Windows {
+		lines = append(lines, windowLine(w, s.Now))
+	}
+	if s.Past.Unread != nil {
+		lines = append(lines, "Since the computer was started; without others' reasons")
 	}
 	return lines, 0
 }

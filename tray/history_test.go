@@ -29,14 +29,14 @@ type askedPast struct {
 	answers chan error
 }
 
-func (p askedPast) Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error) {
+func (p askedPast) Read(ctx context.Context, most int, now helper.Status) (history.Past, error) {
 	locked := now.State == helper.Locked
 	p.asked <- locked
 	select {
 	case err := <-p.answers:
-		return []history.Window{pastWindow(testNow, fmt.Sprint(most, locked), "", history.Timer, 0)}, err
+		return history.Past{Windows: []history.Window{pastWindow(testNow, fmt.Sprint(most, locked), "", history.Timer, 0)}}, err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return history.Past{}, ctx.Err()
 	}
 }
 

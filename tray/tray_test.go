@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"immutray.org/helper"
+	"immutray.org/helper/history"
 	"immutray.org/icons"
 	"immutray.org/notify/notifytest"
 )
@@ -397,6 +398,6 @@ func TestEveryEntryHasASlot(t *testing.T) {
 	settings := defaultSettings()
 	startChildWith(t, bus, order{Settings: &settings, Past: windows}, full)
 	item := p.item()
-	want := strings.Count(build(snapshot{Report: full, Past: &past{Windows: windows}}).text(), "\n") - 1 // without the icon's line
+	want := strings.Count(build(snapshot{Report: full, Past: &past{Past: history.Past{Windows: windows}}}).text(), "\n") - 1 // without the icon's line
 	eventually(t, "the number of entries", func() int { return strings.Count(item.text(), "\n") }, want)
 }

@@ -41,7 +41,7 @@ type requester interface {
 
 // A historyReader reads the windows of the past.
 type historyReader interface {
-	Read(ctx context.Context, most int, now helper.Status) ([]history.Window, error)
+	Read(ctx context.Context, most int, now helper.Status) (history.Past, error)
 }
 
 // An app is immutectl with everything it touches outside of itself.
@@ -57,7 +57,7 @@ type app struct {
 	state      func(config.Config) stateReader
 	lastSeal   func(config.Config) *statefile.Seal // nil when there was none in this boot
 	writers    writerScanner
-	history    func(configFile string) historyReader
+	history    func(configFile, stateDir string) historyReader
 	requester  func() requester // once the flags are known
 	// waitUnread returns when stdout has no reader any more, or ctx ends.
 	waitUnread func(ctx context.Context)
@@ -80,7 +80,9 @@ func newApp(stdout, stderr *os.File) *app {
 		state:      func(c config.Config) stateReader { return lockstate.For(c) },
 		lastSeal:   lastSeal,
 		writers:    &writers.Scanner{Proc: "/proc", Sys: "/sys", Hidden: protected.HiddenAt},
-		history:    func(configFile string) historyReader { return &history.Reader{Config: configFile} },
+		history: func(configFile, stateDir string) historyReader {
+			return &history.Reader{Config: configFile, StateDir: stateDir}
+		},
 		waitUnread: func(ctx context.Context) { waitUnread(ctx, stdout) },
 	}
 	a.requester = func() requester {

@@ -32,7 +32,7 @@ func fakeMain() {
 	a.state = func(c config.Config) stateReader { return fakeState{c.Refused} }
 	a.lastSeal = fakeSeal
 	a.writers = fakeWriters{}
-	a.history = func(string) historyReader { return fakeHistory{} }
+	a.history = func(string, string) historyReader { return fakeHistory{} }
 	a.loadConfig = func(file string) (config.Config, error) {
 		if file != "" {
 			return config.LoadFile(file)
@@ -106,19 +106,23 @@ func (fakeWriters) Scan(context.Context, []string) ([]helper.Writer, error) {
 	return found, nil
 }
 
-// fakeHistory reads the windows from history.json; without it there is no journal, or
-// with FAKE_USER=user no right to read it. As the real one does, it shows no window as
+// fakeHistory reads the windows from history.json; without it there is no history.
+// With FAKE_USER=user there is no right to read the journal, with FAKE_USER=practice no journal. As the real one does, it shows no window as
 // open when the system is locked.
 type fakeHistory struct{}
 
-func (fakeHistory) Read(_ context.Context, most int, now helper.Status) ([]history.Window, error) {
-	if os.Getenv("FAKE_USER") == "user" {
-		return nil, fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed)
+func (fakeHistory) Read(_ context.Context, most int, now helper.Status) (history.Past, error) {
+	var past history.Past
+	switch os.Getenv("FAKE_USER") {
+	case "user":
+		past.Unread = journal.ErrNotAllowed
+	case "practice":
+		past.Unread = journal.ErrMissing
 	}
 	var found []history.Window
 	err := decode("history.json", &found)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read the history: %w", journal.ErrMissing)
+		return history.Past{}, fmt.Errorf("cannot read the history: %w", journal.ErrMissing)
 	}
 	must(err)
 	for i := range found {
@@ -129,7 +133,8 @@ func (fakeHistory) Read(_ context.Context, most int, now helper.Status) ([]histo
 	if most > 0 && most < len(found) {
 		found = found[:most]
 	}
-	return found, nil
+	past.Windows = found
+	return past, nil
 }
 
 func decode(file string, v any) error {

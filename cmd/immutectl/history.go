@@ -11,6 +11,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/history"
+	"immutray.org/helper/journal"
 	"immutray.org/helper/text"
 )
 
@@ -29,11 +30,12 @@ func (a *app) historyCommand() *cobra.Command {
 		Long: `Show when the system was unlocked, or a command of "immutectl run" was running: for how
 long, by whom and why, and what ended it; the newest first. The history is read from
 systemd's journal, which only root and the members of the groups adm and systemd-journal
-may read.
+may read. Everyone else sees the last 10 since the computer was started, without the
+reasons of others.
 
 Exit status:
   0  done
-  1  the journal could not be read
+  1  the history could not be read
   6  the FILE of --config was refused`,
 		Example: `  sudo immutectl history
   sudo immutectl history -n 0 --json`,
@@ -58,16 +60,31 @@ func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	windows, err := a.history(a.configFile).Read(ctx, most, a.state(c).Read())
+	past, err := a.history(a.configFile, c.StateDir).Read(ctx, most, a.state(c).Read())
 	switch {
 	case err != nil:
 		return a.failed(helper.ExitFailed, err)
 	case asJSON:
-		return a.printJSON(reportOf(windows), false)
-	case len(windows) == 0:
+		return a.printJSON(reportOf(past.Windows), false)
+	case len(past.Windows) == 0 && past.Unread != nil:
+		return a.print("No unlocks since the computer was started.\n" + unreadWords(past.Unread))
+	case len(past.Windows) == 0:
 		return a.print("No unlocks in the journal.\n")
 	}
-	return a.print(historyTable(windows, a.now()))
+	return a.print(historyTable(past.Windows, a.now()) + unreadWords(past.Unread))
+}
+
+// unreadWords says what is missing when the journal could not be read.
+func unreadWords(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, journal.ErrNotAllowed):
+		return "\nOnly since the computer was started, without the reasons of others.\n" +
+			"For more: sudo immutectl history\n"
+	}
+	return "\nOnly since the computer was started, without the reasons of others:\n" +
+		text.Visible(err.Error()) + ".\n"
 }
 
 // historyReport is the JSON of "immutectl history --json".

@@ -43,7 +43,7 @@ func hintOn(err error, d distribution.Distribution) string {
 	case errors.Is(err, journal.ErrNotAllowed):
 		return `Run "sudo immutectl history", or have an administrator add you to the group systemd-journal.`
 	case errors.Is(err, journal.ErrMissing):
-		return "Immutray keeps the history only in systemd's journal."
+		return "Immutray keeps a history that outlasts a restart only in systemd's journal."
 	case errors.Is(err, helper.ErrRootOnly):
 		return `Run "sudo immutectl run -- COMMAND".`
 	case errors.Is(err, helper.ErrNoGuardian):

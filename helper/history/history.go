@@ -1,6 +1,7 @@
 // Package history lists past windows: when, by whom, why, how long, and how they ended. It reads
-// the records of root's helper in systemd's journal (package journal has the fields), and needs
-// the right to read that.
+// the records of root's helper in systemd's journal (package journal has the fields). For a user
+// who may not read that, and where there is none, it reads those of the last windows that root
+// has kept (package recent).
 //
 // If the machine crashed or lost its power, a window has no record of its end. The journal has
 // the boot of every record, so a later boot shows that the window is over. This file and

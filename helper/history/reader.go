@@ -18,6 +18,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/recent"
 	"immutray.org/helper/text"
 )
 
@@ -38,31 +39,58 @@ type Reader struct {
 	// Config is the configuration file that root named; "" is the machine's. Each has a
 	// history of its own.
 	Config string
+	// StateDir is the state directory of that configuration; "" is the default's.
+	StateDir string
 
 	socket, bootID string        // "" are those of the machine
 	timeout        time.Duration // 0 is the constant
 }
 
-// Read returns the last windows, the newest first: at most that many, or all if most is 0. now
-// is the present state, which the journal need not have.
-// The error may wrap journal.ErrMissing or journal.ErrNotAllowed.
-func (r *Reader) Read(ctx context.Context, most int, now helper.Status) ([]Window, error) {
-	found, err := r.read(ctx, most, now)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the history: %w", text.Because(err))
-	}
-	return found, nil
+// A Past is what is known of the windows, the newest first.
+type Past struct {
+	Windows []Window
+	// Unread is why the journal could not be read; nil if it was. Then the windows are the last
+	// of this boot, without the reasons of other users. It wraps journal.ErrMissing or
+	// journal.ErrNotAllowed.
+	Unread error
 }
 
-func (r *Reader) read(ctx context.Context, most int, status helper.Status) ([]Window, error) {
+// Read returns the last windows: at most that many, or all if most is 0. now is the present
+// state, which the records need not have.
+func (r *Reader) Read(ctx context.Context, most int, now helper.Status) (Past, error) {
+	past, err := r.read(ctx, most, now)
+	if err != nil {
+		return Past{}, fmt.Errorf("cannot read the history: %w", text.Because(err))
+	}
+	return past, nil
+}
+
+func (r *Reader) read(ctx context.Context, most int, status helper.Status) (Past, error) {
 	boot, err := os.ReadFile(cmp.Or(r.bootID, bootID))
 	if err != nil {
-		return nil, err
+		return Past{}, err
 	}
 	now := present{boot: strings.ReplaceAll(strings.TrimSpace(string(boot)), "-", ""), locked: status.State == helper.Locked}
 	for _, r := range status.Runs {
 		now.atWork = append(now.atWork, r.ID)
 	}
+	found, err := r.fromJournal(ctx, most, now)
+	past := Past{Windows: found}
+	if errors.Is(err, journal.ErrMissing) || errors.Is(err, journal.ErrNotAllowed) {
+		past.Unread = err
+		past.Windows, err = r.fromRecent(most, now)
+		if errors.Is(err, fs.ErrNotExist) {
+			// Nothing has happened since the boot, as far as is known.
+			err = nil
+			if status.Window != nil || len(status.Runs) > 0 {
+				err = past.Unread
+			}
+		}
+	}
+	return past, err
+}
+
+func (r *Reader) fromJournal(ctx context.Context, most int, now present) ([]Window, error) {
 	found, err := r.lastWindows(ctx, most, now)
 	if err != nil {
 		return nil, err
@@ -72,16 +100,39 @@ func (r *Reader) read(ctx context.Context, most int, status helper.Status) ([]Wi
 			return nil, journal.ErrMissing
 		}
 	}
-	result := make([]Window, len(found))
-	for i, w := range found {
+	for _, w := range found {
 		if w.End == Crash {
 			if err := r.lastOfBoot(ctx, w); err != nil {
 				return nil, err
 			}
 		}
+	}
+	return values(found), nil
+}
+
+// fromRecent reads what root has kept for those who can't read the journal.
+func (r *Reader) fromRecent(most int, now present) ([]Window, error) {
+	data, err := recent.Read(cmp.Or(r.StateDir, config.Default().StateDir))
+	if err != nil {
+		return nil, err
+	}
+	records, _, err := parse(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	found := windows(slices.DeleteFunc(records, r.isOthers), now)
+	if most > 0 && len(found) > most {
+		found = found[:most]
+	}
+	return values(found), nil
+}
+
+func values(found []*Window) []Window {
+	result := make([]Window, len(found))
+	for i, w := range found {
 		result[i] = *w
 	}
-	return result, nil
+	return result
 }
 
 // lastWindows reads as much of the journal as the last windows take.

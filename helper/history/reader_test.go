@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/recent"
 )
 
 // fakeJournal is a reader whose journalctl is a shell script, run in a directory where
@@ -26,7 +28,7 @@ func fakeJournal(t *testing.T, script string) (r *Reader, dir string) {
 			t.Fatal(err)
 		}
 	}
-	return &Reader{Journalctl: program, socket: filepath.Join(dir, "socket"), bootID: filepath.Join(dir, "boot_id")}, dir
+	return &Reader{Journalctl: program, StateDir: filepath.Join(dir, "state"), socket: filepath.Join(dir, "socket"), bootID: filepath.Join(dir, "boot_id")}, dir
 }
 
 func TestReadAsksForRootsRecordsOnly(t *testing.T) {
@@ -34,8 +36,9 @@ func TestReadAsksForRootsRecordsOnly(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "lines"), []byte(line(map[string]any{"_BOOT_ID": "0a0b"})), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
-	if err != nil || len(found) != 1 || found[0].Reason != "new kernel" || found[0].End != Open {
+	past, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
+	found := past.Windows
+	if err != nil || past.Unread != nil || len(found) != 1 || found[0].Reason != "new kernel" || found[0].End != Open {
 		t.Errorf("Read() = %+v, %v", found, err)
 	}
 	asked, err := os.ReadFile(filepath.Join(dir, "asked"))
@@ -54,7 +57,8 @@ func TestReadOfAConfiguration(t *testing.T) {
 	}
 	for config, user := range map[string]string{"": "rrs", "/etc/immutray/config.toml": "rrs", "/etc/other.toml": "eve", "/etc/third.toml": ""} {
 		r.Config = config
-		found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
+		past, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
+		found := past.Windows
 		switch {
 		case err != nil || user == "" && len(found) > 0:
 			t.Errorf("Read(%q) = %+v, %v", config, found, err)
@@ -75,7 +79,8 @@ func TestReadAfterACrash(t *testing.T) {
 	}
 	read := func() Window {
 		t.Helper()
-		found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
+		past, err := r.Read(t.Context(), 5, helper.Status{State: helper.Unlocked})
+		found := past.Windows
 		if err != nil || len(found) != 1 || found[0].End != Crash {
 			t.Fatalf("Read() = %+v, %v", found, err)
 		}
@@ -129,9 +134,9 @@ tail -n "${n:-1000000}" lines`)
 		if err := os.Remove(filepath.Join(dir, "asked")); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		found, err := r.Read(t.Context(), test.most, helper.Status{State: helper.Locked})
-		if err != nil || len(found) != test.want {
-			t.Errorf("Read(%d) = %d windows, %v, want %d", test.most, len(found), err, test.want)
+		past, err := r.Read(t.Context(), test.most, helper.Status{State: helper.Locked})
+		if err != nil || len(past.Windows) != test.want {
+			t.Errorf("Read(%d) = %d windows, %v, want %d", test.most, len(past.Windows), err, test.want)
 		}
 		asked, err := os.ReadFile(filepath.Join(dir, "asked"))
 		if err != nil {
@@ -156,7 +161,6 @@ func TestReadFails(t *testing.T) {
 		is           error
 		want         string
 	}{
-		{"not allowed", "echo No journal files were opened due to insufficient permissions. >&2; exit 1", journal.ErrNotAllowed, prefix + journal.ErrNotAllowed.Error()},
 		{"damaged", "printf 'Failed to open files: Bad message\\nand more\\n' >&2; exit 1", nil, prefix + "journalctl: exit status 1: Failed to open files: Bad message"},
 		{"other words", "echo -- No entries --", nil, prefix + "could not understand the journal: "},
 		{"too much", "head -c 70000000 /dev/zero", nil, prefix + "the journal has too many records"},
@@ -174,22 +178,69 @@ func TestReadFails(t *testing.T) {
 
 func TestReadWithoutAJournal(t *testing.T) {
 	r, dir := fakeJournal(t, "")
-	if found, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); err != nil || len(found) > 0 {
-		t.Errorf("Read() of an empty journal = %+v, %v", found, err)
+	if past, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); err != nil || past.Unread != nil || len(past.Windows) > 0 {
+		t.Errorf("Read() of an empty journal = %+v, %v", past, err)
 	}
 	if err := os.Remove(filepath.Join(dir, "socket")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, journal.ErrMissing) {
+	// With an open window, something must have been recorded.
+	open := helper.Status{State: helper.Unlocked, Window: &helper.Window{}}
+	if _, err := r.Read(t.Context(), 5, open); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("Read() without a journal: %v", err)
 	}
+	if past, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); err != nil || !errors.Is(past.Unread, journal.ErrMissing) || len(past.Windows) > 0 {
+		t.Errorf("Read() without a journal, after nothing = %+v, %v", past, err)
+	}
 	r.Journalctl = filepath.Join(dir, "missing")
-	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, journal.ErrMissing) {
+	if _, err := r.Read(t.Context(), 5, open); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("Read() without journalctl: %v", err)
 	}
 	r.bootID = filepath.Join(dir, "missing")
 	if _, err := r.Read(t.Context(), 5, helper.Status{State: helper.Locked}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Read() without a boot id: %v", err)
+	}
+}
+
+// Who may not read the journal sees what root has kept, and what the state says of it.
+func TestReadWithoutTheRight(t *testing.T) {
+	r, dir := fakeJournal(t, "echo No journal files were opened due to insufficient permissions. >&2; exit 1")
+	boot, err := os.ReadFile(bootID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "boot_id"), boot, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	keep := func(request string, state helper.State, change map[string]string) {
+		t.Helper()
+		fields := map[string]string{
+			journal.Verb: "unlock", journal.Request: request, journal.State: string(state), journal.Cause: "person",
+			journal.User: "rrs", journal.WindowSince: "2026-11-23T12:00:00Z", journal.WindowUser: "rrs",
+		}
+		maps.Copy(fields, change)
+		if err := recent.Keep(r.StateDir, journal.Entry{MessageID: journal.Outcome, Fields: fields}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(most int, state helper.State) []Window {
+		t.Helper()
+		past, err := r.Read(t.Context(), most, helper.Status{State: state})
+		if err != nil || !errors.Is(past.Unread, journal.ErrNotAllowed) {
+			t.Fatalf("Read() = %+v, %v", past, err)
+		}
+		return past.Windows
+	}
+	keep("1", helper.Unlocked, nil)
+	keep("2", helper.Locked, map[string]string{journal.Verb: "lock", journal.User: "eve"})
+	keep("3", helper.Unlocked, map[string]string{journal.WindowUser: "bob"})
+	keep("4", helper.Unlocked, map[string]string{journal.Config: "/etc/other.toml"})
+	found := read(5, helper.Unlocked)
+	if len(found) != 2 || found[0].User != "bob" || found[0].End != Open || found[1].End != Person || found[1].LockedBy != "eve" {
+		t.Errorf("Read() = %+v", found)
+	}
+	if found := read(1, helper.Locked); len(found) != 1 || found[0].End != Unseen {
+		t.Errorf("Read(1), locked by hand = %+v", found)
 	}
 }
 

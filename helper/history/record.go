@@ -69,12 +69,7 @@ func matches() []string {
 
 // fields are the fields to read; the times and the boot come with every record.
 func fields() []string {
-	return []string{
-		"MESSAGE_ID", "_UID", "UNIT",
-		journal.Verb, journal.Config, journal.Request, journal.Cause, journal.UID, journal.User, journal.Reason,
-		journal.Command, journal.SinceBoot, journal.OutcomeWord, journal.State, journal.WindowSince, journal.WindowUntil,
-		journal.WindowUID, journal.WindowUser, journal.WindowReason,
-	}
+	return append([]string{"MESSAGE_ID", "_UID", "UNIT"}, journal.HistoryFields()...)
 }
 
 // An entry is a record as "journalctl --output=json" prints it.

@@ -41,3 +41,11 @@ const (
 	WindowUser   = "IMMUTRAY_WINDOW_USER"
 	WindowReason = "IMMUTRAY_WINDOW_REASON" // the newest reason, if the window was extended
 )
+
+// HistoryFields returns the fields that the history is made of.
+func HistoryFields() []string {
+	return []string{
+		Verb, Config, Request, Cause, UID, User, Reason, Command, SinceBoot, OutcomeWord, State,
+		WindowSince, WindowUntil, WindowUID, WindowUser, WindowReason,
+	}
+}

@@ -69,10 +69,10 @@ func (s *server) serveRunner(ctx context.Context, file string) error {
 	defer stop()
 	g := &guardian.Guardian{
 		Engine: func(c config.Config) *engine.Engine {
-			return &engine.Engine{Config: c, Prepared: s.prepared(file, c), Journal: s.recordFor(file)}
+			return &engine.Engine{Config: c, Prepared: s.prepared(file, c), Journal: s.recordFor(file, c)}
 		},
 		Asked: func(c config.Config, run helper.Run, parent int) {
-			s.recordFor(file)(askedToRun(c, run, parent))
+			s.recordFor(file, c)(askedToRun(c, run, parent))
 		},
 		Helper:  rootsOwn{file},
 		Leave:   systemd.LeaveCgroup,

@@ -9,6 +9,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/bound"
+	"immutray.org/helper/config"
 	"immutray.org/helper/journal"
 	"immutray.org/helper/text"
 )
@@ -31,15 +32,18 @@ const (
 // record sends a record to the journal. Nothing depends on its arrival.
 func (s *server) record(e journal.Entry) { _ = s.journal(e) }
 
-// recordFor returns record for requests about the paths of a configuration file. The
-// history of other paths than the machine's is their own.
-func (s *server) recordFor(file string) func(journal.Entry) {
-	if isMachines(file) {
-		return s.record
-	}
+// recordFor returns record for requests about the paths of a configuration, whose file is that
+// which root named. The history of other paths than the machine's is their own. The records are
+// also kept for those who can't read the journal; if that fails, the history has a gap there.
+func (s *server) recordFor(file string, c config.Config) func(journal.Entry) {
 	return func(entry journal.Entry) {
-		entry.Fields[journal.Config] = file
+		if !isMachines(file) {
+			entry.Fields[journal.Config] = file
+		}
 		s.record(entry)
+		if err := s.keepRecord(c.StateDir, entry); err != nil {
+			s.notices.add(err.Error())
+		}
 	}
 }
 

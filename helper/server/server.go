@@ -19,6 +19,7 @@ import (
 	"immutray.org/helper/engine"
 	"immutray.org/helper/inforce"
 	"immutray.org/helper/journal"
+	"immutray.org/helper/recent"
 	"immutray.org/helper/systemd"
 )
 
@@ -48,6 +49,7 @@ func newServer(stdout, stderr io.Writer) *server {
 		machine:      kernel{},
 		logins:       systemd.SystemLogind(),
 		journal:      journal.Send,
+		keepRecord:   recent.Keep,
 		run:          (*engine.Engine).Run,
 		reclaim:      (*engine.Engine).Reclaim,
 		detach:       detach.Output,
@@ -71,6 +73,7 @@ type server struct {
 	timers         engine.Timer // of PID 1
 	logins         logins
 	journal        func(journal.Entry) error
+	keepRecord     func(stateDir string, e journal.Entry) error // for those who can't read the journal
 	run            func(*engine.Engine, context.Context, helper.Request) *helper.Result
 	reclaim        func(*engine.Engine, context.Context) *helper.Result
 	detach         func() error // from the readers of the output
@@ -220,7 +223,7 @@ func (s *server) engine(c config.Config, file string, timer engine.Timer) *engin
 		Config:   c,
 		Prepared: s.prepared(file, c),
 		Keep:     s.keepConfig,
-		Journal:  s.recordFor(file),
+		Journal:  s.recordFor(file, c),
 		Timer:    timer,
 		Units:    systemd.Services{Manager: systemd.PID1(nil)},
 		Boot:     s.machineOf(file),

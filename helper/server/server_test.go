@@ -83,6 +83,7 @@ func newFixture(t *testing.T) *fixture {
 			f.records = append(f.records, e)
 			return errors.New("there is no journal")
 		},
+		keepRecord: func(string, journal.Entry) error { return nil },
 		run: func(_ *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
 			f.mu.Lock()
 			defer f.mu.Unlock()

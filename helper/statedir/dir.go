@@ -3,6 +3,7 @@
 //
 //	state.json   for everyone: the window and the last result; package statefile
 //	woken        for everyone: replaced so that those who watch the directory look again
+//	history/     the last windows, for everyone, for one user each, and for root; package recent
 //	programs/    for everyone: one held file for each command of "immutectl run"
 //	runs/        the same with all that is known of it; package records
 //	lock         held by the process whose turn it is to change something; see [Lock]
@@ -51,6 +52,9 @@ func (d Dir) Requests() Folder { return Folder{d.path("requests"), 0o700, 0o600}
 
 // Runs has a held file for each command of "immutectl run", with all that is known of it.
 func (d Dir) Runs() Folder { return Folder{d.path("runs"), 0o700, 0o600} }
+
+// History has the last windows.
+func (d Dir) History() History { return History{Folder{d.path("history"), 0o755, 0o644}} }
 
 // Programs has the same for everyone.
 func (d Dir) Programs() Folder { return Folder{d.path("programs"), 0o755, 0o644} }

@@ -3,6 +3,7 @@ package wholefile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -19,6 +20,31 @@ func Write(path string, data []byte) error {
 // WritePrivately is Write for a file that only its owner may read.
 func WritePrivately(path string, data []byte) error {
 	return write(path, data, owner, nothingElse)
+}
+
+// WriteForUser is Write for a file that root and one user may read. It belongs to root: the
+// owner of a file may change its mode, and then write to it, as much as the file system holds.
+func WriteForUser(path string, data []byte, uid uint32) error {
+	return write(path, data, owner, func(f *os.File) error {
+		return os.NewSyscallError("fsetxattr", unix.Fsetxattr(int(f.Fd()), "system.posix_acl_access", readableBy(uid), 0))
+	})
+}
+
+// readableBy returns the access control list of acl(5) "u::rw,u:UID:r,g::-,m::r,o::-", as
+// include/uapi/linux/posix_acl_xattr.h has it.
+func readableBy(uid uint32) []byte {
+	const version, noID = 2, ^uint32(0)
+	const ofOwner, ofUser, ofGroup, mask, ofOthers = 0x01, 0x02, 0x04, 0x10, 0x20
+	acl := binary.LittleEndian.AppendUint32(nil, version)
+	for _, entry := range []struct {
+		tag, may uint16
+		id       uint32
+	}{{ofOwner, 6, noID}, {ofUser, 4, uid}, {ofGroup, 0, noID}, {mask, 4, noID}, {ofOthers, 0, noID}} {
+		acl = binary.LittleEndian.AppendUint16(acl, entry.tag)
+		acl = binary.LittleEndian.AppendUint16(acl, entry.may)
+		acl = binary.LittleEndian.AppendUint32(acl, entry.id)
+	}
+	return acl
 }
 
 // Modes of files.
