@@ -212,6 +212,17 @@ func (a *app) noResult(ctx context.Context, err error) error {
 	return a.failed(helper.ExitFailed, err)
 }
 
+// endBefore says when the window would have ended before the request, "" when there was none.
+func endBefore(before *helper.Status) string {
+	switch {
+	case before == nil || before.Window == nil:
+		return ""
+	case before.Window.Until == nil:
+		return "without an end"
+	}
+	return before.Window.Until.Local().Format(minutes)
+}
+
 // resultText is the state after the request. It is empty if the helper did not read it.
 func resultText(r *helper.Result) string {
 	if r.Status == nil {
@@ -225,7 +236,7 @@ func resultText(r *helper.Result) string {
 		text = "Already " + strings.ToLower(text[:1]) + text[1:]
 	}
 	if r.Request.Verb == helper.Unlock && r.Status.State == helper.Unlocked {
-		text = strings.TrimSuffix(text, "\n") + " " + lockWords(r.Status.Window) + "\n"
+		text = strings.TrimSuffix(text, "\n") + " " + lockWords(r.Status.Window, endBefore(r.Before)) + "\n"
 	}
 	return text
 }

@@ -110,12 +110,12 @@ type windowReport struct {
 func reportOf(windows []history.Window) historyReport {
 	report := historyReport{Windows: []windowReport{}}
 	for _, w := range windows {
-		r := windowReport{Window: w.Window, End: string(w.End), LockedBy: w.LockedBy, Command: w.Command, Sealed: w.Sealed}
+		r := windowReport{Window: windowForJSON(w.Window), End: string(w.End), LockedBy: w.LockedBy, Command: w.Command, Sealed: w.Sealed}
 		if w.End == history.Open {
 			r.End = "open"
 		}
 		if !w.Ended.IsZero() {
-			ended, lasted := w.Ended.UTC(), int64(w.Lasted/time.Second)
+			ended, lasted := inSeconds(w.Ended), int64(w.Lasted/time.Second)
 			r.Ended, r.LastedSeconds = &ended, &lasted
 		}
 		report.Windows = append(report.Windows, r)

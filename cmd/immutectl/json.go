@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,10 +39,31 @@ func toJSON(v any, oneLine bool) (string, error) {
 	return b.String(), nil
 }
 
-// neverNull makes lists of nothing [] instead of null.
-func neverNull(s helper.Status) helper.Status {
+// forJSON makes lists of nothing [] instead of null, and gives times the one form that all of our
+// JSON has.
+func forJSON(s helper.Status) helper.Status {
 	if s.Paths == nil {
 		s.Paths = []helper.PathStatus{}
 	}
+	if s.Window != nil {
+		w := windowForJSON(*s.Window)
+		s.Window = &w
+	}
+	s.Runs = slices.Clone(s.Runs)
+	for i := range s.Runs {
+		s.Runs[i].Since = inSeconds(s.Runs[i].Since)
+	}
 	return s
 }
+
+func windowForJSON(w helper.Window) helper.Window {
+	w.Since = inSeconds(w.Since)
+	if w.Until != nil {
+		until := inSeconds(*w.Until)
+		w.Until = &until
+	}
+	return w
+}
+
+// inSeconds returns a time that JSON writes as RFC 3339 does, in UTC and without a fraction.
+func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -68,7 +68,7 @@ func (a *app) status(form statusForm) error {
 	s := a.state(c).Read()
 	switch {
 	case form.json:
-		err = a.printJSON(neverNull(s), false)
+		err = a.printJSON(forJSON(s), false)
 	case form.prometheus:
 		err = a.exportMetrics(metrics(s, a.lastSeal(c), a.now()), form.output)
 	default:

@@ -59,7 +59,7 @@ func (a *app) watch(ctx context.Context, asJSON bool) error {
 		}
 		switch line := watchLine(s); {
 		case asJSON:
-			printing = a.printJSON(statusAt{a.now(), neverNull(s)}, true)
+			printing = a.printJSON(statusAt{inSeconds(a.now()), forJSON(s)}, true)
 		case line != last:
 			last = line
 			printing = a.print(a.now().Local().Format(time.DateTime) + "  " + line + "\n")

@@ -199,12 +199,23 @@ func windowWords(s helper.Status, now time.Time) string {
 	return words
 }
 
-// lockWords says when the system locks again, and how to lock it.
-func lockWords(w *helper.Window) string {
+// lockWords says when the system locks again, and how to lock it. What was said of the end before
+// is "" if there was no window.
+func lockWords(w *helper.Window, before string) string {
 	if w == nil || w.Until == nil {
-		return `Lock again with "immutectl lock".`
+		if before == "" || before == "without an end" {
+			return `Lock again with "immutectl lock".`
+		}
+		return "Does not lock by itself now, was to lock at " + before + `. Lock again with "immutectl lock".`
 	}
-	return "Locks at " + w.Until.Local().Format(minutes) + `, or with "immutectl lock".`
+	now := w.Until.Local().Format(minutes)
+	switch before {
+	case "":
+		return "Locks at " + now + `, or with "immutectl lock".`
+	case now:
+		return "Still locks at " + now + `, or with "immutectl lock".`
+	}
+	return "Now locks at " + now + ", was " + before + `. Lock earlier with "immutectl lock".`
 }
 
 func byWhom(w *helper.Window) string {

@@ -37,6 +37,7 @@ const (
 	PkexecPowerless                                   // pkexec can't become root: setuid bit, no_new_privs, sandbox
 	PkexecRefusedEnvironment                          // SHELL or a locale variable
 	HelperMissing                                     // the helper is not where it should be
+	HelperUnusable                                    // the helper is there, and can't be started
 	OtherVersion                                      // what answered is another version of the helper
 )
 
@@ -49,11 +50,15 @@ type AuthorizationError struct {
 }
 
 func (e *AuthorizationError) Error() string {
-	reason := authorizationReasons()[e.Kind]
-	if e.Detail == "" {
-		return "cannot get authorization: " + reason
+	words := "cannot get authorization: "
+	if e.Kind == HelperMissing || e.Kind == HelperUnusable {
+		words = "Immutray is damaged: "
 	}
-	return "cannot get authorization: " + reason + " (" + e.Detail + ")"
+	words += authorizationReasons()[e.Kind]
+	if e.Detail != "" && e.Kind != HelperMissing { // which says it all
+		words += " (" + e.Detail + ")"
+	}
+	return words
 }
 
 func authorizationReasons() map[AuthorizationKind]string {
@@ -65,7 +70,8 @@ func authorizationReasons() map[AuthorizationKind]string {
 		PkexecMissing:            "pkexec is not installed",
 		PkexecPowerless:          "pkexec can't become root here",
 		PkexecRefusedEnvironment: "pkexec refused the environment",
-		HelperMissing:            "the helper is not installed",
+		HelperMissing:            "its helper is missing",
+		HelperUnusable:           "its helper can't be started",
 		OtherVersion:             "the helper is from another version of Immutray",
 	}
 }

@@ -52,7 +52,11 @@ func TestDoWithoutHandshake(t *testing.T) {
 			if r != nil || !errors.As(err, &auth) || auth.Kind != test.want {
 				t.Fatalf("Do() = %v, %v, want an AuthorizationError of kind %d", r, err, test.want)
 			}
-			if text := err.Error(); strings.Contains(text, "\n") || !strings.HasPrefix(text, "cannot get authorization: ") {
+			begin := "cannot get authorization: "
+			if test.want == HelperMissing {
+				begin = "Immutray is damaged: "
+			}
+			if text := err.Error(); strings.Contains(text, "\n") || !strings.HasPrefix(text, begin) {
 				t.Errorf("the error is %q, want one line", text)
 			}
 		})
@@ -114,7 +118,7 @@ func TestDoMissingPrograms(t *testing.T) {
 		t.Errorf("Do() without pkexec in PATH = %v", err)
 	}
 	_, err = (&Client{Direct: true, Helper: t.TempDir()}).Do(context.Background(), helper.Request{Verb: helper.Lock})
-	if !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), "cannot start the helper: ") {
+	if !errors.As(err, &auth) || auth.Kind != HelperUnusable || strings.Contains(err.Error(), "fork/exec") {
 		t.Errorf("Do() with a directory for a helper = %v", err)
 	}
 }

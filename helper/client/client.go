@@ -112,13 +112,30 @@ func cleanEnvironment(environ []string) []string {
 }
 
 func (c *Client) startError(err error) error {
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("cannot start the helper: %w", err)
+	switch {
+	case c.Direct:
+		return HelperError(err)
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound):
+		return &AuthorizationError{Kind: PkexecMissing}
 	}
-	if c.Direct {
-		return &AuthorizationError{Kind: HelperMissing, Detail: firstLine(err.Error())}
+	return fmt.Errorf("cannot start pkexec: %w", startCause(err))
+}
+
+// HelperError says why root could not start the helper.
+func HelperError(err error) *AuthorizationError {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		return &AuthorizationError{Kind: HelperMissing}
 	}
-	return &AuthorizationError{Kind: PkexecMissing}
+	return &AuthorizationError{Kind: HelperUnusable, Detail: firstLine(startCause(err).Error())}
+}
+
+// startCause returns err without the name of the system call, "fork/exec".
+func startCause(err error) error {
+	var failed *fs.PathError
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }
 
 // wait returns nil when the child has answered or ended, else why it stopped waiting.

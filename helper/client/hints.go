@@ -115,7 +115,8 @@ func authorizationHints(d distribution.Distribution) map[AuthorizationKind]strin
 		PkexecMissing:            install + useSudo,
 		PkexecPowerless:          "Programs started here can't become root, because this is a container or a sandbox, or because pkexec has lost its setuid bit. " + useSudo,
 		PkexecRefusedEnvironment: useSudo,
-		HelperMissing:            "Install Immutray again.",
+		HelperMissing:            "Install the package again.",
+		HelperUnusable:           "Install the package again.",
 		OtherVersion:             "Immutray was updated while it was running. Log out and in again; if that does not help, install it again.",
 	}
 }

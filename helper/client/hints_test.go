@@ -56,12 +56,12 @@ func TestHint(t *testing.T) {
 		{"no pkexec", &AuthorizationError{Kind: PkexecMissing}, `Install pkexec with "sudo apt install pkexec".`},
 		{"powerless", &AuthorizationError{Kind: PkexecPowerless}, "setuid bit"},
 		{"environment", &AuthorizationError{Kind: PkexecRefusedEnvironment}, "sudo immutectl lock"},
-		{"no helper", &AuthorizationError{Kind: HelperMissing}, "Install Immutray again."},
+		{"no helper", &AuthorizationError{Kind: HelperMissing}, "Install the package again."},
 		{"other version", &AuthorizationError{Kind: OtherVersion}, "Log out and in again"},
 		{"not allowed to read the journal", fmt.Errorf("cannot read the history: %w", journal.ErrNotAllowed), "sudo immutectl history"},
 		{"no journal", journal.ErrMissing, "systemd's journal"},
 		{"other", &AuthorizationError{}, "sudo immutectl lock"},
-		{"wrapped", fmt.Errorf("cannot: %w", &AuthorizationError{Kind: HelperMissing}), "Install Immutray again."},
+		{"wrapped", fmt.Errorf("cannot: %w", &AuthorizationError{Kind: HelperMissing}), "Install the package again."},
 		{"something else", errors.New("no"), ""},
 	}
 	for _, test := range tests {

@@ -3,7 +3,6 @@ package run
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -42,7 +41,7 @@ func (r *Runner) guardian(order helper.Run, before *wire.Message) (*guardianProc
 	theirs.Close()
 	if err != nil {
 		conn.Close()
-		return nil, startError(err)
+		return nil, client.HelperError(err)
 	}
 	exited := make(chan int, 1)
 	go func() {
@@ -57,13 +56,6 @@ func (r *Runner) guardian(order helper.Run, before *wire.Message) (*guardianProc
 	// A failure shows in begin, which knows why.
 	_ = wire.Send(conn, first)
 	return g, nil
-}
-
-func startError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-		return &client.AuthorizationError{Kind: client.HelperMissing, Detail: err.Error()}
-	}
-	return fmt.Errorf("cannot start a guardian: %w", text.Because(err))
 }
 
 // startIn starts a program in a mount namespace, "" for that of this process.
