@@ -209,7 +209,7 @@ func TestTour(t *testing.T) {
 	p := startPractice(t)
 	p.waitFor(t, "the last picture", func() bool {
 		p.look()
-		_, err := os.Stat(filepath.Join(p.pictures, "07-locked-again.png"))
+		_, err := os.Stat(filepath.Join(p.pictures, "12-partly-locked.png"))
 		return err == nil
 	})
 	<-p.ended
@@ -221,8 +221,8 @@ func TestTour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pictures) != 7 {
-		t.Errorf("the tour left the pictures %v, want 7", pictures)
+	if len(pictures) != 12 {
+		t.Errorf("the tour left the pictures %v, want 12", pictures)
 	}
 	seen := map[string]string{}
 	for _, path := range pictures {

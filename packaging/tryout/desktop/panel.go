@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 )
@@ -41,6 +42,29 @@ func near(a, b color.RGBA) bool {
 	for _, d := range [...]int{int(a.R) - int(b.R), int(a.G) - int(b.G), int(a.B) - int(b.B)} {
 		if d < -tolerance || d > tolerance {
 			return false
+		}
+	}
+	return true
+}
+
+// WaitForEmpty waits until there is nothing on the screen but the panel and the pointer, or
+// until there is something: a menu, a window or a notification.
+func (s *Session) WaitForEmpty(empty bool) error {
+	return s.WaitFor(fmt.Sprintf("the desktop to be empty: %v", empty), func() (bool, error) {
+		screen, err := s.Screenshot()
+		return err == nil && isEmpty(screen) == empty, err
+	})
+}
+
+// isEmpty looks at the right half, where windows, menus and notifications reach, and the parked
+// pointer does not.
+func isEmpty(screen *image.RGBA) bool {
+	first := screen.RGBAAt(screen.Rect.Max.X-1, panelHeight)
+	for y := panelHeight; y < screen.Rect.Max.Y; y++ {
+		for x := screen.Rect.Dx() / 2; x < screen.Rect.Max.X; x++ {
+			if screen.RGBAAt(x, y) != first {
+				return false
+			}
 		}
 	}
 	return true

@@ -84,6 +84,18 @@ func TestIconPlace(t *testing.T) {
 	}
 }
 
+func TestIsEmpty(t *testing.T) {
+	screen := screenWith(panelColor(), image.Rect(Width-30, 5, Width-8, 27))
+	screen.Set(20, Height-20, color.White) // the parked pointer
+	if !isEmpty(screen) {
+		t.Error("a panel and a pointer count as something")
+	}
+	screen.Set(Width-100, Height-100, color.White)
+	if isEmpty(screen) {
+		t.Error("a notification counts as nothing")
+	}
+}
+
 func TestSame(t *testing.T) {
 	a, b := screenWith(panelColor(), image.Rectangle{}), screenWith(panelColor(), image.Rectangle{})
 	if !Same(a, b) {

@@ -19,7 +19,7 @@ import (
 // Size is the screen's.
 const (
 	Width  = 800
-	Height = 480
+	Height = 600
 )
 
 // timeout is how long a test or the tour waits for anything on the desktop.

@@ -6,23 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
-	"immutray.org/helper"
 	"immutray.org/packaging/tryout/desktop"
-	"immutray.org/packaging/tryout/pkexec"
 	"immutray.org/packaging/tryout/system"
 )
 
-// settings make the applet remind soon enough to wait for it, once.
-const settings = `remind_first = "5s"
+// settings make the applet remind soon enough to wait for it, once, but not before what it
+// says of the unlock has left the screen.
+const settings = `remind_first = "8s"
 remind_every = "1h"
 `
-
-// writtenFile is what the tour's writer holds open.
-const writtenFile = "/etc/hosts"
 
 // A Tour is one run.
 type Tour struct {
@@ -33,16 +27,9 @@ type Tour struct {
 
 	session  *desktop.Session
 	listener *desktop.Listener
-	writer   *exec.Cmd
-	heard    int // notifications before the current step
-}
-
-// A step does something as the person would, and waits for what it leads to.
-type step struct {
-	name  string
-	says  string
-	state helper.State // what the kernel must say afterwards
-	do    func() error
+	writer   *writer
+	menu     bool // is open
+	heard    int  // notifications before the current step
 }
 
 // Run plays the tour.
@@ -51,16 +38,7 @@ func (t *Tour) Run() error {
 		return err
 	}
 	defer t.end()
-	steps := []step{
-		{"locked", "The system is locked: the padlock in the panel is closed.", helper.Locked, t.start},
-		{"unlock-prompt", "A click asks for permission to unlock.", helper.Locked, t.ask},
-		{"unlocked", "Permission given: / and /etc are writable, the padlock is open.", helper.Unlocked, t.permit},
-		{"reminder", "As long as it stays unlocked, the applet reminds.", helper.Unlocked, t.awaitReminder},
-		{"menu", "Everything is also in the menu.", helper.Unlocked, t.openMenu},
-		{"blocked", "A program is writing to " + writtenFile + ": a click to lock is refused, and says why.", helper.Unlocked, t.lockWhileWriting},
-		{"locked-again", "The program has ended: a click locks.", helper.Locked, t.lock},
-	}
-	for i, s := range steps {
+	for i, s := range t.steps() {
 		if err := t.play(i+1, s); err != nil {
 			return fmt.Errorf("step %d, %s: %w\n%s", i+1, s.name, err, t.session.Logs())
 		}
@@ -81,9 +59,6 @@ func (t *Tour) begin() error {
 	if err := t.Person.Configure(settings); err != nil {
 		return err
 	}
-	if err := system.Immutectl("lock"); err != nil {
-		return err
-	}
 	session, err := desktop.New(t.Person, desktop.Options{})
 	if err != nil {
 		return err
@@ -97,7 +72,7 @@ func (t *Tour) begin() error {
 }
 
 func (t *Tour) end() {
-	t.endWriter()
+	_ = t.endWriter() // which is ended with the practice system too
 	if t.listener != nil {
 		t.listener.Close()
 	}
@@ -125,108 +100,8 @@ func (t *Tour) play(number int, s step) error {
 	}
 	name := fmt.Sprintf("%02d-%s.png", number, s.name)
 	fmt.Fprintf(t.Out, "%d. %s\n   %s\n", number, s.says, filepath.Join(t.ShownAs, name))
-	return desktop.Save(picture, filepath.Join(t.Pictures, name))
-}
-
-func (t *Tour) start() error {
-	if _, err := t.session.Start("immutray"); err != nil {
+	if err := desktop.Save(picture, filepath.Join(t.Pictures, name)); err != nil {
 		return err
 	}
-	_, _, err := t.session.Icon()
-	return err
-}
-
-func (t *Tour) ask() error {
-	if err := t.session.ClickIcon(desktop.Left); err != nil {
-		return err
-	}
-	return t.session.Center(pkexec.Title)
-}
-
-func (t *Tour) permit() error {
-	if err := t.session.Answer(pkexec.Title, "Return"); err != nil {
-		return err
-	}
-	return t.awaitNotification("of the unlock", func(n desktop.Notification) bool {
-		return strings.HasPrefix(n.Summary, "Unlocked")
-	})
-}
-
-func (t *Tour) awaitReminder() error {
-	return t.awaitNotification("that reminds", desktop.Notification.Critical)
-}
-
-func (t *Tour) openMenu() error {
-	before, err := t.session.Settled()
-	if err != nil {
-		return err
-	}
-	if err := t.session.ClickIcon(desktop.Right); err != nil {
-		return err
-	}
-	return t.session.WaitFor("the menu", func() (bool, error) {
-		now, err := t.session.Settled()
-		return err == nil && !desktop.Same(before, now), err
-	})
-}
-
-func (t *Tour) lockWhileWriting() error {
-	if err := t.session.Key("Escape"); err != nil { // closes the menu
-		return err
-	}
-	if err := t.startWriter(); err != nil {
-		return err
-	}
-	if err := t.session.ClickIcon(desktop.Left); err != nil {
-		return err
-	}
-	return t.awaitNotification("that names the writer", func(n desktop.Notification) bool {
-		return strings.Contains(n.Body, writtenFile) && strings.Contains(n.Body, filepath.Base(t.writer.Path))
-	})
-}
-
-func (t *Tour) lock() error {
-	t.endWriter()
-	if err := t.session.ClickIcon(desktop.Left); err != nil {
-		return err
-	}
-	return t.awaitNotification("of the lock", func(n desktop.Notification) bool {
-		return n.Summary == "Locked"
-	})
-}
-
-// awaitNotification waits for one that is posted in the current step.
-func (t *Tour) awaitNotification(what string, match func(desktop.Notification) bool) error {
-	_, err := t.session.WaitForNotification(t.listener, what, t.heard, match)
-	return err
-}
-
-// startWriter starts a program that has a file open for writing, and writes nothing.
-func (t *Tour) startWriter() error {
-	t.writer = exec.Command("tee", "--append", writtenFile)
-	// The program ends when its input does.
-	if _, err := t.writer.StdinPipe(); err != nil {
-		return err
-	}
-	if err := t.writer.Start(); err != nil {
-		return err
-	}
-	pid := t.writer.Process.Pid
-	return t.session.WaitFor("the writer", func() (bool, error) {
-		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-		for _, e := range entries {
-			if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, e.Name())); to == writtenFile {
-				return true, nil
-			}
-		}
-		return false, err
-	})
-}
-
-func (t *Tour) endWriter() {
-	if t.writer == nil || t.writer.ProcessState != nil {
-		return
-	}
-	_ = t.writer.Process.Kill() // it may have ended
-	_ = t.writer.Wait()         // killed, as wanted
+	return t.closeMenu()
 }
