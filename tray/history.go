@@ -8,6 +8,7 @@ import (
 	"immutray.org/helper"
 	"immutray.org/helper/client"
 	"immutray.org/helper/history"
+	"immutray.org/helper/inforce"
 	"immutray.org/helper/text"
 )
 
@@ -22,6 +23,14 @@ const (
 
 type historian interface {
 	Read(ctx context.Context, most int, now helper.Status) (history.Past, error)
+}
+
+// machineHistory is the history of the configuration in force.
+type machineHistory struct{ config inforce.Source }
+
+func (h machineHistory) Read(ctx context.Context, most int, now helper.Status) (history.Past, error) {
+	r := &history.Reader{StateDir: h.config.Load().StateDir}
+	return r.Read(ctx, most, now)
 }
 
 // A past is what is known of the last windows, or why nothing is.

@@ -15,7 +15,6 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/client"
-	"immutray.org/helper/history"
 	"immutray.org/helper/inforce"
 	"immutray.org/notify"
 )
@@ -117,7 +116,7 @@ func newApp(logger *slog.Logger) *app {
 		},
 		helper:   &client.Client{},
 		services: services{},
-		history:  &history.Reader{},
+		history:  machineHistory{inforce.Machine()},
 		clock:    clock,
 		theme:    desktopTheme(os.Getenv),
 		settings: settings,

@@ -184,6 +184,30 @@ func TestIntentWithoutAnOutcome(t *testing.T) {
 	}
 }
 
+// Without room the old files stay whole.
+func TestKeepWithoutRoom(t *testing.T) {
+	d := newDiary(t)
+	if err := os.Mkdir(d.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", d.dir, "tmpfs", 0, "size=256k,nr_inodes=16,mode=0755"); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(d.dir, unix.MNT_DETACH)
+	d.unlock(1, "1000", "why")
+	before := d.readAs(1000)
+	if err := os.WriteFile(filepath.Join(d.dir, "filler"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	err := Keep(d.dir, journal.Entry{MessageID: journal.Outcome, Fields: map[string]string{journal.Verb: "lock", journal.State: "locked"}})
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("Keep() = %v", err)
+	}
+	if after := d.readAs(1000); after != before || !strings.Contains(after, "why") {
+		t.Errorf("it was %s and is %s", before, after)
+	}
+}
+
 func TestWhatIsDamagedBeginsAgain(t *testing.T) {
 	d := newDiary(t)
 	d.unlock(1, "1000", "why")

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"immutray.org/helper"
@@ -64,5 +66,29 @@ func TestRecordOfACommand(t *testing.T) {
 	}
 	if e.Fields["IMMUTRAY_LOGINUID"] == "" || e.Fields["IMMUTRAY_PARENT_PID"] == "" {
 		t.Errorf("who asks is missing in %+v", e.Fields)
+	}
+}
+
+// What can't be kept for those who can't read the journal costs them that, and no lock.
+func TestRecordsThatCannotBeKept(t *testing.T) {
+	f := newFixture(t)
+	f.server.machine = fakeMachine{elsewhere: true}
+	f.server.run = func(e *engine.Engine, _ context.Context, r helper.Request) *helper.Result {
+		e.Journal(journal.Entry{MessageID: engine.MessageIntent, Fields: map[string]string{}})
+		e.Journal(journal.Entry{MessageID: engine.MessageOutcome, Fields: map[string]string{}})
+		return &helper.Result{Request: r, Outcome: helper.Done}
+	}
+	var kept []string
+	f.server.keepRecord = func(dir string, e journal.Entry) error {
+		kept = append(kept, dir+" "+e.MessageID)
+		return errors.New("cannot keep the history: no room")
+	}
+	r, code := f.serve(t, nil, "seal")
+	if code != helper.ExitDone || !slices.Equal(r.Notices, []string{"cannot keep the history: no room"}) {
+		t.Errorf("exit %d, notices %q", code, r.Notices)
+	}
+	dir := config.Default().StateDir
+	if want := []string{dir + " " + engine.MessageIntent, dir + " " + engine.MessageOutcome}; !slices.Equal(kept, want) {
+		t.Errorf("kept %q, want %q", kept, want)
 	}
 }
