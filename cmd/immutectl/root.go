@@ -66,6 +66,7 @@ Each command's help lists its other exit codes.`,
 		a.historyCommand(),
 		a.doctorCommand(machineFacts),
 		a.islandCommand(),
+		a.configCommand(),
 		completionCommand(),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true // cobra's own, in cobra's words
