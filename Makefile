@@ -163,8 +163,9 @@ icons:
 
 # Every installed file, as SOURCE:TARGET:MODE. install and uninstall both go by this
 # one list. The drawings of the application itself are named immutray, those of its
-# states immutray-STATE; icons/svg/64 is what scales, in colour, and icons/svg/symbolic/16
-# what toolkits recolour; the index of hicolor 0.17 has no symbolic/status.
+# states immutray-STATE; icons/svg/64 is what scales, in colour. Toolkits recolour those in
+# icons/svg/symbolic, of which 16 is what scales: the index of hicolor 0.17 has no
+# symbolic/status.
 size = $(notdir $(patsubst %/,%,$(dir $(1))))
 context = $(if $(filter immutray.%,$(notdir $(1))),apps,status)
 INSTALLED = \
@@ -184,7 +185,8 @@ INSTALLED = \
 	$(BUILD)/completions/immutectl.fish:$(FISHCOMPLETIONDIR)/immutectl.fish:644 \
 	$(foreach f,$(wildcard icons/png/color/*/*.png),$(f):$(ICONDIR)/$(call size,$(f))x$(call size,$(f))/$(call context,$(f))/$(notdir $(f)):644) \
 	$(foreach f,$(wildcard icons/svg/64/*.svg),$(f):$(ICONDIR)/scalable/$(call context,$(f))/$(notdir $(f)):644) \
-	$(foreach f,$(wildcard icons/svg/symbolic/16/*.svg),$(f):$(ICONDIR)/scalable/status/$(notdir $(f)):644)
+	$(foreach f,$(wildcard icons/svg/symbolic/16/*.svg),$(f):$(ICONDIR)/scalable/status/$(notdir $(f)):644) \
+	$(foreach f,$(wildcard $(addprefix icons/svg/symbolic/,22/*.svg 24/*.svg)),$(f):$(ICONDIR)/$(call size,$(f))x$(call size,$(f))/status/$(notdir $(f)):644)
 
 # And every link, as TEXT:PLACE. For an update the system is always unlocked.
 LINKED = ../immutability-unseal.service:$(UNITDIR)/system-update.target.wants/immutability-unseal.service

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Draws the contact sheet, one picture with every state in every size of a panel, on dark and
-# light, to be looked at: sheet.sh FILE ("make icons-sheet"). Each row is there as it is and
-# magnified. The last rows are the symbolic drawings as a toolkit recolours them.
+# light, to be looked at: sheet.sh FILE ("make icons"). Each state is there as it is and,
+# up to 32 pixels, magnified. The last rows are the symbolic drawings as a toolkit recolours them.
 set -eu
-out=$(realpath -m "${1:-../build/icons/sheet.png}")
+out=$(realpath -m "$1")
 cd "$(dirname "$0")"
 mkdir -p "$(dirname "$out")"
 work=$(mktemp -d)
@@ -52,8 +52,8 @@ recolour() {
 	mkdir -p "$work/$1"
 	for size in $sizes; do
 		for s in $states; do
-			drawing=svg/symbolic/16/immutray-$s-symbolic.svg
-			[ -e "$drawing" ] || continue
+			drawing=svg/symbolic/$size/immutray-$s-symbolic.svg
+			[ -e "$drawing" ] || drawing=svg/symbolic/16/immutray-$s-symbolic.svg
 			rsvg-convert --width="$size" --height="$size" --stylesheet="$work/recolour.css" \
 				--output="$work/$1/$s-$size.png" "$drawing"
 		done
@@ -68,10 +68,8 @@ recolour dark "#2e3436"
 	row "$height" "$light" "$dark" "colour" "png/color/SIZE/immutray-STATE.png"
 	row $((2 * height)) "$dark" "$light" "symbolic, as it is" "png/symbolic/SIZE/immutray-STATE.png"
 	row $((3 * height)) "$light" "$dark" "symbolic, as it is" "png/symbolic/SIZE/immutray-STATE.png"
-	if [ -e "$work/light/locked-16.png" ]; then
-		row $((4 * height)) "$dark" "$light" "symbolic, recoloured" "$work/light/STATE-SIZE.png"
-		row $((5 * height)) "$light" "$dark" "symbolic, recoloured" "$work/dark/STATE-SIZE.png"
-	fi
+	row $((4 * height)) "$dark" "$light" "symbolic, recoloured" "$work/light/STATE-SIZE.png"
+	row $((5 * height)) "$light" "$dark" "symbolic, recoloured" "$work/dark/STATE-SIZE.png"
 	echo '</svg>'
 } >"$work/sheet.svg"
 rsvg-convert --unlimited --output="$out" "$work/sheet.svg"

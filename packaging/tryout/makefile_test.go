@@ -58,8 +58,8 @@ func installed() []string {
 		files = append(files, dir+"/apps/immutray"+extension)
 		for _, state := range []string{"locked", "partly-locked", "unknown", "unlocked", "working"} {
 			files = append(files, dir+"/status/immutray-"+state+extension)
-			if size == "scalable" {
-				files = append(files, dir+"/status/immutray-"+state+"-symbolic"+extension)
+			if slices.Contains([]string{"22x22", "24x24", "scalable"}, size) {
+				files = append(files, dir+"/status/immutray-"+state+"-symbolic.svg")
 			}
 		}
 	}
