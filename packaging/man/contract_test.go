@@ -12,6 +12,7 @@ import (
 
 	"immutray.org/helper"
 	"immutray.org/helper/config"
+	"immutray.org/helper/doctor"
 )
 
 func source(t *testing.T, page string) string {
@@ -170,5 +171,33 @@ func TestKeysOfJSON(t *testing.T) {
 	want := []string{string(helper.WriterFile), string(helper.WriterMapping), string(helper.WriterLoop), string(helper.WriterSwap), string(helper.WriterUnknown)}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("the manual has the kinds of writers %q, want %q", kinds, want)
+	}
+}
+
+// Every key of every JSON that immutectl prints is in the manual, and no other.
+func TestEveryKeyIsInTheManual(t *testing.T) {
+	general := section(t, "immutectl.1", "\n.Sh JSON\n", "\n.Sh ") + "\n.Ss "
+	for title, of := range map[string][]any{
+		"The state": {helper.Status{}}, "A protected path": {helper.PathStatus{}}, "A window": {helper.Window{}},
+		"An overdue window": {helper.Overdue{}}, "A command of run": {helper.Run{}}, "Writers": {helper.Writer{}},
+		"The doctor": {doctor.Finding{}},
+	} {
+		_, part, found := strings.Cut(general, "\n.Ss "+title+"\n")
+		part, _, _ = strings.Cut(part, "\n.Ss ")
+		var want []string
+		for _, v := range of {
+			want = append(want, tags(v)...)
+		}
+		if got := matches(`(?m)^\.It Cm (\w+)$`, part); !found || !slices.Equal(sorted(got), sorted(want)) {
+			t.Errorf("%s: the manual has the keys %q, want %q", title, got, want)
+		}
+	}
+	// Package main has the rest.
+	for _, file := range []string{"history.go", "config.go", "json.go"} {
+		for _, key := range matches("`json:\"(\\w+)\"`", source(t, "../../cmd/immutectl/"+file)) {
+			if !regexp.MustCompile(`(?m)^\.(It )?Cm ` + key + `\b`).MatchString(general) {
+				t.Errorf("%s: the manual lacks the key %s", file, key)
+			}
+		}
 	}
 }
