@@ -179,9 +179,7 @@ func (p *process) add(kind helper.WriterKind, f file, path string) {
 func (p *process) identify() {
 	who := suspectAt(p.dir, p.pid)
 	user := p.scan.users.name(who.uid)
-	if exe := p.executable(); exe != "" {
-		who.program = exe
-	}
+	who.program = name(p.executable(), who.program)
 	for i := range p.found {
 		w := &p.found[i]
 		w.PID, w.Program, w.UID, w.User, w.Unit = p.pid, who.program, who.uid, user, who.unit
