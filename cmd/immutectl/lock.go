@@ -58,7 +58,7 @@ Exit status:
 			case force:
 				return a.change(cmd.Context(), helper.Request{Verb: helper.LockForce})
 			}
-			return a.change(cmd.Context(), helper.Request{Verb: helper.Lock})
+			return a.lockNow(cmd.Context())
 		},
 	}
 	cmd.Flags().Var(timeFlag{&a.wait}, "wait", "keep trying for `TIME`, such as 2m or 1h")

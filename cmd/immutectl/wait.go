@@ -53,12 +53,12 @@ func (w *wait) lock(ctx context.Context) (*helper.Result, error) {
 		if err == nil || !passes(result) {
 			return result, err
 		}
-		w.progress.say(waitingFor(result.Busy, result.Writers, result.MoreWriters), time.Until(w.until))
+		w.progress.say(waitingFor(result.Busy, result.Writers, result.MoreWriters), left(time.Until(w.until)))
 		again := time.NewTimer(min(attemptEvery, time.Until(w.until)))
 		for paused := true; paused; {
 			select {
 			case <-seconds.C:
-				w.progress.count(time.Until(w.until))
+				w.progress.count(left(time.Until(w.until)))
 			case <-again.C:
 				paused = false
 			case <-ctx.Done():
@@ -81,7 +81,7 @@ func (w *wait) attempt(ctx context.Context, seconds <-chan time.Time) (result *h
 	for {
 		select {
 		case <-seconds:
-			w.progress.count(time.Until(w.until))
+			w.progress.count(left(time.Until(w.until)))
 		case <-ended:
 			return result, err
 		}
@@ -101,24 +101,27 @@ type progress struct {
 	shown bool   // a line is on the terminal
 }
 
-func (p *progress) say(text string, left time.Duration) {
+// say shows the text and, on a terminal, the rest after it.
+func (p *progress) say(text, rest string) {
 	changed := text != p.text
 	p.text = text
 	switch {
 	case p.errorWidth() > 0:
-		p.count(left)
+		p.count(rest)
 	case changed:
 		p.printNotice(text)
 	}
 }
 
-// count shows how much time is left.
-func (p *progress) count(left time.Duration) {
+// left is the rest of the line of a wait.
+func left(d time.Duration) string { return fmt.Sprintf(", %s left", max(0, d).Round(time.Second)) }
+
+// count shows the line again with another rest, which has a time.
+func (p *progress) count(rest string) {
 	width := p.errorWidth()
 	if p.text == "" || width == 0 {
 		return
 	}
-	rest := fmt.Sprintf(", %s left", max(0, left).Round(time.Second))
 	// A line that is as wide as the terminal would be followed by an empty one.
 	line := text.Shorten(text.Visible(p.text), width-1-len(rest)) + rest
 	fmt.Fprintf(p.stderr, "\r%s\x1b[K", line)

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"immutray.org/helper"
 )
@@ -79,12 +78,52 @@ func TestWaitingFor(t *testing.T) {
 func TestCountWithoutATerminal(t *testing.T) {
 	var b strings.Builder
 	p := progress{app: &app{stderr: &b, errorWidth: func() int { return 0 }}}
-	p.count(time.Minute)
-	p.say("waiting", time.Minute)
-	p.say("waiting", time.Second)
-	p.count(time.Second)
+	p.count(", 1m0s left")
+	p.say("waiting", ", 1m0s left")
+	p.say("waiting", ", 1s left")
+	p.count(", 1s left")
 	p.clear()
 	if got := b.String(); got != "immutectl: notice: waiting\n" {
 		t.Errorf("said %q, want one line", got)
+	}
+}
+
+// A lock that takes longer than a second says what it waits for, on a terminal.
+func TestALockSaysWhatItWaitsFor(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"status.json":  `{}`,
+		"writers.json": `[{"kind": "file", "path": "/etc/hosts", "pid": 152, "program": "tail"}]`,
+		"pkexec": `#!/bin/sh
+sleep 2.5
+echo 'immutray-helper 1'
+echo '{"request": {"verb": "lock"}, "outcome": "done", "status": {"state": "locked", "paths": [{"path": "/", "state": "locked"}], "window": null}}'
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := onTerminal(t, dir, []string{"TERM=xterm", "NO_COLOR=1", "PATH=" + dir + ":" + os.Getenv("PATH")}, "lock")
+	const want = `^(\rwaiting for tail \(pid 152\), which is writing to /etc/hosts … [12] s\x1b\[K)+\r\x1b\[KLocked: / is read-only\.\r\n$`
+	if !regexp.MustCompile(want).MatchString(said) {
+		t.Errorf("on the terminal: %q, want %q", said, want)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, test := range []struct {
+		words string
+		want  string
+	}{
+		{"a b", "a b"},
+		{"1234 6789 1234", "1234\n  6789\n  1234"},
+		{"12345678901234567890 1", "12345678901234567890\n  1"},
+		{"äöü äöü", "äöü äöü"},
+		{"", ""},
+	} {
+		if got := wrap(test.words, 2, 10); got != test.want {
+			t.Errorf("wrap(%q) = %q, want %q", test.words, got, test.want)
+		}
 	}
 }

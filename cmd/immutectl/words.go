@@ -23,6 +23,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"immutray.org/helper"
 	"immutray.org/helper/bystanders"
@@ -38,16 +39,50 @@ func (a *app) printError(f *failure) {
 	case f.err == errCancelled:
 		fmt.Fprintln(a.stderr, "immutectl: cancelled")
 	case f.err != nil:
-		fmt.Fprintf(a.stderr, "immutectl: %s %s\n", a.errorColor.bad("error:"), text.Visible(f.err.Error()))
+		a.printMessage("error:", a.errorColor.bad, f.err.Error())
 	}
 	io.WriteString(a.stderr, f.detail)
 	for _, hint := range f.hints {
-		fmt.Fprintf(a.stderr, "immutectl: hint: %s\n", text.Visible(hint))
+		a.printMessage("hint:", plain, hint)
 	}
 }
 
-func (a *app) printNotice(notice string) {
-	fmt.Fprintf(a.stderr, "immutectl: notice: %s\n", text.Visible(notice))
+func (a *app) printNotice(notice string) { a.printMessage("notice:", plain, notice) }
+
+func plain(word string) string { return word }
+
+// printMessage prints a message in one line, which scripts rely on, and on a terminal in lines of
+// at most 80 characters.
+func (a *app) printMessage(kind string, color func(string) string, message string) {
+	const name = "immutectl: "
+	message = text.Visible(message)
+	if width := a.errorWidth(); width > 0 {
+		message = wrap(message, len(name+kind+" "), min(width, 80))
+	}
+	fmt.Fprintf(a.stderr, "%s%s %s\n", name, color(kind), message)
+}
+
+// wrap breaks a text between words into lines that are shorter than width, so that the terminal
+// adds no empty ones. The first begins in the column begun, the others are indented.
+func wrap(words string, begun, width int) string {
+	const indent = "  "
+	var b strings.Builder
+	column := begun
+	for i, word := range strings.Split(words, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n >= width:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // systemWord is the system's state as a person reads it.
