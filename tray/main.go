@@ -26,8 +26,8 @@ const (
 	exitUsage  = 2
 )
 
-// practiceVariable is set to 1 in the practice system, where the applet runs as root
-// in namespaces of its own.
+// practiceVariable is set to 1 in the practice system, where the applet may run as root, in
+// namespaces of its own, and where a panel outside does not find the icons that are installed.
 const practiceVariable = "IMMUTRAY_PRACTICE"
 
 const usage = `Usage: immutray [OPTION]

@@ -119,6 +119,8 @@ func displayFor(h *hostSession) display {
 func open(on display, person system.Person, env []string) (*desktop.Session, string, error) {
 	switch on {
 	case inPanel:
+		// The panel does not see the icons that are installed here (immutray(1), ENVIRONMENT).
+		env = append(env, "IMMUTRAY_PRACTICE=1")
 		return desktop.Existing(person, env), "The padlock is in your panel: a click on it locks and unlocks.", nil
 	case inWindow:
 		session, err := desktop.New(person, desktop.Options{Window: env})

@@ -40,6 +40,7 @@ func TestShell(t *testing.T) {
 		{"touch /etc/hello || echo refu''sed", "refused"},
 		{"touch /usr/bin/hello || echo refused a''gain", "refused again"},
 		{"immutectl unlock >/dev/null && touch /etc/hello && echo allo''wed", "allowed"},
+		{"immutectl history | tr a-z A-Z | grep OPEN", "STILL OPEN"},
 		{"immutectl doctor | grep -e pkexec -e chmod | sed s/pkexec/PKEXEC/g", "ok       PKEXEC is installed"},
 		{"man immutectl | tr a-z A-Z | head -n 1", "IMMUTECTL(1)"},
 		{"immutectl statu\t--json | head -n 1", "immutectl status --json"},
