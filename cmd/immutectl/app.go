@@ -20,6 +20,7 @@ import (
 	"immutray.org/helper/lockstate"
 	"immutray.org/helper/protected"
 	"immutray.org/helper/statefile"
+	"immutray.org/helper/text"
 	"immutray.org/helper/writers"
 )
 
@@ -48,6 +49,7 @@ type historyReader interface {
 type app struct {
 	stdout, stderr io.Writer
 	color          palette    // for stdout
+	clock          text.Clock // of the person's locale
 	errorColor     palette    // for stderr
 	errorWidth     func() int // of the terminal that stderr is; 0 when it is none
 
@@ -72,6 +74,7 @@ func newApp(stdout, stderr *os.File) *app {
 		stdout:     stdout,
 		stderr:     stderr,
 		color:      paletteFor(stdout, os.Getenv),
+		clock:      text.ClockFor(os.Getenv),
 		errorColor: paletteFor(stderr, os.Getenv),
 		errorWidth: func() int { return terminalWidth(stderr, os.Getenv) },
 		root:       os.Geteuid() == 0,

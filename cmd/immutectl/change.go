@@ -177,7 +177,7 @@ func (a *app) printResult(ctx context.Context, result *helper.Result, err error)
 	if result == nil {
 		return a.noResult(ctx, err)
 	}
-	printing := a.print(resultText(result))
+	printing := a.print(resultText(result, a.clock))
 	for _, notice := range result.Notices {
 		a.printNotice(notice)
 	}
@@ -213,18 +213,18 @@ func (a *app) noResult(ctx context.Context, err error) error {
 }
 
 // endBefore says when the window would have ended before the request, "" when there was none.
-func endBefore(before *helper.Status) string {
+func endBefore(before *helper.Status, clock text.Clock) string {
 	switch {
 	case before == nil || before.Window == nil:
 		return ""
 	case before.Window.Until == nil:
 		return "without an end"
 	}
-	return before.Window.Until.Local().Format(minutes)
+	return clock.Minute(*before.Window.Until)
 }
 
 // resultText is the state after the request. It is empty if the helper did not read it.
-func resultText(r *helper.Result) string {
+func resultText(r *helper.Result, clock text.Clock) string {
 	if r.Status == nil {
 		return ""
 	}
@@ -236,7 +236,7 @@ func resultText(r *helper.Result) string {
 		text = "Already " + strings.ToLower(text[:1]) + text[1:]
 	}
 	if r.Request.Verb == helper.Unlock && r.Status.State == helper.Unlocked {
-		text = strings.TrimSuffix(text, "\n") + " " + lockWords(r.Status.Window, endBefore(r.Before)) + "\n"
+		text = strings.TrimSuffix(text, "\n") + " " + lockWords(r.Status.Window, endBefore(r.Before, clock), clock) + "\n"
 	}
 	return text
 }

@@ -71,7 +71,7 @@ func (a *app) showHistory(ctx context.Context, most int, asJSON bool) error {
 	case len(past.Windows) == 0:
 		return a.print("No unlocks in the journal.\n")
 	}
-	return a.print(historyTable(past.Windows, a.now()) + unreadWords(past.Unread))
+	return a.print(historyTable(past.Windows, a.now(), a.clock) + unreadWords(past.Unread))
 }
 
 // unreadWords says what is missing when the journal could not be read.
@@ -124,7 +124,7 @@ func reportOf(windows []history.Window) historyReport {
 }
 
 // historyTable has a line per window.
-func historyTable(windows []history.Window, now time.Time) string {
+func historyTable(windows []history.Window, now time.Time, clock text.Clock) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(cells ...string) { t.Write([]byte(strings.Join(cells, "\t") + "\n")) }
@@ -140,20 +140,20 @@ func historyTable(windows []history.Window, now time.Time) string {
 		if why := w.Why(); why != "" {
 			reason = text.Visible(why)
 		}
-		line(w.Since.Local().Format(minutes), lasted, cell(w.User), endWords(w, now), reason)
+		line(clock.Minute(w.Since), lasted, cell(w.User), endWords(w, now, clock), reason)
 	}
 	t.Flush()
 	return b.String()
 }
 
-func endWords(w history.Window, now time.Time) string {
+func endWords(w history.Window, now time.Time, clock text.Clock) string {
 	words := text.Visible(w.EndWords())
 	switch {
 	case w.End != history.Open || w.Until == nil:
 	case w.Until.After(now):
-		words += ", locks at " + w.Until.Local().Format(minutes)
+		words += ", locks at " + clock.Minute(*w.Until)
 	default:
-		words += ", should have locked at " + w.Until.Local().Format(minutes)
+		words += ", should have locked at " + clock.Minute(*w.Until)
 	}
 	return words
 }

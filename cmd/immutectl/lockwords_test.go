@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // An unlock says what it did to the end of a window that was open.
@@ -26,7 +27,7 @@ func TestWhatBecameOfTheEnd(t *testing.T) {
 		{endless, endless, `Lock again with "immutectl lock".`},
 		{nil, endless, `Lock again with "immutectl lock".`},
 	} {
-		if got := lockWords(test.after, endBefore(&helper.Status{Window: test.before})); got != test.want {
+		if got := lockWords(test.after, endBefore(&helper.Status{Window: test.before}, text.Clock{}), text.Clock{}); got != test.want {
 			t.Errorf("from %+v to %+v: %q, want %q", test.before, test.after, got, test.want)
 		}
 	}

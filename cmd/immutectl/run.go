@@ -177,7 +177,7 @@ func exceptRuns(s helper.Status) string {
 }
 
 // runWords describes a command that runs.
-func runWords(r helper.Run) string {
-	words := fmt.Sprintf("%s (pid %d) since %s", text.CommandLine(r.Command, helper.MaxCommand), r.PID, r.Since.Local().Format(minutes))
+func runWords(r helper.Run, clock text.Clock) string {
+	words := fmt.Sprintf("%s (pid %d) since %s", text.CommandLine(r.Command, helper.MaxCommand), r.PID, clock.Minute(r.Since))
 	return words + byWhom(&helper.Window{UID: r.UID, User: r.User, Reason: r.Reason})
 }

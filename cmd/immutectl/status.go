@@ -72,7 +72,7 @@ func (a *app) status(form statusForm) error {
 	case form.prometheus:
 		err = a.exportMetrics(metrics(s, a.lastSeal(c), a.now()), form.output)
 	default:
-		err = a.print(statusText(s, a.now(), a.color))
+		err = a.print(statusText(s, a.now(), a.color, a.clock))
 		if r, is := within(s); is {
 			a.printNotice(fmt.Sprintf("this is what %s (pid %d) sees, which may write; for everything else the system is locked", text.Quote(r.Program()), r.PID))
 		}

@@ -29,7 +29,7 @@ func (a *app) waitToLock(ctx context.Context) error {
 	result, err := w.lock(ctx)
 	w.progress.clear()
 	if result != nil && err != nil && ctx.Err() != nil {
-		if err := a.print(resultText(result)); err != nil {
+		if err := a.print(resultText(result, a.clock)); err != nil {
 			return err
 		}
 		return &failure{code: helper.ExitFailed, err: errCancelled}

@@ -31,9 +31,6 @@ import (
 	"immutray.org/helper/text"
 )
 
-// minutes is how times are shown to people; records have exact times.
-const minutes = "2006-01-02 15:04"
-
 func (a *app) printError(f *failure) {
 	switch {
 	case f.err == errCancelled:
@@ -112,7 +109,7 @@ func pathWord(s helper.State) string {
 }
 
 // statusText is the whole of "immutectl status".
-func statusText(s helper.Status, now time.Time, color palette) string {
+func statusText(s helper.Status, now time.Time, color palette, clock text.Clock) string {
 	var b strings.Builder
 	b.WriteString("--- System Immutability Status ---\n")
 	for _, p := range s.Paths {
@@ -125,7 +122,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now))
+	fmt.Fprintf(&b, "System: %s%s\n", systemWord(s.State), windowWords(s, now, clock))
 	if s.ConfigError != "" {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), text.Visible(configWords(s.ConfigError)))
 	}
@@ -136,7 +133,7 @@ func statusText(s helper.Status, now time.Time, color palette) string {
 		fmt.Fprintf(&b, "%s %s\n", color.warning("NOTICE:"), text.Visible(behind))
 	}
 	for _, r := range s.Runs {
-		fmt.Fprintf(&b, "Running: %s\n", runWords(r))
+		fmt.Fprintf(&b, "Running: %s\n", runWords(r, clock))
 	}
 	return b.String()
 }
@@ -214,7 +211,7 @@ const runLock = `Run "immutectl lock".`
 
 // windowWords says since when, by whom, why and until when the system is not locked. The
 // state may have changed since the unlock.
-func windowWords(s helper.Status, now time.Time) string {
+func windowWords(s helper.Status, now time.Time, clock text.Clock) string {
 	w := s.Window
 	if w == nil {
 		return ""
@@ -223,27 +220,27 @@ func windowWords(s helper.Status, now time.Time) string {
 	if s.State != helper.Unlocked {
 		words = ", unlocked at "
 	}
-	words += w.Since.Local().Format(minutes) + byWhom(w)
+	words += clock.Minute(w.Since) + byWhom(w)
 	switch {
 	case w.Until == nil:
 	case w.Until.After(now):
-		words += ", locks at " + w.Until.Local().Format(minutes)
+		words += ", locks at " + clock.Minute(*w.Until)
 	default:
-		words += ", should have locked at " + w.Until.Local().Format(minutes)
+		words += ", should have locked at " + clock.Minute(*w.Until)
 	}
 	return words
 }
 
 // lockWords says when the system locks again, and how to lock it. What was said of the end before
 // is "" if there was no window.
-func lockWords(w *helper.Window, before string) string {
+func lockWords(w *helper.Window, before string, clock text.Clock) string {
 	if w == nil || w.Until == nil {
 		if before == "" || before == "without an end" {
 			return `Lock again with "immutectl lock".`
 		}
 		return "Does not lock by itself now, was to lock at " + before + `. Lock again with "immutectl lock".`
 	}
-	now := w.Until.Local().Format(minutes)
+	now := clock.Minute(*w.Until)
 	switch before {
 	case "":
 		return "Locks at " + now + `, or with "immutectl lock".`

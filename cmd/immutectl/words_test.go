@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"immutray.org/helper"
+	"immutray.org/helper/text"
 )
 
 // Mount points and programs may have names that JSON, and so the scripts, can't hold.
@@ -23,7 +24,7 @@ Path: "/\xff"
 
 System: Unlocked
 `
-	if got := statusText(s, time.Time{}, palette{}); got != status {
+	if got := statusText(s, time.Time{}, palette{}, text.Clock{}); got != status {
 		t.Errorf("statusText = %s, want %s", got, status)
 	}
 	const table = `PID  PROGRAM  USER  UNIT    PATH
@@ -46,7 +47,7 @@ func TestWindowWords(t *testing.T) {
 		until.Add(-time.Second): " since 2025-12-14 20:51 by rrs, locks at 2025-12-14 21:21",
 		until:                   " since 2025-12-14 20:51 by rrs, should have locked at 2025-12-14 21:21",
 	} {
-		if got := windowWords(s, now); got != want {
+		if got := windowWords(s, now, text.Clock{}); got != want {
 			t.Errorf("windowWords at %v = %q, want %q", now, got, want)
 		}
 	}
