@@ -192,6 +192,13 @@ func TestEveryKeyIsInTheManual(t *testing.T) {
 			t.Errorf("%s: the manual has the keys %q, want %q", title, got, want)
 		}
 	}
+	var named []string
+	for _, line := range matches(`(?m)^\.It Cm (\w.*)$`, section(t, "immutray-helper.8", "\n.Sh RESULT\n", "\n.Sh ")) {
+		named = append(named, strings.Split(line, " , ")...)
+	}
+	if want := tags(helper.Result{}); !slices.Equal(sorted(named), sorted(want)) {
+		t.Errorf("the manual of the helper has the keys %q, want %q", named, want)
+	}
 	// Package main has the rest.
 	for _, file := range []string{"history.go", "config.go", "json.go"} {
 		for _, key := range matches("`json:\"(\\w+)\"`", source(t, "../../cmd/immutectl/"+file)) {
