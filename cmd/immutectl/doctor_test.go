@@ -44,9 +44,10 @@ func TestDoctor(t *testing.T) {
 // runDoctor runs immutectl doctor in this process, on other facts than the machine's.
 func runDoctor(ts *testscript.TestScript, facts doctor.Facts, flags []string) int {
 	a := &app{
-		stdout: ts.Stdout(),
-		stderr: ts.Stderr(),
-		root:   ts.Getenv("FAKE_USER") == "root",
+		stdout:     ts.Stdout(),
+		stderr:     ts.Stderr(),
+		errorWidth: func() int { return 0 },
+		root:       ts.Getenv("FAKE_USER") == "root",
 		loadConfig: func(file string) (config.Config, error) {
 			if file != "" {
 				return config.Config{}, fmt.Errorf("cannot use %s: %w", file, config.ErrRefused)
@@ -64,7 +65,7 @@ func runDoctor(ts *testscript.TestScript, facts doctor.Facts, flags []string) in
 // The real doctor, on this machine: whatever it says, the answer is whole.
 func TestDoctorHere(t *testing.T) {
 	var out strings.Builder
-	a := &app{stdout: &out, stderr: os.Stderr, loadConfig: func(string) (config.Config, error) { return config.Default(), nil }}
+	a := &app{stdout: &out, stderr: os.Stderr, errorWidth: func() int { return 0 }, loadConfig: func(string) (config.Config, error) { return config.Default(), nil }}
 	err := a.doctor(context.Background(), machineFacts, true, false)
 	var f *failure
 	if !errors.As(err, &f) || f.err != nil || f.code > 1 {
