@@ -108,12 +108,12 @@ func TestAProcessLeftBehind(t *testing.T) {
 		t.Fatalf("exit code %d, %+v", code, end.Result)
 	}
 	notice := end.Result.Notices[0]
-	if !strings.HasPrefix(notice, `"dash" (pid `) || !strings.HasSuffix(notice, `"`+f.Root+`/left") has files open for writing on "`+f.Root+`": it can go on writing to them, and may crash if they are mapped into memory`) {
+	if !strings.HasPrefix(notice, `"sh" (pid `) || !strings.HasSuffix(notice, `"`+f.Root+`/left") has files open for writing on "`+f.Root+`": it can go on writing to them, and may crash if they are mapped into memory`) {
 		t.Errorf("notice %q", notice)
 	}
 	f.expect("left behind", helper.Locked)
 	// It goes on. With the next command it would have write access again: there is none.
-	if _, refused := f.run(f.shell("true")); !strings.Contains(refused.Err, `"dash" (pid `) {
+	if _, refused := f.run(f.shell("true")); !strings.Contains(refused.Err, `"sh" (pid `) {
 		t.Errorf("beside a process that was left behind: %+v, want it named", refused)
 	}
 	if err := os.WriteFile(filepath.Join(f.Dir, "fifo"), []byte("go\n"), 0o600); err != nil {

@@ -55,6 +55,7 @@ func (d *desk) restartsServices(t *testing.T) {
 	expectState(t, d.vm, helper.Unlocked)
 	must(t, d.as(root), "systemctl stop left-behind again")
 	lock(t, d.vm)
+	check(t, d.as(admin).logOut()) // the last logout is that of the desk
 }
 
 func mainPID(t *testing.T, v *vm) string {
