@@ -120,6 +120,9 @@ func TestWrap(t *testing.T) {
 		{"1234 6789 1234", "1234\n  6789\n  1234"},
 		{"12345678901234567890 1", "12345678901234567890\n  1"},
 		{"äöü äöü", "äöü äöü"},
+		{`a run "b c".`, "a run\n  \"b c\"."},   // to be copied
+		{`"a b c d e f"`, "\"a b c\n  d e f\""}, // too long for a line
+		{`12" 34 5`, "12\" 34\n  5"},
 		{"", ""},
 	} {
 		if got := wrap(test.words, 2, 10); got != test.want {

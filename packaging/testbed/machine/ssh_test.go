@@ -68,7 +68,8 @@ func (p person) runFor(atMost time.Duration, input io.Reader, command string) (s
 	return out.String(), outcomeOf(command, out.String(), err)
 }
 
-// onTerminal is run on a terminal. Who asks for a password there gets this one.
+// onTerminal is run on a terminal. Who asks for a password there gets this one. Lines that were
+// wrapped at the terminal's width are one again.
 func (p person) onTerminal(command, password string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
@@ -102,7 +103,8 @@ func (p person) onTerminal(command, password string) (string, error) {
 		_ = cmd.Wait() // it was killed just now
 		return out.String(), err
 	}
-	return out.String(), outcomeOf(command, out.String(), cmd.Wait())
+	said := strings.Join(strings.Fields(out.String()), " ")
+	return said, outcomeOf(command, said, cmd.Wait())
 }
 
 // untilNoEcho waits for who asks for a password to read it. What is typed before that is
