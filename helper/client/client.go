@@ -1,3 +1,5 @@
+// Package client asks root's helper on behalf of a person, through pkexec, and says in plain words
+// why it did not do what was asked.
 package client
 
 import (
