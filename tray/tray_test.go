@@ -173,40 +173,6 @@ func TestClickMenuLeavesTheClickToThePanel(t *testing.T) {
 	}
 }
 
-func TestPanelThatRestartsGetsTheIconBack(t *testing.T) {
-	t.Parallel()
-	bus := notifytest.StartBus(t)
-	p := startPanel(t, bus)
-	c := startChild(t, bus, defaultSettings(), lockedAt)
-	eventually(t, "the tooltip", p.item().tooltip, "Locked")
-	p.stop()
-	c.set(unlockedNow())
-	p = startPanel(t, bus)
-	item := p.item()
-	eventually(t, "the tooltip", item.tooltip, "Unlocked for less than 1 min by rrs")
-	if err := item.activate(); err != nil {
-		t.Fatal(err)
-	}
-	c.expect("do lock")
-}
-
-// systray does not see a tray that comes while it is about to listen for one.
-func TestTrayThatSystrayMissesGetsTheIcon(t *testing.T) {
-	t.Parallel()
-	bus := notifytest.StartBus(t)
-	p := startPanel(t, bus)
-	p.mu.Lock()
-	p.misses = 1
-	p.mu.Unlock()
-	startChild(t, bus, defaultSettings(), lockedAt)
-	eventually(t, "the tooltip", p.item().tooltip, "Locked")
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.registered) != 1 {
-		t.Errorf("registered are %q, want one", p.registered)
-	}
-}
-
 func TestWithoutTrayRemindersGoOn(t *testing.T) {
 	t.Parallel()
 	bus := notifytest.StartBus(t)

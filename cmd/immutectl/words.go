@@ -23,7 +23,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"immutray.org/helper"
 	"immutray.org/helper/bystanders"
@@ -57,50 +56,6 @@ func (a *app) printMessage(kind string, color func(string) string, message strin
 		message = wrap(message, len(name+kind+" "), min(width, 80))
 	}
 	fmt.Fprintf(a.stderr, "%s%s %s\n", name, color(kind), message)
-}
-
-// wrap breaks a text between words into lines that are shorter than width, so that the terminal
-// adds no empty ones. The first begins in the column begun, the others are indented.
-func wrap(words string, begun, width int) string {
-	var b strings.Builder
-	column := begun
-	for i, word := range unbroken(words, width-len(wrapIndent)) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case column+1+n >= width:
-			b.WriteString("\n" + wrapIndent)
-			column = len(wrapIndent)
-		default:
-			b.WriteString(" ")
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
-}
-
-const wrapIndent = "  "
-
-// unbroken splits a text at its spaces, but not within quotes, so that a command in them can be
-// copied; unless what is between them has as many characters as most.
-func unbroken(text string, most int) []string {
-	var parts []string
-	words := strings.Split(text, " ")
-	for len(words) > 0 {
-		n := 1
-		for n < len(words) && strings.Count(strings.Join(words[:n], " "), `"`)%2 != 0 {
-			n++
-		}
-		part := strings.Join(words[:n], " ")
-		if utf8.RuneCountInString(part) >= most || strings.Count(part, `"`)%2 != 0 {
-			n, part = 1, words[0]
-		}
-		parts = append(parts, part)
-		words = words[n:]
-	}
-	return parts
 }
 
 // systemWord is the system's state as a person reads it.

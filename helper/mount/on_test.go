@@ -13,9 +13,7 @@ import (
 // EachOn has the same mounts as the mount table, in the same order, whatever the root
 // directory of the caller is.
 func TestEachOnAgreesWithTheMountTable(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount")
-	}
+	requireRoot(t)
 	OnOwnThread(func() {
 		if err := separate(); err != nil {
 			t.Error(err)
@@ -133,5 +131,18 @@ func TestEachOnEndsWithAnError(t *testing.T) {
 	}
 	if err := EachOn([]string{"x"}, func(Summary) error { return nil }); err == nil {
 		t.Error("EachOn() takes anything for a device")
+	}
+}
+
+// requireRoot ends a test that only root can run: as skipped, and as failed where CI=true.
+func requireRoot(t *testing.T) {
+	t.Helper()
+	const missing = "only root can mount"
+	switch {
+	case os.Getuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal(missing)
+	default:
+		t.Skip(missing)
 	}
 }

@@ -56,9 +56,7 @@ func TestTextStaysInTheAnswer(t *testing.T) {
 
 // statmount(2) says of every mount what mountinfo says.
 func TestStatAgreesWithTheMountTable(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount")
-	}
+	requireRoot(t)
 	OnOwnThread(func() {
 		if err := separate(); err != nil {
 			t.Error(err)

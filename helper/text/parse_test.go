@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	_ "time/tzdata" // a machine may have none
 )
 
 func TestParseDuration(t *testing.T) {
@@ -61,7 +62,7 @@ func FuzzParseDuration(f *testing.F) {
 func TestParseClock(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 28, 17, 30, 20, 0, berlin) // the clocks go forward in the night
 	for s, want := range map[string]string{
