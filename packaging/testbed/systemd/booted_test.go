@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,4 +159,28 @@ func (b *booted) timers() []string {
 	b.t.Helper()
 	list := b.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "immutray-relock@*.timer")
 	return regexp.MustCompile(`(?m)^immutray-relock@\S+`).FindAllString(list, -1)
+}
+
+// startWriter has a process open a file for writing, and returns what ends it.
+func (b *booted) startWriter() (end func()) {
+	b.t.Helper()
+	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; echo; read x")
+	ready, err := writer.StdoutPipe()
+	var hold io.Closer
+	if err == nil {
+		hold, err = writer.StdinPipe()
+	}
+	if err == nil {
+		err = writer.Start()
+	}
+	if err == nil {
+		_, err = ready.Read(make([]byte, 1))
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return func() {
+		hold.Close()
+		_ = writer.Wait()
+	}
 }

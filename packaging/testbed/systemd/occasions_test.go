@@ -100,21 +100,7 @@ func TestOccasionsUnderSystemd(t *testing.T) {
 	}
 	b.output("systemctl", "stop", "sleep.target")
 	b.ask("unlock", "--until-locked")
-	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; echo; read x")
-	hold, err := writer.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready, err := writer.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ready.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	endWriter := b.startWriter()
 	begun := time.Now()
 	b.output("systemctl", "start", "sleep.target") // it is reached all the same
 	if took := time.Since(begun); took > 20*time.Second {
@@ -124,8 +110,7 @@ func TestOccasionsUnderSystemd(t *testing.T) {
 		t.Errorf("with a writer: %s, want %d", status, helper.ExitBlocked)
 	}
 	b.output("systemctl", "stop", "sleep.target")
-	hold.Close()
-	_ = writer.Wait()
+	endWriter()
 
 	b.ask("unlock", "--until-locked")
 	l := newFakeLogind(b)

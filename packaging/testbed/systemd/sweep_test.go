@@ -3,7 +3,6 @@ package systemd
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -76,11 +75,10 @@ func faults() []fault {
 // A sweep is one booted system with one fault, which happens in every moment.
 type sweep struct {
 	*booted
-	writer *exec.Cmd // blocks a lock; nil when there is none
-	hold   io.Closer
-	backup *exec.Cmd // blocks an unlock
-	asker  *exec.Cmd // waits for an answer
-	runs   int       // commands so far
+	endWriter func()    // of what blocks a lock; nil when there is none
+	backup    *exec.Cmd // blocks an unlock
+	asker     *exec.Cmd // waits for an answer
+	runs      int       // commands so far
 }
 
 // After every fault in the middle of an unlock, a window, a lock, the lock at the end of a
@@ -147,13 +145,13 @@ var moments = []moment{
 	{"window", func(s *sweep) { s.open("3s") }, nil},
 	{"lock", func(s *sweep) {
 		s.open("4s")
-		s.write()
+		s.endWriter = s.startWriter()
 		s.askFor("lock")
 		s.await("the lock", func() bool { return len(s.workers()) > 0 })
 	}, (*sweep).endWrite},
 	{"relock", func(s *sweep) {
 		s.open("2s")
-		s.write()
+		s.endWriter = s.startWriter()
 		s.await("the lock at the end", func() bool { return len(s.workers()) > 0 })
 	}, nil},
 	{"run", func(s *sweep) { s.run() }, (*sweep).endCommand},
@@ -221,7 +219,7 @@ func (s *sweep) settled(how *string) bool {
 	case st.Overdue == nil || st.Overdue.Error == "":
 		*how = fmt.Sprintf("it is %s, and the status does not say why", st.State)
 		return false
-	case s.writer != nil && (len(st.Overdue.Writers) != 1 || st.Overdue.Writers[0].Path != "/mnt/root/etc/busy"):
+	case s.endWriter != nil && (len(st.Overdue.Writers) != 1 || st.Overdue.Writers[0].Path != "/mnt/root/etc/busy"):
 		*how = fmt.Sprintf("it is %s, and named is %+v", st.State, st.Overdue)
 		return false
 	}
@@ -270,29 +268,10 @@ func (s *sweep) askFor(args ...string) {
 	}
 }
 
-func (s *sweep) write() {
-	s.t.Helper()
-	s.writer = s.command("sh", "-c", "exec 3>/mnt/root/etc/busy; echo; read x")
-	out, err := s.writer.StdoutPipe()
-	if err == nil {
-		s.hold, err = s.writer.StdinPipe()
-	}
-	if err == nil {
-		err = s.writer.Start()
-	}
-	if err == nil {
-		_, err = out.Read(make([]byte, 1))
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 func (s *sweep) endWrite() {
-	if s.writer != nil {
-		s.hold.Close()
-		_ = s.writer.Wait()
-		s.writer = nil
+	if s.endWriter != nil {
+		s.endWriter()
+		s.endWriter = nil
 	}
 }
 

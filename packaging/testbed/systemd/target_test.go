@@ -43,14 +43,7 @@ func TestAChangeOfTarget(t *testing.T) {
 
 	// Nor another try of a blocked lock.
 	r := b.ask("unlock", "--for", "3s")
-	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")
-	hold, err := writer.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Start(); err != nil {
-		t.Fatal(err)
-	}
+	endWriter := b.startWriter()
 	unit := "immutray-relock@" + r.Request.ID + ".service"
 	b.await("the blocked lock", func() bool {
 		return strings.Contains(b.output("systemctl", "show", "--property=SubState", unit), "auto-restart")
@@ -61,8 +54,7 @@ func TestAChangeOfTarget(t *testing.T) {
 			t.Errorf("in %s, the unit that tries again is %s", target, got)
 		}
 	}
-	hold.Close()
-	_ = writer.Wait()
+	endWriter()
 	released := time.Now()
 	b.await("the lock", b.isLocked)
 	if took := time.Since(released); took > 35*time.Second {

@@ -72,14 +72,7 @@ func TestWindowsUnderSystemd(t *testing.T) {
 		t.Error("it is locked after the unlock")
 	}
 	b.output("systemctl", "daemon-reload")
-	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")
-	hold, err := writer.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Start(); err != nil {
-		t.Fatal(err)
-	}
+	endWriter := b.startWriter()
 	unit := "immutray-relock@" + r.Request.ID + ".service"
 	reported := b.awaitOverdue()
 	if late := reported.Sub(*r.Status.Window.Until); late > 10*time.Second {
@@ -88,8 +81,7 @@ func TestWindowsUnderSystemd(t *testing.T) {
 	b.await("the blocked lock", func() bool {
 		return strings.Contains(b.output("systemctl", "show", "--property=SubState", unit), "auto-restart")
 	})
-	hold.Close()
-	_ = writer.Wait()
+	endWriter()
 	released := time.Now()
 	b.await("the lock", b.isLocked)
 	if took := time.Since(released); took > 35*time.Second {
@@ -110,19 +102,8 @@ func TestWindowsUnderSystemd(t *testing.T) {
 // request.
 func TestForceUnderSystemd(t *testing.T) {
 	b := boot(t)
-	writer := b.command("sh", "-c", "exec 3>/mnt/root/etc/busy; read x")
-	hold, err := writer.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		hold.Close()
-		_ = writer.Wait()
-	}()
-	b.await("the writer", func() bool { return b.try("test", "-e", "/mnt/root/etc/busy") == nil })
+	endWriter := b.startWriter()
+	defer endWriter()
 	if err := b.try("systemctl", "start", "immutray-lock-force.service"); err == nil || b.isLocked() {
 		t.Errorf("the unit alone: %v, locked: %t", err, b.isLocked())
 	}
